@@ -1,0 +1,5 @@
+"""All of the build configuration is in ``setup.cfg``."""
+
+from setuptools import setup
+
+setup()

@@ -1,0 +1,90 @@
+"""Tests for concurrent Python: isolated, without sleeps, on servers and supervisors that behave as OTP's do.
+
+>>> import supertester
+>>> supertester.version()
+'0.1.0'
+
+This is the facade: the few names that most tests need. Each is loaded from its home on first use, so importing the
+package costs next to nothing and an application that only runs servers never loads the test tools.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from supertester.case import IsolatedTestCase, tag
+    from supertester.context import Isolation, IsolationContext
+    from supertester.errors import (
+        CallExit,
+        MissingSyncHandler,
+        StartFailed,
+        UnknownMessage,
+        Unsupported,
+        UsageError,
+        WaitTimeout,
+    )
+    from supertester.mixins.otp import OTPAssertions
+    from supertester.otp import ChildSpec, DynamicSupervisor, GenServer, Pid, Registry, Supervisor
+
+__all__ = [
+    "CallExit",
+    "ChildSpec",
+    "DynamicSupervisor",
+    "GenServer",
+    "IsolatedTestCase",
+    "Isolation",
+    "IsolationContext",
+    "MissingSyncHandler",
+    "OTPAssertions",
+    "Pid",
+    "Registry",
+    "StartFailed",
+    "Supervisor",
+    "UnknownMessage",
+    "Unsupported",
+    "UsageError",
+    "WaitTimeout",
+    "__version__",
+    "tag",
+    "version",
+]
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "supertester.case": ("IsolatedTestCase", "tag"),
+    "supertester.context": ("Isolation", "IsolationContext"),
+    "supertester.errors": (
+        "CallExit",
+        "MissingSyncHandler",
+        "StartFailed",
+        "UnknownMessage",
+        "Unsupported",
+        "UsageError",
+        "WaitTimeout",
+    ),
+    "supertester.mixins.otp": ("OTPAssertions",),
+    "supertester.otp": ("ChildSpec", "DynamicSupervisor", "GenServer", "Pid", "Registry", "Supervisor"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def version() -> str:
+    """Return the version of the library."""
+    return __version__
+
+
+if not TYPE_CHECKING:  # A type checker reads the imports above, so that it can tell a misspelt name.
+
+    def __getattr__(name: str) -> object:
+        home = _HOME_OF.get(name)
+        if home is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(home), name)
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

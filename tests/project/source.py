@@ -1,0 +1,75 @@
+"""Rules about what the source says, read with `ast`."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+__all__ = ["check_collectable_names", "check_sleeps"]
+
+SLEEPS = {("time", "sleep"), ("asyncio", "sleep"), ("trio", "sleep"), ("anyio", "sleep")}
+
+
+def check_sleeps(folder: Path) -> list[str]:
+    """Say where a file under *folder* sleeps for a time it wrote down. `sleep(0)` only lets others run, and is fine."""
+    return [
+        f"{path}:{call.lineno}: {ast.unparse(call)} waits for a duration; wait for a condition"
+        for path in sorted(folder.rglob("*.py"))
+        for call in sleeping_calls(ast.parse(path.read_text(encoding="utf-8"), str(path)))
+    ]
+
+
+def sleeping_calls(tree: ast.AST) -> Iterator[ast.Call]:
+    names = dict(sleep_names(tree))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and names_a_sleep(node.func, names) and is_positive_constant(node):
+            yield node
+
+
+def sleep_names(tree: ast.AST) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield what the module calls the sleeping functions and their modules, and what each really is."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.asname or alias.name, (alias.name,)) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from ((alias.asname or alias.name, (node.module, alias.name)) for alias in node.names)
+
+
+def names_a_sleep(func: ast.expr, names: dict[str, tuple[str, ...]]) -> bool:
+    if isinstance(func, ast.Attribute) and isinstance(func.value, ast.Name):
+        return (*names.get(func.value.id, ()), func.attr) in SLEEPS
+    return isinstance(func, ast.Name) and names.get(func.id) in SLEEPS
+
+
+def is_positive_constant(call: ast.Call) -> bool:
+    duration = call.args[0] if call.args else next((word.value for word in call.keywords), None)
+    return isinstance(duration, ast.Constant) and isinstance(duration.value, (int, float)) and duration.value > 0
+
+
+def check_collectable_names(root: Path) -> list[str]:
+    """Say what the package in *root* names so that a test runner would collect it as a test."""
+    return [
+        f"{path}:{lineno}: a test runner would collect {name!r}"
+        for path in sorted(root.rglob("*.py"))
+        for name, lineno in defined_names(ast.parse(path.read_text(encoding="utf-8"), str(path)))
+        if name.startswith("test_")
+    ]
+
+
+def defined_names(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    """Yield functions, methods, classes, and what is assigned at the top of a module or class."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            yield node.name, node.lineno
+        if isinstance(node, (ast.Module, ast.ClassDef)):
+            for statement in node.body:
+                for target in assigned(statement):
+                    if isinstance(target, ast.Name):
+                        yield target.id, statement.lineno
+
+
+def assigned(statement: ast.stmt) -> list[ast.expr]:
+    if isinstance(statement, ast.Assign):
+        return statement.targets
+    return [statement.target] if isinstance(statement, ast.AnnAssign) and statement.value else []
