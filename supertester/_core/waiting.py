@@ -1,0 +1,129 @@
+"""The one place that polls. Whoever can wait for an event does; this is for foreign conditions that have none."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable
+from inspect import isawaitable
+from typing import Any, Final, TypeVar
+
+from supertester._core.clock import Clock, LoopClock
+from supertester.errors import UsageError, WaitTimeout
+
+__all__ = ["checked_seconds", "wait_until"]
+
+T = TypeVar("T")
+
+_YIELDS: Final = 3
+"""Looks that cost one turn of the loop each, before waiting for time to pass."""
+_FIRST_PAUSE: Final = 0.001
+_LONGEST_PAUSE: Final = 0.05
+_NOTHING: Final = object()
+
+
+def checked_seconds(name: str, seconds: float) -> float:
+    """Return *seconds*, or raise the error that a bad duration deserves: a number of 0 or more is wanted."""
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        raise TypeError(f"{name} must be a number of seconds, got {name}={seconds!r}")
+    if not seconds >= 0:
+        raise UsageError(f"{name} must be 0 or more seconds, got {name}={seconds!r}")
+    return seconds
+
+
+async def wait_until(
+    condition: Callable[[], T | Awaitable[T]],
+    description: str,
+    *,
+    timeout: float,
+    clock: Clock | None = None,
+    seen: Callable[[], object] | None = None,
+) -> T:
+    """Wait until *condition* is true and return what it returned.
+
+    Looks at once, a few times without letting time pass, then less and less often, and once more at the deadline; with
+    a timeout of 0 it looks once. An exception of the condition ends the wait.
+
+    Args:
+        condition: Plain or async, without arguments. An async one is cancelled at the deadline.
+        description: What is waited for, to follow "timed out waiting for".
+        timeout: Seconds.
+        clock: Whose seconds; the running loop's by default.
+        seen: Says what to show as last seen, instead of what the condition returned.
+
+    Raises:
+        WaitTimeout: It did not come true; the message says what was last seen.
+        UsageError: The timeout is negative.
+
+    >>> async def main():
+    ...     numbers = iter([0, 0, 7])
+    ...     return await wait_until(lambda: next(numbers), "a number", timeout=1.0)
+    >>> asyncio.run(main())
+    7
+    """
+    checked_seconds("timeout", timeout)
+    clock = clock or LoopClock(asyncio.get_running_loop())
+    deadline = clock.time() + timeout
+    looks = 0
+    last: Any = _NOTHING
+    while True:
+        # Asked before looking, so that the look after the deadline is the last one and still counts.
+        over = clock.time() >= deadline
+        value: Any = condition()
+        if isawaitable(value):
+            value = await _bounded(value, clock, deadline, first=looks == 0)
+        if value is not _NOTHING:
+            last = value
+            if value:
+                return value  # type: ignore[no-any-return]
+        if over:
+            shown = "an unfinished look" if last is _NOTHING else repr(last)
+            raise WaitTimeout(
+                f"timed out after {timeout:g} s waiting for {description}; last seen: {seen() if seen else shown}"
+            )
+        looks += 1
+        if looks <= _YIELDS:
+            await asyncio.sleep(0)
+        else:
+            pause = min(_FIRST_PAUSE * 2 ** min(looks - _YIELDS - 1, 10), _LONGEST_PAUSE)
+            await _pause(clock, min(pause, max(deadline - clock.time(), 0.0)))
+
+
+async def _pause(clock: Clock, seconds: float) -> None:
+    due = asyncio.get_running_loop().create_future()
+    timer = clock.call_at(clock.time() + seconds, _finish, due)
+    try:
+        await due
+    finally:
+        timer.cancel()
+
+
+def _finish(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+async def _bounded(look: Awaitable[Any], clock: Clock, deadline: float, *, first: bool) -> Any:
+    """Await *look*, but not beyond *deadline*; return `_NOTHING` when it was not done by then."""
+    task = asyncio.ensure_future(look)
+    if math.isinf(deadline):
+        return await task
+    # The first look always gets a turn of the loop, or a timeout of 0 would never see anything.
+    due = asyncio.get_running_loop().create_future()
+    timer = clock.call_at(max(deadline, clock.time()), _finish, due)
+    try:
+        await asyncio.wait({task, due}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done() and first:
+            await asyncio.sleep(0)
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task}, timeout=_LONGEST_PAUSE)
+            if not task.done() or task.cancelled():
+                return _NOTHING
+        return task.result()
+    except BaseException:
+        task.cancel()
+        raise
+    finally:
+        timer.cancel()
+        due.cancel()

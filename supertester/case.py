@@ -1,0 +1,368 @@
+"""`IsolatedTestCase`: a ``unittest`` case whose tests have a small world of their own and leave nothing behind."""
+
+# ruff: noqa: N802, N815 - the names are those of the base class
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import sys
+import unittest
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import Context, copy_context
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from supertester import processes
+from supertester._core.origin import is_foreign
+from supertester._core.seeds import VARIABLE, run_seed
+from supertester.context import IsolationContext
+from supertester.env import current_env
+from supertester.isolation.features import check_tags
+from supertester.isolation.loops import TestLoop
+from supertester.isolation.modes import isolation_timeout
+from supertester.isolation.options import Options
+from supertester.isolation.scope import Scope, evidence
+from supertester.isolation.tags import tag, tags_of
+from supertester.otp.pid import Pid
+
+__all__ = ["IsolatedTestCase", "tag"]
+
+__unittest = True  # `unittest` leaves frames of such modules out of the tracebacks that it shows.
+
+_NO_MESSAGE: Any = inspect.signature(unittest.TestCase.subTest).parameters["msg"].default
+_MARGIN = 2.0
+"""Seconds beyond its own deadline after which the cleanup as a whole is given up."""
+
+
+class _Stock(unittest.IsolatedAsyncioTestCase):
+    """The base class as it is, with the types of what it does not document; the same in Python 3.11 to 3.13."""
+
+    if TYPE_CHECKING:
+        _outcome: Any
+        _cleanups: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]]
+
+        def _callAsync(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any: ...
+        def _callTestMethod(self, method: Callable[[], Any]) -> None: ...
+        def _callCleanup(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> None: ...
+
+
+class IsolatedTestCase(_Stock):
+    """A test case with isolated tests, plain or async; everything else is as in ``unittest``.
+
+    Every test has an event loop, a runtime for processes with names of its own, and a root process, which is the body
+    of the test: what it starts with ``start_link`` is stopped at the end. A test fails if it leaves tasks or processes
+    running, if a background task, a callback, a thread or a finaliser raised, or if a coroutine was never awaited.
+
+    Options are class keywords, inherited, and checked when the class is made; see `Options`.
+
+    Raises:
+        TypeError: When a subclass is made: an option is unknown or of a wrong type.
+        UsageError: An option has a value that makes no sense, or a tag needs a feature that is off.
+
+    Example::
+
+        class CounterTest(IsolatedTestCase, isolation="registry", timeout=10.0):
+            async def test_counts(self) -> None:
+                counter = await self.setup_isolated_genserver(Counter, init_args=(5,))
+                self.assertEqual(await counter.call("value"), 5)
+    """
+
+    isolation: IsolationContext
+    """The context of the running test, or of the last one."""
+    loop_factory: ClassVar[Callable[[], asyncio.AbstractEventLoop] | None] = None
+    """Makes the event loop of each test; by default the event loop policy does."""
+
+    __given: ClassVar[Mapping[str, Any]] = {}
+    __options: ClassVar[Options] = Options()
+    __class_runner: ClassVar[tuple[asyncio.Runner, Context] | None] = None
+
+    def __init_subclass__(cls, **given: Any) -> None:
+        super().__init_subclass__()
+        merged: dict[str, Any] = {}
+        for base in reversed(cls.__mro__[1:]):
+            merged.update(base.__dict__.get("_IsolatedTestCase__given", {}))
+        cls.__given = given
+        cls.__options = options = Options.made_of({**merged, **given})
+        for base in cls.__mro__:
+            for name, each in [(base.__qualname__, base), *vars(base).items()]:
+                if tags := tags_of(each):
+                    check_tags(tags, options.isolation, options.features, f"{cls.__qualname__}.{name}")
+
+    # Class fixtures ----------------------------------------------------------------------------------------------
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        """Run `asyncSetUpClass`; an override has to call this."""
+        super().setUpClass()
+        if cls.__has_async_class_fixtures():
+            runner = asyncio.Runner(debug=cls.__options.debug, loop_factory=cls.loop_factory)
+            cls.__class_runner = (runner, copy_context())
+            cls.addClassCleanup(cls.__close_class_runner)
+            runner.run(cls.asyncSetUpClass(), context=cls.__class_runner[1])
+
+    @classmethod
+    def tearDownClass(cls) -> None:
+        """Run `asyncTearDownClass`; an override has to call this."""
+        if cls.__class_runner is not None:
+            runner, context = cls.__class_runner
+            runner.run(cls.asyncTearDownClass(), context=context)
+        super().tearDownClass()
+
+    @classmethod
+    async def asyncSetUpClass(cls) -> None:
+        """Prepare what the tests of the class share.
+
+        Runs in an event loop of the class, which stands still while the tests run, each in its own.
+        """
+
+    @classmethod
+    async def asyncTearDownClass(cls) -> None:
+        """Undo `asyncSetUpClass`, in the same loop and context."""
+
+    @classmethod
+    def __has_async_class_fixtures(cls) -> bool:
+        return any(
+            getattr(cls, name).__func__ is not getattr(IsolatedTestCase, name).__func__
+            for name in ("asyncSetUpClass", "asyncTearDownClass")
+        )
+
+    @classmethod
+    def __close_class_runner(cls) -> None:
+        if cls.__class_runner is not None:
+            runner, _ = cls.__class_runner
+            cls.__class_runner = None
+            runner.close()
+
+    # One test: what `unittest` calls, in its order ----------------------------------------------------------------
+
+    _asyncioRunner: TestLoop | None
+    _asyncioTestContext: Context
+    __scope: Scope | None = None
+    __result: Any = None
+
+    def debug(self) -> None:
+        """Run the test without collecting the outcome: its first error is raised."""
+        try:
+            unittest.TestCase.debug(self)
+        finally:
+            self._tearDownAsyncioRunner()
+
+    def _setupAsyncioRunner(self) -> None:
+        """Do nothing: a skipped test needs no loop, and `_callSetUp` can fail in the name of the test."""
+
+    def __begin(self) -> None:
+        method = inspect.unwrap(getattr(self, self._testMethodName))
+        code = getattr(method, "__code__", None)
+        options = self.__options
+        self.__scope = None
+        runner = TestLoop(factory=type(self).loop_factory, debug=options.debug)
+        self._asyncioRunner = runner
+        self.__result = None if self._outcome is None else self._outcome.result
+        self._asyncioTestContext = copy_context()
+        self.__scope = scope = Scope(
+            self.id(),
+            options,
+            runner.get_loop(),
+            tags=self.__tags(method, code),
+            env=current_env(),
+            filename=code.co_filename if code is not None else None,
+            whole_loop=True,
+        )
+        self.isolation = scope.context
+        # First in, so last out: after the cleanups that the test adds, and also when its set-up fails.
+        self._cleanups[:0] = [(self.__raise_cleanup_errors, (), {}), (self.__finish, (), {})]
+        self._asyncioTestContext.run(scope.open)
+        runner.limit(options.timeout)
+
+    def __tags(self, method: Any, code: Any) -> dict[str, Any]:
+        cls = type(self)
+        tags: dict[str, Any] = {"module": cls.__module__, "class": cls.__qualname__, "test": self._testMethodName}
+        if code is not None:
+            tags.update(file=code.co_filename, line=code.co_firstlineno)
+        tags.update(tags_of(cls))
+        tags.update(tags_of(method))
+        tags.update(tags_of(getattr(cls, self._testMethodName)))
+        return tags
+
+    def _callSetUp(self) -> None:
+        self.__begin()
+        with _Explained(self):
+            self._asyncioTestContext.run(self.setUp)
+            if type(self).asyncSetUp is not unittest.IsolatedAsyncioTestCase.asyncSetUp:
+                self._callAsync(self.asyncSetUp)
+
+    def _callTestMethod(self, method: Callable[[], Any]) -> None:
+        with _Explained(self):
+            super()._callTestMethod(method)
+            assert self._asyncioRunner is not None
+            self._asyncioRunner.check()
+
+    def _callTearDown(self) -> None:
+        with _Explained(self):
+            if type(self).asyncTearDown is not unittest.IsolatedAsyncioTestCase.asyncTearDown:
+                self.__limit_cleanup()
+                self._callAsync(self.asyncTearDown)
+            self._asyncioTestContext.run(self.tearDown)
+
+    def _callCleanup(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> None:
+        with _Explained(self):
+            if function in (self.__finish, self.__raise_cleanup_errors):
+                function()  # These enter the context themselves.
+                return
+            self.__limit_cleanup()
+            super()._callCleanup(function, *args, **kwargs)
+
+    def __limit_cleanup(self, margin: float = 0.0) -> None:
+        assert self._asyncioRunner is not None
+        if self.__options.timeout is not None or margin:
+            self._asyncioRunner.limit(isolation_timeout(self.__options.isolation) + margin)
+
+    def __finish(self) -> None:
+        """Undo what the test did and raise what it left behind."""
+        scope, runner, context = self.__scope, self._asyncioRunner, self._asyncioTestContext
+        assert runner is not None and scope is not None
+        if not scope.is_clean():
+            self.__limit_cleanup(_MARGIN)
+            runner.run(scope.unwind(), context=context)
+        context.run(scope.settle)
+        if (failure := scope.take_failure()) is not None:
+            raise failure
+
+    def __raise_cleanup_errors(self) -> None:
+        assert self.__scope is not None
+        if (error := self.__scope.take_errors()) is not None:
+            raise error
+
+    def _tearDownAsyncioRunner(self) -> None:
+        runner = self._asyncioRunner
+        if runner is None:
+            return  # It was skipped.
+        scope, result = self.__scope, self.__result
+        self._asyncioRunner = self.__result = None
+        if scope is None:
+            runner.close()  # It could not even begin.
+            return
+        try:
+            if not scope.settled:
+                self.__unwind_interrupted(scope, runner)
+            runner.close()
+        finally:
+            scope.close()
+        if (late := scope.take_failure()) is not None:
+            if result is None:
+                raise late
+            try:
+                raise late
+            except AssertionError:
+                result.addFailure(self, sys.exc_info())
+
+    def __unwind_interrupted(self, scope: Scope, runner: TestLoop) -> None:
+        """Undo what the test did although ``unittest`` gave up on it, as it does on Ctrl-C."""
+        interruption = sys.exception()
+        self._cleanups.clear()
+        try:
+            if not scope.is_clean():
+                runner.limit(isolation_timeout(self.__options.isolation) + _MARGIN)
+                runner.run(scope.unwind(), context=self._asyncioTestContext)
+            self._asyncioTestContext.run(scope.settle)
+        except Exception as error:
+            if interruption is None:
+                raise
+            interruption.add_note(f"and its cleanup failed: {error!r}")
+        for found in (scope.take_failure(), scope.take_errors()):
+            if found is not None and interruption is not None:
+                interruption.add_note(f"and then: {found}")
+
+    @contextlib.contextmanager
+    def subTest(self, msg: Any = _NO_MESSAGE, **params: Any) -> Iterator[None]:
+        """Be ``unittest``'s ``subTest``, with the evidence of this case in its failures."""
+        with super().subTest(msg, **params), _Explained(self):
+            yield
+
+    # Helpers -----------------------------------------------------------------------------------------------------
+
+    async def setup_isolated_genserver(
+        self,
+        cls: Any,
+        test_name: str = "",
+        *,
+        init_args: Sequence[Any] = (),
+        init_kwargs: Mapping[str, Any] | None = None,
+        name: Any = None,
+        factory: Callable[..., Any] | None = None,
+        **start_options: Any,
+    ) -> Pid:
+        """Start a server; see `supertester.processes.setup_isolated_genserver`."""
+        return await processes.setup_isolated_genserver(
+            cls,
+            test_name or self._testMethodName,
+            init_args=init_args,
+            init_kwargs=init_kwargs,
+            name=name,
+            factory=factory,
+            **start_options,
+        )
+
+    async def setup_isolated_supervisor(
+        self,
+        cls: Any,
+        test_name: str = "",
+        *,
+        init_args: Sequence[Any] = (),
+        init_kwargs: Mapping[str, Any] | None = None,
+        name: Any = None,
+        factory: Callable[..., Any] | None = None,
+        **start_options: Any,
+    ) -> Pid:
+        """Start a supervisor; see `supertester.processes.setup_isolated_supervisor`."""
+        return await processes.setup_isolated_supervisor(
+            cls,
+            test_name or self._testMethodName,
+            init_args=init_args,
+            init_kwargs=init_kwargs,
+            name=name,
+            factory=factory,
+            **start_options,
+        )
+
+    def cleanup_on_exit(self, function: Callable[[], object]) -> None:
+        """Call *function* at the end of the test; see `supertester.processes.cleanup_on_exit`."""
+        processes.cleanup_on_exit(function)
+
+
+class _Explained:
+    """Adds to whatever fails in its body how to see it again and what the test's processes had been through."""
+
+    __slots__ = ("_case",)
+
+    def __init__(self, case: IsolatedTestCase) -> None:
+        self._case = case
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None or isinstance(error, (unittest.SkipTest, KeyboardInterrupt)):
+            return
+        _trim(error)
+        # A failure that passes through here twice, as one of a subtest does, is explained once.
+        if not any(VARIABLE in note for note in getattr(error, "__notes__", ())):
+            error.add_note(_how_to_repeat(self._case))
+
+
+def _how_to_repeat(case: IsolatedTestCase) -> str:
+    lines = [f"replay with: {VARIABLE}={run_seed()} python -m unittest {case.id()}"]
+    if found := evidence(case.isolation):
+        lines.append(found)
+    return "\n".join(lines)
+
+
+def _trim(error: BaseException) -> None:
+    """Leave out the frames between the test runner and the user's code; all, where the case itself found a failure."""
+    trace = error.__traceback__
+    while trace is not None and is_foreign(trace.tb_frame.f_code.co_filename):
+        trace = trace.tb_next
+    if trace is not None or isinstance(error, AssertionError):
+        error.__traceback__ = trace

@@ -1,0 +1,39 @@
+"""Isolation: what a test has for itself, and what it must not leave behind.
+
+`supertester.case.IsolatedTestCase` does all this for a ``unittest`` test; `isolate` does it anywhere else.
+"""
+
+from supertester.context import Isolation, IsolationContext, Problem, ProcessInfo
+from supertester.env import Env, current_env, set_env
+from supertester.isolation.features import FEATURES, Feature
+from supertester.isolation.modes import isolation_allows_async, isolation_timeout
+from supertester.isolation.options import Options
+from supertester.isolation.scope import IsolationFailure
+from supertester.isolation.standalone import (
+    fetch_isolation_context,
+    isolate,
+    put_isolation_context,
+    verify_test_isolation,
+)
+from supertester.isolation.tags import tag
+
+__all__ = [
+    "FEATURES",
+    "Env",
+    "Feature",
+    "Isolation",
+    "IsolationContext",
+    "IsolationFailure",
+    "Options",
+    "Problem",
+    "ProcessInfo",
+    "current_env",
+    "fetch_isolation_context",
+    "isolate",
+    "isolation_allows_async",
+    "isolation_timeout",
+    "put_isolation_context",
+    "set_env",
+    "tag",
+    "verify_test_isolation",
+]

@@ -1,0 +1,86 @@
+"""Coroutines that a test created and never awaited.
+
+Python tells of one when it goes away; `hooks` hears that. One that is still held at the end of the test, by an
+attribute or by a reference cycle, would be told of much later, to the wrong test. `Watch` finds it in time without
+collecting garbage.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from threading import get_ident
+from types import CoroutineType
+from typing import Any
+
+from supertester.context import IsolationContext
+from supertester.isolation import hooks
+
+__all__ = ["Watch"]
+
+_watches: dict[int, tuple[int, int]] = {}
+"""For each thread with tests: how many watches, and how many frames Python noted before the first."""
+
+
+class Watch:
+    """Notes where coroutines are created in this thread, and finds the forgotten ones.
+
+    Args:
+        filename: The source file of the test, as its code objects hold it: the very same string object.
+    """
+
+    __slots__ = ("_context", "_filename", "_references", "_thread")
+
+    def __init__(self, context: IsolationContext, filename: str | None) -> None:
+        self._context = context
+        self._thread = get_ident()
+        users, depth = _watches.get(self._thread) or (0, sys.get_coroutine_origin_tracking_depth())
+        _watches[self._thread] = (users + 1, depth)
+        if not users and depth < 1:
+            # One frame is enough to name the line and costs 80 ns per coroutine; asyncio's debug mode notes ten.
+            sys.set_coroutine_origin_tracking_depth(1)
+        self._filename = filename
+        self._references = sys.maxsize
+
+    def begin(self) -> None:
+        """Remember how often the file is referred to.
+
+        Every coroutine that code of this file created holds a reference to the file's name, in its ``cr_origin``. So
+        one number tells whether there is anything to look for. Not part of ``__init__``, whose frames hold references
+        too.
+        """
+        if self._filename is not None:
+            self._references = sys.getrefcount(self._filename)
+
+    def close(self) -> None:
+        """Let Python note as much as before the first watch of the thread."""
+        users, depth = _watches[self._thread]
+        if users > 1:
+            _watches[self._thread] = (users - 1, depth)
+        else:
+            del _watches[self._thread]
+            if self._thread == get_ident():
+                sys.set_coroutine_origin_tracking_depth(depth)
+
+    def look(self) -> None:
+        """Report the coroutines that code of the test's file created and nobody has begun, and close them."""
+        # Beside other tests it would not be known whose they are.
+        if sys.getrefcount(self._filename) <= self._references or not hooks.is_alone():
+            return
+        filename = self._filename
+        for generation in range(hooks.collections_since(self._context) + 1):
+            for each in gc.get_objects(generation):
+                if each.__class__ is CoroutineType and _is_forgotten(each, filename):
+                    self._context.report(hooks.unawaited_problem(each))
+                    each.close()
+
+
+def _is_forgotten(coroutine: Any, filename: str | None) -> bool:
+    origin = coroutine.cr_origin
+    return (
+        bool(origin)
+        and origin[0][0] is filename
+        and coroutine.cr_frame is not None
+        and not coroutine.cr_running
+        and not coroutine.cr_suspended
+    )

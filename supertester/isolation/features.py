@@ -1,0 +1,130 @@
+"""Features: the kinds of isolation that a test may have beyond its processes, each a context manager entered per test.
+
+A feature is one `Feature` in `FEATURES`. A test has those of its mode and those that its class switches on by a
+keyword of the same name; the rest are off, and asking for them says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from supertester.context import IsolationContext
+from supertester.errors import Unsupported, UsageError
+
+__all__ = ["FEATURES", "Feature", "FeatureSet", "check_tags", "checked_setting"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feature:
+    """One kind of isolation.
+
+    Attributes:
+        name: Its name, which is also the class keyword that sets it.
+        enter: ``enter(context, setting)`` returns the context manager of one test; what that yields is the handle.
+            ``None`` while the feature is only a reserved name.
+        modes: The isolation modes that have it without being asked.
+        tags: The tags of `tag` that make sense only where it is on.
+        early: Whether it has to be on from the beginning of the test; the others are entered when first asked for.
+    """
+
+    name: str
+    enter: Callable[[IsolationContext, Any], AbstractContextManager[Any]] | None = None
+    modes: frozenset[str] = frozenset()
+    tags: frozenset[str] = frozenset()
+    early: bool = False
+
+
+FEATURES: dict[str, Feature] = {
+    feature.name: feature
+    for feature in (
+        Feature(name="logs", tags=frozenset({"logger_level"})),
+        Feature(name="telemetry", tags=frozenset({"telemetry_events"})),
+        Feature(name="tables", tags=frozenset({"tables"})),
+        Feature(name="environment"),
+        Feature(name="ports"),
+    )
+}
+
+
+def _is_off(setting: Any) -> bool:
+    return setting is False or setting is None or (isinstance(setting, (list, tuple)) and not setting)
+
+
+def _is_on(feature: Feature, mode: str, settings: Mapping[str, Any]) -> bool:
+    setting = settings.get(feature.name)
+    if setting is None:
+        return feature.enter is not None and mode in feature.modes
+    return not _is_off(setting)
+
+
+def checked_setting(name: str, setting: Any) -> Any:
+    """Return *setting*, or refuse to switch on a feature that does not exist.
+
+    Raises:
+        Unsupported: This version has no such feature.
+    """
+    if FEATURES[name].enter is None and not _is_off(setting):
+        raise Unsupported(f"{name}={setting!r}: this version has no isolation feature {name!r}; leave the option out")
+    return setting
+
+
+def check_tags(tags: Mapping[str, Any], mode: str, settings: Mapping[str, Any], where: str) -> None:
+    """Refuse tags whose feature is off in this mode with these settings.
+
+    Raises:
+        UsageError: A tag would have no effect.
+    """
+    for feature in FEATURES.values():
+        for name in sorted(feature.tags & tags.keys()):
+            if feature.enter is None:
+                raise Unsupported(
+                    f"@tag({name}=...) on {where} needs the feature {feature.name!r}, which this version lacks"
+                )
+            if not _is_on(feature, mode, settings):
+                raise UsageError(
+                    f"@tag({name}=...) on {where} needs the option {feature.name}, which is off in mode {mode!r}; "
+                    f"switch it on with the class keyword {feature.name}=..."
+                )
+
+
+class FeatureSet:
+    """The features of one test."""
+
+    def __init__(self, context: IsolationContext, settings: Mapping[str, Any]) -> None:
+        self._context = context
+        self._settings = settings
+        self._stack = ExitStack()
+
+    def enter_early(self) -> None:
+        """Enter the features that have to be on from the beginning."""
+        for feature in FEATURES.values():
+            if feature.early and _is_on(feature, self._context.mode, self._settings):
+                self.open(feature.name)
+
+    def open(self, name: str) -> Any:
+        """Enter the feature *name* and return its handle.
+
+        Raises:
+            UsageError: It is unknown, or off.
+        """
+        feature = FEATURES.get(name)
+        if feature is None:
+            raise UsageError(f"unknown isolation feature {name!r}; the known ones are {', '.join(FEATURES)}")
+        if feature.enter is None:
+            raise Unsupported(f"this version has no isolation feature {name!r}")
+        if not _is_on(feature, self._context.mode, self._settings):
+            raise UsageError(
+                f"isolation feature {name!r} is off in mode {self._context.mode!r}; "
+                f"switch it on with the class keyword {name}=..."
+            )
+        handle = self._stack.enter_context(feature.enter(self._context, self._settings.get(name)))
+        self._context.features[name] = handle
+        return handle
+
+    def close(self) -> None:
+        """Leave the features that were entered, the last one first."""
+        self._context.features.clear()
+        self._stack.close()

@@ -1,0 +1,249 @@
+"""The process-global hooks, installed once and routed by context to the test that is to blame.
+
+What belongs to no running test goes to the hook that was there before, so that nothing outside of tests changes. A hook
+that somebody else puts in front of ours later (some test runners do, for each phase of a test) is noticed at the
+start of the next test, and ours is put before it again; it becomes the one that gets what is not ours.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+import sys
+import threading
+import traceback
+import warnings
+from collections.abc import Callable
+from threading import get_ident
+from typing import Any
+
+from supertester._core.naming import describe
+from supertester._core.origin import creation_line, here
+from supertester.context import IsolationContext, Problem, current_context
+
+__all__ = ["begin", "collections_since", "end", "ensure_installed", "is_alone", "owner", "uninstall"]
+
+_tests: dict[int, IsolationContext] = {}
+"""The test that each thread runs, for what happens in between its parts, where no context says so."""
+_open: set[IsolationContext] = set()
+"""The tests that have begun and not ended."""
+
+
+def owner() -> IsolationContext | None:
+    """Return the running test that the present code belongs to, or ``None``."""
+    context = current_context.get()
+    if context is None or context.closed:
+        context = _tests.get(get_ident()) or _stamp(threading.current_thread())[0]
+    return None if context is None or context.closed else context
+
+
+def begin(context: IsolationContext, *, whole_thread: bool) -> IsolationContext | None:
+    """Let *context* be a running test; return the one that this thread ran before, to be given to `end`.
+
+    Args:
+        context: The test.
+        whole_thread: Whether the thread runs nothing else until `end`.
+    """
+    ensure_installed()
+    context.started = _collector.serial
+    _open.add(context)
+    thread = get_ident()
+    before = _tests.get(thread)
+    if whole_thread:
+        _tests[thread] = context
+    return before
+
+
+def end(context: IsolationContext, before: IsolationContext | None) -> None:
+    """Undo `begin`."""
+    _open.discard(context)
+    thread = get_ident()
+    if _tests.get(thread) is context:
+        if before is None:
+            del _tests[thread]
+        else:
+            _tests[thread] = before
+
+
+def is_alone() -> bool:
+    """Say whether no other test is running in this process."""
+    return len(_open) <= 1
+
+
+# The garbage collector ---------------------------------------------------------------------------------------------
+
+
+class _Collector:
+    """Knows whether an object that goes away now was made by the running test.
+
+    An object that the collector finds may come from any earlier test, and the running one must not be blamed for it. An
+    object found in generation g was made after the last collection of that generation or an older one; so if there was
+    one since the test began, the object is the test's own.
+    """
+
+    def __init__(self) -> None:
+        self.serial = 0
+        self.collecting: int | None = None
+        self.thread = 0
+        self.last = [0, 0, 0]
+
+    def __call__(self, phase: str, info: dict[str, int]) -> None:
+        generation = info["generation"]
+        if phase == "start":
+            self.collecting = generation
+            self.thread = get_ident()
+        else:
+            self.collecting = None
+            self.serial += 1
+            for younger in range(generation + 1):
+                self.last[younger] = self.serial
+
+    def is_older_garbage(self, context: IsolationContext) -> bool:
+        if self.collecting is None or self.thread != get_ident():
+            return False
+        return self.collecting >= 2 or self.last[self.collecting] <= context.started
+
+
+_collector = _Collector()
+
+
+def collections_since(context: IsolationContext) -> int:
+    """Return the oldest generation that may hold what *context* made: 0 if nothing was collected since it began."""
+    return sum(last > context.started for last in _collector.last[:2])
+
+
+# The hooks ---------------------------------------------------------------------------------------------------------
+
+
+def _thread_hook(previous: Callable[[Any], object]) -> Callable[[Any], None]:
+    def supertester_thread_hook(args: Any) -> None:
+        context, where = _stamp(args.thread)
+        if context is None:
+            context = owner()
+        if args.exc_type is SystemExit or context is None or not context.report(_thread_problem(args, where)):
+            previous(args)
+
+    return supertester_thread_hook
+
+
+def _thread_problem(args: Any, where: str | None) -> Problem:
+    name = args.thread.name if args.thread is not None else "unknown"
+    return Problem(
+        "thread",
+        f"thread {name!r} ended with {_shown(args.exc_type, args.exc_value)} (thread started at {where or 'unknown'})",
+        "".join(traceback.format_exception(args.exc_type, args.exc_value, args.exc_traceback)),
+    )
+
+
+def _unraisable_hook(previous: Callable[[Any], object]) -> Callable[[Any], None]:
+    def supertester_unraisable_hook(args: Any) -> None:
+        context = owner()
+        if context is None or _collector.is_older_garbage(context) or not context.report(_unraisable_problem(args)):
+            previous(args)
+
+    return supertester_unraisable_hook
+
+
+def _unraisable_problem(args: Any) -> Problem:
+    frames = traceback.extract_tb(args.exc_traceback)
+    where = f" at {frames[-1].filename}:{frames[-1].lineno} in {frames[-1].name}" if frames else ""
+    # Only text is kept: the object is being finalised, and a reference to it would revive it.
+    return Problem(
+        "unraisable",
+        f"{args.err_msg or 'exception ignored in'} {args.object!r}: {_shown(args.exc_type, args.exc_value)}{where}",
+        "".join(traceback.format_exception(args.exc_type, args.exc_value, args.exc_traceback)),
+    )
+
+
+def _shown(kind: type[BaseException], error: BaseException | None) -> str:
+    return repr(error) if error is not None else kind.__name__
+
+
+def _unawaited_hook(previous: Callable[[Any], object]) -> Callable[[Any], None]:
+    def supertester_unawaited_hook(coroutine: Any) -> None:
+        context = owner()
+        if context is None or _collector.is_older_garbage(context) or not context.report(unawaited_problem(coroutine)):
+            if previous is _PYTHON_WARNS:
+                _warn(coroutine)
+            else:
+                previous(coroutine)
+
+    return supertester_unawaited_hook
+
+
+_PYTHON_WARNS = warnings._warn_unawaited_coroutine  # type: ignore[attr-defined]
+
+
+def _warn(coroutine: Any) -> None:
+    """Warn as Python does, of the line where the coroutine went away, which is one frame further out from here."""
+    warnings.warn(unawaited_problem(coroutine).message, RuntimeWarning, stacklevel=3, source=coroutine)
+
+
+def unawaited_problem(coroutine: Any) -> Problem:
+    """Return the problem that *coroutine* is when nobody ever awaited it."""
+    name = describe(coroutine)
+    return Problem("unawaited", f"coroutine {name!r} was never awaited ({creation_line(coroutine)})")
+
+
+def _thread_start(previous: Callable[[threading.Thread], None]) -> Callable[[threading.Thread], None]:
+    @functools.wraps(previous)
+    def start(self: threading.Thread) -> None:
+        context = owner()
+        if context is not None:
+            self._supertester = (context, here(2))  # type: ignore[attr-defined]
+        previous(self)
+
+    return start
+
+
+def _stamp(thread: threading.Thread | None) -> tuple[IsolationContext | None, str | None]:
+    """Return the test that started *thread* and the line where it did."""
+    stamp: tuple[IsolationContext | None, str | None] = getattr(thread, "_supertester", (None, None))
+    return stamp
+
+
+# (where, attribute, what makes our hook from the one before). The last two are not documented as hooks: CPython calls
+# `warnings._warn_unawaited_coroutine` with the coroutine itself, by that name, since 3.7, which is the only place that
+# has both the coroutine and the moment; and no version up to 3.13 lets threads inherit a context.
+_HOOKS: list[tuple[Any, str, Callable[[Any], Any]]] = [
+    (threading, "excepthook", _thread_hook),
+    (sys, "unraisablehook", _unraisable_hook),
+    (warnings, "_warn_unawaited_coroutine", _unawaited_hook),
+    (threading.Thread, "start", _thread_start),
+]
+_ours: dict[str, Any] = {}
+_previous: dict[str, Any] = {}
+_lock = threading.Lock()
+
+
+def ensure_installed() -> None:
+    """Put the hooks in place where they are not; costs next to nothing where they are."""
+    get = _ours.get
+    ours = get("excepthook"), get("unraisablehook"), get("_warn_unawaited_coroutine")
+    present = threading.excepthook, sys.unraisablehook, warnings._warn_unawaited_coroutine  # type: ignore[attr-defined]
+    if ours != present:
+        _install()
+
+
+def _install() -> None:
+    with _lock:
+        for holder, name, make in _HOOKS:
+            present = getattr(holder, name)
+            if name in _ours and (_ours[name] is present or holder is threading.Thread):
+                continue  # `Thread.start` is wrapped by many, each calling the one before: ours still runs.
+            _previous[name] = present
+            _ours[name] = make(present)
+            setattr(holder, name, _ours[name])
+        if _collector not in gc.callbacks:
+            gc.callbacks.append(_collector)
+
+
+def uninstall() -> None:
+    """Take the hooks out again, as far as nobody has put another in front of them."""
+    with _lock:
+        for holder, name, _ in _HOOKS:
+            ours, previous = _ours.pop(name, None), _previous.pop(name, None)
+            if ours is not None and getattr(holder, name) is ours:
+                setattr(holder, name, previous)
+        if _collector in gc.callbacks:
+            gc.callbacks.remove(_collector)

@@ -1,0 +1,106 @@
+"""`Options`: what a test class may ask for, checked when the class is made."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from types import MappingProxyType
+from typing import Any
+
+from supertester._core.waiting import checked_seconds
+from supertester.context import Isolation
+from supertester.errors import Unsupported, UsageError
+from supertester.isolation.features import FEATURES, checked_setting
+from supertester.isolation.modes import checked_mode
+
+__all__ = ["LEAK_KINDS", "Options"]
+
+LEAK_KINDS = ("tasks", "processes")
+_POLICIES = ("fail", "warn", "ignore")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The options of a test class.
+
+    Attributes:
+        isolation: The isolation mode, see `Isolation`.
+        clock: ``"real"``.
+        timeout: Seconds that a test may take from its set-up to the end of its body; ``None`` for no limit.
+        leaks: What a leak does: ``"fail"``, ``"warn"`` or ``"ignore"``; or a mapping from kinds of leaks to that.
+        crashes: Whether the crash of a server fails the test: ``"ignore"`` or ``"fail"``.
+        sleeps: What a sleep in a test does: ``"ignore"``.
+        debug: Asyncio's debug mode.
+        features: Settings of isolation features by name.
+    """
+
+    isolation: str = Isolation.FULL_ISOLATION.value
+    clock: str = "real"
+    timeout: float | None = 60.0
+    leaks: str | Mapping[str, str] = "fail"
+    crashes: str = "ignore"
+    sleeps: str = "ignore"
+    debug: bool = False
+    features: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "isolation", checked_mode(self.isolation))
+        _check_choice("clock", self.clock, ("real", "virtual"))
+        if self.clock == "virtual":
+            raise Unsupported("clock='virtual': this version has no virtual time; leave the option out")
+        if self.timeout is not None and not checked_seconds("timeout", self.timeout):
+            raise UsageError(f"a test cannot take no time at all, got timeout={self.timeout!r}; None means no limit")
+        self._check_leaks()
+        _check_choice("crashes", self.crashes, ("fail", "ignore"))
+        _check_choice("sleeps", self.sleeps, _POLICIES)
+        if self.sleeps != "ignore":
+            raise Unsupported(f"sleeps={self.sleeps!r}: this version does not watch sleeps; leave the option out")
+        if not isinstance(self.debug, bool):
+            raise TypeError(f"debug must be True or False, got debug={self.debug!r}")
+        for name, setting in self.features.items():
+            checked_setting(name, setting)
+
+    def _check_leaks(self) -> None:
+        if isinstance(self.leaks, str):
+            _check_choice("leaks", self.leaks, _POLICIES)
+            return
+        if not isinstance(self.leaks, Mapping):
+            raise TypeError(
+                f"leaks must be one of {', '.join(_POLICIES)} or a mapping by kind, got leaks={self.leaks!r}"
+            )
+        for kind, policy in self.leaks.items():
+            _check_choice("a kind of leaks", kind, LEAK_KINDS)
+            _check_choice(f"leaks[{kind!r}]", policy, _POLICIES)
+
+    def leak_policy(self, kind: str) -> str:
+        """Return what a leak of *kind* does to the test."""
+        return self.leaks if isinstance(self.leaks, str) else self.leaks.get(kind, "fail")
+
+    @classmethod
+    def names(cls) -> list[str]:
+        """Return the names of all the options, those of features included."""
+        return [*(each.name for each in fields(cls) if each.name != "features"), *FEATURES]
+
+    @classmethod
+    def made_of(cls, given: Mapping[str, Any]) -> Options:
+        """Return the options that the class keywords *given* stand for.
+
+        Raises:
+            TypeError: One is unknown, or of a wrong type.
+            UsageError: One has a value that makes no sense.
+        """
+        known = cls.names()
+        for name in given:
+            if name not in known:
+                close = difflib.get_close_matches(name, known, 1)
+                hint = f" (did you mean {close[0]!r}?)" if close else ""
+                raise TypeError(f"unknown class keyword {name!r}{hint}; the known ones are {', '.join(known)}")
+        settings = {name: value for name, value in given.items() if name in FEATURES}
+        own = {name: value for name, value in given.items() if name not in FEATURES}
+        return cls(**own, features=MappingProxyType(settings))
+
+
+def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise UsageError(f"{name} must be one of {', '.join(choices)}, got {value!r}")

@@ -1,0 +1,211 @@
+"""`Scope`: one test from its beginning to its end. The test case and `isolate` differ only in who drives it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from supertester._core.seeds import derive_seed, run_seed
+from supertester.context import IsolationContext, Problem, current_context
+from supertester.env import Env
+from supertester.isolation import cleanup, hooks, tasks, world
+from supertester.isolation.coroutines import Watch
+from supertester.isolation.features import FeatureSet
+from supertester.isolation.loop_errors import LoopErrors
+from supertester.isolation.modes import isolation_timeout
+from supertester.isolation.options import Options
+from supertester.otp.reasons import NORMAL
+
+__all__ = ["IsolationFailure", "Scope", "evidence"]
+
+_next_test = itertools.count(1).__next__
+_DYING = 0.5
+"""Seconds that what is killed or cancelled at the end of a test has to end."""
+
+
+class IsolationFailure(AssertionError):
+    """A test left something behind, or something failed behind its back; ``problems`` lists it."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = tuple(problems)
+        count = f"{len(problems)} problems" if len(problems) > 1 else "a problem"
+        lines = "\n".join(f"  {number}. {problem}" for number, problem in enumerate(problems, 1))
+        super().__init__(f"the test has {count} that no statement of its body raised:\n{lines}")
+
+
+class Scope:
+    """The life of one isolated test on one event loop.
+
+    Args:
+        name: What the test is called; the test id is this and a number.
+        options: What the test class asks for.
+        loop: Where the test runs.
+        tags: For ``context.tags``.
+        env: For ``context.env``.
+        filename: The test's source file, as its code objects hold it.
+        whole_loop: Whether all that happens on the loop belongs to this test.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        options: Options,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        tags: Mapping[str, Any],
+        env: Env,
+        filename: str | None = None,
+        whole_loop: bool = False,
+    ) -> None:
+        self.options = options
+        self.loop = loop
+        self.context = context = IsolationContext(
+            test_id=f"{name}-{_next_test()}",
+            mode=options.isolation,
+            seed=derive_seed(run_seed(), name),
+            env=env,
+            loop=loop,
+            tags={**tags, "mode": options.isolation},
+        )
+        self.errors: list[BaseException] = []
+        self.settled = False
+        self._stop_watching: Callable[[], object] = _nothing
+        self._whole_loop = whole_loop
+        self._filename = filename
+        self._features = FeatureSet(context, options.features)
+        self._tasks_before: frozenset[tasks.Task] = frozenset()
+
+    def open(self) -> None:
+        """Begin the test. Has to be called in the test's context, and from its thread."""
+        context = self.context
+        self._before = hooks.begin(context, whole_thread=self._whole_loop)
+        self._watch = Watch(context, self._filename)
+        self._loop_errors = LoopErrors(context, self.loop, whole_loop=self._whole_loop)
+        self._token = current_context.set(context)
+        self._world = world.enter_world(context, self.loop)
+        if self.options.crashes == "fail":
+            self._stop_watching = world.watch_crashes(context)
+        if not self._whole_loop:
+            tasks.stamp_tasks(self.loop)
+            self._tasks_before = frozenset(asyncio.all_tasks(self.loop))
+        context.open_feature = self._features.open
+        self._features.enter_early()
+        self._watch.begin()
+
+    def leave(self) -> None:
+        """Make the test's context what it was before `open`, where something else goes on in it."""
+        world.leave_world(self._world)
+        current_context.reset(self._token)
+
+    # The end -----------------------------------------------------------------------------------------------------
+
+    def is_clean(self) -> bool:
+        """Say whether there is nothing that the loop would have to run for. This is all that a clean test pays."""
+        return not (self.context.cleanups or cleanup.has_work(self.context) or self._left_running())
+
+    async def unwind(self) -> None:
+        """Undo what the test did and find what it left; called again after an interruption, go on where it was."""
+        context = self.context
+        self._stop_watching()  # What the cleanup kills did not crash.
+        deadline = self.loop.time() + isolation_timeout(context.mode)
+        try:
+            await cleanup.unwind(context, deadline, self.errors)
+        finally:
+            await self._end_processes()
+            await self._end_tasks()
+
+    async def _end_processes(self) -> None:
+        left = world.leftover(self.context)
+        if not left:
+            return
+        for process in left:
+            self._leaked(world.process_leak(process))
+        for refused in await world.kill(self.context, left, _DYING):
+            self.context.report(Problem("cleanup", refused))
+
+    async def _end_tasks(self) -> None:
+        left = await tasks.let_end(self._left_running())
+        for task in left:
+            self._leaked(tasks.leak_problem(task))
+        for task in await tasks.end_tasks(left, _DYING):
+            self.context.report(Problem("cleanup", f"task {tasks.describe_task(task)} would not end when cancelled"))
+
+    def _left_running(self) -> set[tasks.Task]:
+        left = tasks.left_running(self.loop)
+        if left and not self._whole_loop:
+            left = {task for task in left - self._tasks_before if tasks.owner_of(task) is self.context}
+        return left
+
+    def _leaked(self, problem: Problem) -> None:
+        policy = self.options.leak_policy(problem.kind)
+        if policy == "fail":
+            self.context.report(problem)
+        elif policy == "warn":
+            warnings.warn(f"{self.context.test_id}: {problem}", ResourceWarning, stacklevel=2)
+
+    def settle(self) -> None:
+        """Look for what failed behind the test's back, and leave its features; nothing new is expected after this."""
+        self.settled = True
+        for task in tasks.failed_tasks(self.loop):
+            if self._whole_loop or tasks.owner_of(task) is self.context:
+                self.context.report(tasks.failure_problem(task))
+        self._watch.look()
+        try:
+            self._features.close()
+        except BaseException as error:  # noqa: BLE001 - shown with the other failures of the cleanup
+            self.errors.append(error)
+
+    def close(self) -> None:
+        """End the test: from here on, what happens is not its problem any more."""
+        context = self.context
+        context.closed = True
+        self._loop_errors.close()
+        self._watch.close()
+        hooks.end(context, self._before)
+        if context.root is not None:
+            context.root.die(NORMAL)
+
+    # What was found ----------------------------------------------------------------------------------------------
+
+    def take_failure(self) -> IsolationFailure | None:
+        """Return the problems found since this was last asked, as an error to raise, or ``None``."""
+        problems = self.context.problems
+        if not problems:
+            return None
+        failure = IsolationFailure(problems)
+        problems.clear()
+        return failure
+
+    def take_errors(self) -> BaseException | None:
+        """Return the one error of the cleanup, or a group of them, or ``None``.
+
+        An interruption, such as ``KeyboardInterrupt``, is returned itself: it has to end the run.
+        """
+        errors, self.errors = self.errors, []
+        if not errors:
+            return None
+        interrupts = [error for error in errors if not isinstance(error, (Exception, asyncio.CancelledError))]
+        if interrupts:
+            return interrupts[0]
+        if len(errors) == 1:
+            return errors[0]
+        return BaseExceptionGroup(f"{len(errors)} cleanups of {self.context.test_id} failed", errors)
+
+
+def _nothing() -> None: ...
+
+
+def evidence(context: IsolationContext, *, limit: int = 5) -> str:
+    """Return the last deaths in the test's runtime with the last messages of who died, or an empty string."""
+    runtime = context.runtime
+    if runtime is None or not runtime.deaths:
+        return ""
+    deaths = list(runtime.deaths)
+    lines = [f"the last of {len(deaths)} deaths in this test:" if len(deaths) > limit else "deaths in this test:"]
+    for death in deaths[-limit:]:
+        lines.append(f"  {death.pid!r}")
+        lines += [f"    {kind} {message!r}" for kind, message in death.pid.recent_messages[-3:]]  # type: ignore[attr-defined]
+    return "\n".join(lines)

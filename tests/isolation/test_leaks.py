@@ -1,0 +1,356 @@
+"""What a test must not leave behind, each planted once and found with the line that made it."""
+
+import asyncio
+import gc
+import sys
+import threading
+import unittest
+import warnings
+from typing import Any
+from unittest import mock
+
+from supertester.case import IsolatedTestCase
+from supertester.otp import GenServer, Supervisor
+from supertester.testing import failure_of, inner_case, run_inner
+
+held: list[Any] = []
+
+
+async def forever() -> None:
+    await asyncio.get_running_loop().create_future()
+
+
+async def fail() -> None:
+    raise ValueError("planted")
+
+
+class TestTasks(unittest.TestCase):
+    def test_one_left_running_fails_the_test_with_the_line_that_made_it(self) -> None:
+        async def body(case: Any) -> None:
+            asyncio.create_task(forever(), name="pump")
+
+        self.assertRegex(
+            failure_of(body),
+            r"task 'pump' running 'forever' \(created at .*test_leaks\.py:\d+ in body.* was left running",
+        )
+
+    def test_one_that_is_being_cancelled_may_end(self) -> None:
+        async def body(case: Any) -> None:
+            task = asyncio.create_task(forever())
+            await asyncio.sleep(0)
+            task.cancel()
+
+        self.assertEqual(run_inner(inner_case(body)).report, "")
+
+    def test_one_that_will_not_end_is_named(self) -> None:
+        async def stubborn() -> None:
+            while True:
+                try:
+                    await forever()
+                except asyncio.CancelledError:
+                    held.append(1)
+
+        async def body(case: Any) -> None:
+            asyncio.create_task(stubborn())
+            await asyncio.sleep(0)
+
+        with mock.patch("supertester.isolation.scope._DYING", 0.01):
+            report = failure_of(body)
+        self.assertRegex(report, r"stubborn' \(created at .* would not end when cancelled")
+
+    def test_they_can_be_tolerated(self) -> None:
+        async def body(case: Any) -> None:
+            asyncio.create_task(forever())
+
+        for leaks in ("ignore", {"tasks": "ignore"}):
+            with self.subTest(leaks=leaks):
+                self.assertEqual(run_inner(inner_case(body, leaks=leaks)).report, "")
+        with self.assertWarnsRegex(ResourceWarning, "forever' .* was left running"):
+            self.assertEqual(run_inner(inner_case(body, leaks="warn")).report, "")
+
+    def test_an_exception_that_nobody_retrieves_fails_the_test(self) -> None:
+        async def body(case: Any) -> None:
+            asyncio.create_task(fail())
+            await asyncio.sleep(0)
+
+        report = failure_of(body)
+        self.assertRegex(report, r"background task 'fail' \(created at .*test_leaks\.py:\d+ in body.* nobody retrieved")
+        self.assertIn('raise ValueError("planted")', report)
+
+    def test_also_if_the_task_is_still_held(self) -> None:
+        async def body(case: Any) -> None:
+            case.task = asyncio.create_task(fail())
+            await asyncio.sleep(0)
+
+        self.assertIn("nobody retrieved its exception: ValueError('planted')", failure_of(body))
+
+    def test_one_that_is_retrieved_does_not(self) -> None:
+        async def body(case: Any) -> None:
+            with case.assertRaises(ValueError):
+                await asyncio.create_task(fail())
+
+        self.assertEqual(run_inner(inner_case(body)).report, "")
+
+
+class TestCallbacks(unittest.TestCase):
+    def test_an_exception_fails_the_test(self) -> None:
+        async def body(case: Any) -> None:
+            asyncio.get_running_loop().call_soon(lambda: 1 / 0)
+            await asyncio.sleep(0)
+
+        report = failure_of(body)
+        self.assertRegex(report, r"callback .*lambda>\(\) at .*test_leaks\.py:\d+.* failed: ZeroDivisionError")
+
+    def test_one_in_a_done_callback_of_the_last_moment_is_found_too(self) -> None:
+        async def body(case: Any) -> None:
+            case.addCleanup(asyncio.get_running_loop().call_soon, lambda: 1 / 0)
+            asyncio.create_task(forever())
+
+        self.assertIn("ZeroDivisionError", failure_of(body, leaks="ignore"))
+
+    def test_a_handler_of_the_test_takes_precedence(self) -> None:
+        async def body(case: Any) -> None:
+            seen: list[Any] = []
+            loop = asyncio.get_running_loop()
+            loop.set_exception_handler(lambda loop, event: seen.append(event["exception"]))
+            loop.call_soon(lambda: 1 / 0)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            case.assertEqual(len(seen), 1)
+
+        self.assertEqual(run_inner(inner_case(body)).report, "")
+
+
+class TestThreads(unittest.TestCase):
+    def test_an_exception_fails_the_test_with_the_line_that_started_the_thread(self) -> None:
+        def body(case: Any) -> None:
+            thread = threading.Thread(target=lambda: 1 / 0, name="digger")
+            thread.start()
+            thread.join()
+
+        self.assertRegex(
+            failure_of(body), r"thread 'digger' ended with ZeroDivisionError.*started at .*test_leaks\.py:\d+ in body"
+        )
+
+    def test_an_exception_in_a_thread_of_a_thread_too(self) -> None:
+        def outer() -> None:
+            inner = threading.Thread(target=lambda: 1 / 0, name="inner")
+            inner.start()
+            inner.join()
+
+        def body(case: Any) -> None:
+            thread = threading.Thread(target=outer)
+            thread.start()
+            thread.join()
+
+        self.assertRegex(failure_of(body), "thread 'inner' ended with ZeroDivisionError.*in outer")
+
+    def test_system_exit_ends_a_thread_in_peace(self) -> None:
+        def body(case: Any) -> None:
+            thread = threading.Thread(target=sys.exit)
+            thread.start()
+            thread.join()
+
+        self.assertEqual(run_inner(inner_case(body)).report, "")
+
+
+class _Troubled:
+    def __del__(self) -> None:
+        raise KeyError("finaliser")
+
+
+class TestUnraisable(unittest.TestCase):
+    def test_an_exception_in_a_finaliser_fails_the_test(self) -> None:
+        async def body(case: Any) -> None:
+            _Troubled()
+
+        self.assertRegex(
+            failure_of(body), r"_Troubled.__del__.*KeyError\('finaliser'\) at .*test_leaks\.py:\d+ in __del__"
+        )
+
+    def test_garbage_of_an_earlier_test_is_not_blamed_on_a_later_one(self) -> None:
+        def litter() -> None:
+            heap: list[Any] = [_Troubled()]
+            heap.append(heap)
+
+        foreign: list[Any] = []
+        self.addCleanup(setattr, sys, "unraisablehook", sys.unraisablehook)
+        gc.disable()
+        self.addCleanup(gc.enable)
+        litter()
+        sys.unraisablehook = foreign.append
+        result = run_inner(inner_case(lambda case: gc.collect() and None))
+        self.assertEqual(result.report, "")
+        self.assertEqual([args.exc_type for args in foreign], [KeyError])
+        foreign.clear()
+
+
+class TestCoroutines(unittest.TestCase):
+    def check(self, body: Any) -> None:
+        self.assertRegex(
+            failure_of(body),
+            rf"coroutine 'forever' was never awaited \(created at .*test_leaks\.py:\d+ in {body.__name__}",
+        )
+
+    def test_one_that_is_dropped_fails_the_test(self) -> None:
+        async def body(case: Any) -> None:
+            forever()
+
+        self.check(body)
+
+    def test_in_a_plain_test_too(self) -> None:
+        def plain(case: Any) -> None:
+            forever()
+
+        self.check(plain)
+
+    def test_one_that_the_test_case_holds_is_found(self) -> None:
+        async def holder(case: Any) -> None:
+            case.coroutine = forever()
+
+        self.check(holder)
+
+    def test_one_in_a_cycle_is_found_without_collecting(self) -> None:
+        async def cycle(case: Any) -> None:
+            heap: list[Any] = [forever()]
+            heap.append(heap)
+
+        collections = gc.get_stats()[2]["collections"]
+        self.check(cycle)
+        self.assertEqual(gc.get_stats()[2]["collections"], collections)
+
+    def test_one_that_survived_a_collection_is_found(self) -> None:
+        async def survivor(case: Any) -> None:
+            held.append(forever())
+            gc.collect(1)
+
+        gc.collect()
+        self.addCleanup(held.clear)
+        self.check(survivor)
+
+    def test_one_that_the_set_up_made_is_found(self) -> None:
+        class Inner(IsolatedTestCase):
+            async def asyncSetUp(self) -> None:
+                forever()
+
+            async def test(self) -> None: ...
+
+        self.assertRegex(run_inner(Inner("test")).report, "never awaited .*in asyncSetUp")
+
+    def test_the_next_test_is_innocent(self) -> None:
+        class Inner(IsolatedTestCase):
+            async def test_1(self) -> None:
+                held.append(forever())
+
+            async def test_2(self) -> None:
+                held.clear()
+                gc.collect()
+
+        result = run_inner(Inner)
+        self.assertEqual([case.id().rpartition(".")[2] for case, _ in result.failures], ["test_1"])
+
+    def test_outside_of_tests_python_warns_as_ever(self) -> None:
+        run_inner(inner_case(lambda case: None))
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            forever()
+        [warning] = caught
+        self.assertEqual((warning.category, warning.filename), (RuntimeWarning, __file__))
+        self.assertIn("coroutine 'forever' was never awaited", str(warning.message))
+
+    def test_python_notes_as_little_as_before_once_the_test_is_over(self) -> None:
+        depth = sys.get_coroutine_origin_tracking_depth()
+        run_inner(inner_case(lambda case: case.assertEqual(sys.get_coroutine_origin_tracking_depth(), 1)))
+        self.assertEqual(sys.get_coroutine_origin_tracking_depth(), depth)
+
+
+class _Parent(GenServer):
+    async def init(self) -> None:
+        await GenServer.start_link(name="orphan")
+
+
+class TestProcesses(unittest.TestCase):
+    def test_a_bare_start_left_running_fails_the_test_with_its_line(self) -> None:
+        async def body(case: Any) -> None:
+            await GenServer.start(name="lost")
+
+        self.assertRegex(
+            failure_of(body), r"<Pid \d+ GenServer 'lost'> \(started at .*test_leaks\.py:\d+ in body\) was left running"
+        )
+
+    def test_one_that_the_test_stops_does_not(self) -> None:
+        async def body(case: Any) -> None:
+            server = await GenServer.start()
+            await server.stop()
+
+        self.assertEqual(run_inner(inner_case(body)).report, "")
+
+    def test_one_that_a_cleanup_stops_does_not(self) -> None:
+        async def body(case: Any) -> None:
+            server = await GenServer.start()
+            case.addAsyncCleanup(server.stop)
+
+        self.assertEqual(run_inner(inner_case(body)).report, "")
+
+    def test_an_orphan_is_named_with_its_dead_parent(self) -> None:
+        async def body(case: Any) -> None:
+            parent = await _Parent.start_link()
+            await parent.stop()
+
+        self.assertRegex(
+            failure_of(body), r"'orphan'> .* was left running; its parent <Pid \d+ _Parent dead: NORMAL> is gone"
+        )
+
+    def test_leaked_processes_are_dead_afterwards(self) -> None:
+        pids: list[Any] = []
+
+        async def body(case: Any) -> None:
+            pids.append(await GenServer.start())
+
+        failure_of(body)
+        self.assertFalse(pids[0].is_alive())
+
+    def test_they_can_be_tolerated(self) -> None:
+        async def body(case: Any) -> None:
+            await GenServer.start()
+
+        self.assertEqual(run_inner(inner_case(body, leaks={"processes": "ignore"})).report, "")
+
+    def test_what_start_link_started_is_no_leak(self) -> None:
+        async def body(case: Any) -> None:
+            await GenServer.start_link()
+            await Supervisor.start_link([])
+
+        for mode in ("basic", "registry"):
+            with self.subTest(mode=mode):
+                self.assertEqual(run_inner(inner_case(body, isolation=mode)).report, "")
+
+
+class TestHooks(unittest.TestCase):
+    def test_are_installed_once(self) -> None:
+        run_inner(inner_case(lambda case: None))
+        before = (threading.excepthook, sys.unraisablehook, threading.Thread.start, list(gc.callbacks))
+        for _ in range(3):
+            run_inner(inner_case(lambda case: None))
+        self.assertEqual((threading.excepthook, sys.unraisablehook, threading.Thread.start, list(gc.callbacks)), before)
+
+    def test_what_is_not_a_tests_goes_to_the_hook_before(self) -> None:
+        seen: list[Any] = []
+        self.addCleanup(setattr, threading, "excepthook", threading.excepthook)
+        threading.excepthook = lambda args: seen.append(args.exc_type)
+        run_inner(inner_case(lambda case: None))
+        thread = threading.Thread(target=lambda: 1 / 0)
+        thread.start()
+        thread.join()
+        self.assertEqual(seen, [ZeroDivisionError])
+
+    def test_a_hook_that_was_put_in_front_does_not_hide_failures(self) -> None:
+        self.addCleanup(setattr, threading, "excepthook", threading.excepthook)
+        threading.excepthook = lambda args: None
+
+        def body(case: Any) -> None:
+            thread = threading.Thread(target=lambda: 1 / 0)
+            thread.start()
+            thread.join()
+
+        self.assertIn("ZeroDivisionError", failure_of(body))
