@@ -101,6 +101,7 @@ class IsolationContext:
     root: Root | None = None
     loop: asyncio.AbstractEventLoop | None = field(default=None, repr=False)
     problems: list[Problem] = field(default_factory=list, repr=False)
+    source: str | None = field(default=None, repr=False)
     closed: bool = field(default=False, repr=False)
     started: int = field(default=0, repr=False)
     cleanups: list[tuple[int, Callable[[], object]]] = field(default_factory=list, repr=False)

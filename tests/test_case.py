@@ -21,6 +21,7 @@ from supertester.errors import CallExit, UsageError
 from supertester.isolation import fetch_isolation_context
 from supertester.otp import KILL, Agent, GenServer, current_runtime, exit, self_pid
 from supertester.testing import RecordingResult, failure_of, inner_case, run_inner
+from tests.planted import forever
 
 try:
     import uvloop
@@ -29,10 +30,6 @@ except ImportError:
 
 ROOT = Path(__file__).parents[1]
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
-
-
-async def forever() -> None:
-    await asyncio.get_running_loop().create_future()
 
 
 class TestClassKeywords(unittest.TestCase):
@@ -412,7 +409,7 @@ class TestTimeouts(unittest.TestCase):
 
         report = failure_of(body, timeout=0.01, leaks="ignore")
         self.assertIn("TestTimeout: the test ran longer than its timeout of 0.01 s; its tasks stood here:", report)
-        self.assertRegex(report, r"in body\n +await forever\(\)\n.*in forever\n +await asyncio")
+        self.assertRegex(report, r"in body\n +await forever\(\)\n.*in forever\n +await future")
         self.assertIn("helper: 'helper' running 'forever'", report)
         self.assertFalse(servers[0].is_alive())
 

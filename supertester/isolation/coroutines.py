@@ -26,12 +26,12 @@ class Watch:
     """Notes where coroutines are created in this thread, and finds the forgotten ones.
 
     Args:
-        filename: The source file of the test, as its code objects hold it: the very same string object.
+        context: The test; its ``source`` has to be the very string object that the code objects of the file hold.
     """
 
-    __slots__ = ("_context", "_filename", "_references", "_thread")
+    __slots__ = ("_before", "_context", "_filename", "_references", "_thread")
 
-    def __init__(self, context: IsolationContext, filename: str | None) -> None:
+    def __init__(self, context: IsolationContext) -> None:
         self._context = context
         self._thread = get_ident()
         users, depth = _watches.get(self._thread) or (0, sys.get_coroutine_origin_tracking_depth())
@@ -39,8 +39,8 @@ class Watch:
         if not users and depth < 1:
             # One frame is enough to name the line and costs 80 ns per coroutine; asyncio's debug mode notes ten.
             sys.set_coroutine_origin_tracking_depth(1)
-        self._filename = filename
-        self._references = sys.maxsize
+        self._filename = context.source
+        self._references = self._before = sys.maxsize
 
     def begin(self) -> None:
         """Remember how often the file is referred to.
@@ -51,9 +51,18 @@ class Watch:
         """
         if self._filename is not None:
             self._references = sys.getrefcount(self._filename)
+            hooks.listen_to_collector(self._collecting)
+
+    def _collecting(self, phase: str) -> None:
+        """Leave out of account what the collector frees: that may be litter of earlier tests."""
+        if phase == "start":
+            self._before = sys.getrefcount(self._filename)
+        else:
+            self._references -= max(self._before - sys.getrefcount(self._filename), 0)
 
     def close(self) -> None:
         """Let Python note as much as before the first watch of the thread."""
+        hooks.ignore_collector(self._collecting)
         users, depth = _watches[self._thread]
         if users > 1:
             _watches[self._thread] = (users - 1, depth)

@@ -21,7 +21,18 @@ from supertester._core.naming import describe
 from supertester._core.origin import creation_line, here
 from supertester.context import IsolationContext, Problem, current_context
 
-__all__ = ["begin", "collections_since", "end", "ensure_installed", "is_alone", "owner", "uninstall"]
+__all__ = [
+    "begin",
+    "collections_since",
+    "end",
+    "ensure_installed",
+    "ignore_collector",
+    "is_alone",
+    "listen_to_collector",
+    "owner",
+    "unawaited_problem",
+    "uninstall",
+]
 
 _tests: dict[int, IsolationContext] = {}
 """The test that each thread runs, for what happens in between its parts, where no context says so."""
@@ -86,9 +97,12 @@ class _Collector:
         self.collecting: int | None = None
         self.thread = 0
         self.last = [0, 0, 0]
+        self.listeners: set[Callable[[str], object]] = set()
 
     def __call__(self, phase: str, info: dict[str, int]) -> None:
         generation = info["generation"]
+        for listener in list(self.listeners):
+            listener(phase)
         if phase == "start":
             self.collecting = generation
             self.thread = get_ident()
@@ -105,6 +119,16 @@ class _Collector:
 
 
 _collector = _Collector()
+
+
+def listen_to_collector(listener: Callable[[str], object]) -> None:
+    """Call ``listener("start")`` and ``listener("stop")`` around each garbage collection."""
+    _collector.listeners.add(listener)
+
+
+def ignore_collector(listener: Callable[[str], object]) -> None:
+    """Undo `listen_to_collector`."""
+    _collector.listeners.discard(listener)
 
 
 def collections_since(context: IsolationContext) -> int:
@@ -162,13 +186,22 @@ def _shown(kind: type[BaseException], error: BaseException | None) -> str:
 def _unawaited_hook(previous: Callable[[Any], object]) -> Callable[[Any], None]:
     def supertester_unawaited_hook(coroutine: Any) -> None:
         context = owner()
-        if context is None or _collector.is_older_garbage(context) or not context.report(unawaited_problem(coroutine)):
+        if context is None or _is_older(coroutine, context) or not context.report(unawaited_problem(coroutine)):
             if previous is _PYTHON_WARNS:
                 _warn(coroutine)
             else:
                 previous(coroutine)
 
     return supertester_unawaited_hook
+
+
+def _is_older(coroutine: Any, context: IsolationContext) -> bool:
+    """Say whether *coroutine* may come from an earlier test."""
+    if not _collector.is_older_garbage(context):
+        return False
+    # The earlier tests of the same file would have been found out at their end, see `coroutines.Watch`.
+    origin = coroutine.cr_origin
+    return not origin or origin[0][0] != context.source
 
 
 _PYTHON_WARNS = warnings._warn_unawaited_coroutine  # type: ignore[attr-defined]

@@ -21,19 +21,30 @@ class LoopErrors:
     """Routes what a loop reports to the test that is to blame.
 
     Args:
+        context: The test.
+        loop: Where it runs.
+        report: Takes a problem, or says that it is too late for it.
         whole_loop: Everything on this loop belongs to the test. Otherwise only what was created in its context does,
             and the rest goes to the handler that was there before.
     """
 
-    def __init__(self, context: IsolationContext, loop: asyncio.AbstractEventLoop, *, whole_loop: bool) -> None:
+    def __init__(
+        self,
+        context: IsolationContext,
+        loop: asyncio.AbstractEventLoop,
+        report: Callable[[Problem], bool],
+        *,
+        whole_loop: bool,
+    ) -> None:
         self._context = context
+        self._report = report
         self._loop = loop
         self._whole_loop = whole_loop
         self._previous = None if whole_loop else _living(loop.get_exception_handler())
         loop.set_exception_handler(self)
 
     def __call__(self, loop: asyncio.AbstractEventLoop, event: dict[str, Any]) -> None:
-        if not (self._is_ours(event) and self._context.report(_problem(event))):
+        if not (self._is_ours(event) and self._report(_problem(event))):
             if (previous := _living(self._previous)) is not None:
                 previous(loop, event)
             else:
@@ -69,10 +80,14 @@ def _problem(event: dict[str, Any]) -> Problem:
     error = event.get("exception")
     task = event.get("task") or event.get("future")
     if isinstance(task, asyncio.Task):
-        what = f"background task {tasks.describe_task(task)}"
+        what = f"task {tasks.describe_task(task)}"
         if message == _LATE:
-            return Problem("task", f"{what} was dropped while it still ran")
-        message = f"{what} failed and nobody retrieved its exception" if error is not None else f"{what}: {message}"
+            return Problem("tasks", f"{what} was left running, and nobody held it any more")
+        message = (
+            f"background {what} failed and nobody retrieved its exception"
+            if error is not None
+            else f"{what}: {message}"
+        )
     elif (handle := event.get("handle")) is not None:
         message = f"callback {handle!r} failed"
     shown = f"{message}: {error!r}" if error is not None else str(message)

@@ -16,7 +16,7 @@ from supertester.isolation.coroutines import Watch
 from supertester.isolation.features import FeatureSet
 from supertester.isolation.loop_errors import LoopErrors
 from supertester.isolation.modes import isolation_timeout
-from supertester.isolation.options import Options
+from supertester.isolation.options import LEAK_KINDS, Options
 from supertester.otp.reasons import NORMAL
 
 __all__ = ["IsolationFailure", "Scope", "evidence"]
@@ -68,13 +68,13 @@ class Scope:
             seed=derive_seed(run_seed(), name),
             env=env,
             loop=loop,
+            source=filename,
             tags={**tags, "mode": options.isolation},
         )
         self.errors: list[BaseException] = []
         self.settled = False
         self._stop_watching: Callable[[], object] = _nothing
         self._whole_loop = whole_loop
-        self._filename = filename
         self._features = FeatureSet(context, options.features)
         self._tasks_before: frozenset[tasks.Task] = frozenset()
 
@@ -82,8 +82,8 @@ class Scope:
         """Begin the test. Has to be called in the test's context, and from its thread."""
         context = self.context
         self._before = hooks.begin(context, whole_thread=self._whole_loop)
-        self._watch = Watch(context, self._filename)
-        self._loop_errors = LoopErrors(context, self.loop, whole_loop=self._whole_loop)
+        self._watch = Watch(context)
+        self._loop_errors = LoopErrors(context, self.loop, self._report, whole_loop=self._whole_loop)
         self._token = current_context.set(context)
         self._world = world.enter_world(context, self.loop)
         if self.options.crashes == "fail":
@@ -122,14 +122,14 @@ class Scope:
         if not left:
             return
         for process in left:
-            self._leaked(world.process_leak(process))
+            self._report(world.process_leak(process))
         for refused in await world.kill(self.context, left, _DYING):
             self.context.report(Problem("cleanup", refused))
 
     async def _end_tasks(self) -> None:
         left = await tasks.let_end(self._left_running())
         for task in left:
-            self._leaked(tasks.leak_problem(task))
+            self._report(tasks.leak_problem(task))
         for task in await tasks.end_tasks(left, _DYING):
             self.context.report(Problem("cleanup", f"task {tasks.describe_task(task)} would not end when cancelled"))
 
@@ -139,12 +139,14 @@ class Scope:
             left = {task for task in left - self._tasks_before if tasks.owner_of(task) is self.context}
         return left
 
-    def _leaked(self, problem: Problem) -> None:
-        policy = self.options.leak_policy(problem.kind)
-        if policy == "fail":
-            self.context.report(problem)
-        elif policy == "warn":
+    def _report(self, problem: Problem) -> bool:
+        """Do with *problem* what the test's options say; return ``False`` if the test has ended."""
+        policy = self.options.leak_policy(problem.kind) if problem.kind in LEAK_KINDS else "fail"
+        if policy == "fail" or self.context.closed:
+            return self.context.report(problem)
+        if policy == "warn":
             warnings.warn(f"{self.context.test_id}: {problem}", ResourceWarning, stacklevel=2)
+        return True
 
     def settle(self) -> None:
         """Look for what failed behind the test's back, and leave its features; nothing new is expected after this."""

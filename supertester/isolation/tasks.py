@@ -12,7 +12,17 @@ from supertester._core.naming import describe
 from supertester._core.origin import creation_line
 from supertester.context import IsolationContext, Problem, current_context
 
-__all__ = ["Task", "describe_task", "end_tasks", "failed_tasks", "left_running", "owner_of", "stacks", "stamp_tasks"]
+__all__ = [
+    "Task",
+    "describe_task",
+    "end_tasks",
+    "failed_tasks",
+    "give_up",
+    "left_running",
+    "owner_of",
+    "stacks",
+    "stamp_tasks",
+]
 
 Task = asyncio.Task[Any]
 
@@ -98,9 +108,14 @@ async def end_tasks(tasks: Iterable[Task], timeout: float) -> list[Task]:
     for task in done:
         if not task.cancelled():
             task.exception()  # Retrieved: what a leaked task does while it is cancelled is no news.
-    for task in pending:
-        task._log_destroy_pending = False  # type: ignore[attr-defined]
+    give_up(pending)
     return [task for task in wanted if task in pending]
+
+
+def give_up(tasks: Iterable[Task]) -> None:
+    """Take note that *tasks* refuse to end: nobody waits for them again."""
+    for task in tasks:
+        task._log_destroy_pending = False  # type: ignore[attr-defined]
 
 
 async def let_end(tasks: set[Task]) -> set[Task]:

@@ -11,6 +11,7 @@ from typing import Any
 from supertester._core.naming import describe
 from supertester._core.origin import here
 from supertester.context import Isolation, IsolationContext, Problem
+from supertester.isolation.tasks import give_up
 from supertester.otp.process import Process
 from supertester.otp.reasons import KILL, is_crash
 from supertester.otp.runtime import Runtime, current
@@ -130,6 +131,7 @@ async def kill(context: IsolationContext, processes: list[Process], timeout: flo
     if not waiting:
         return []
     _, pending = await asyncio.wait(waiting, timeout=timeout)
+    give_up(pending)
     return [f"{_shown(_pid_of(task))} would not die: {describe(task.get_coro())}" for task in pending]
 
 

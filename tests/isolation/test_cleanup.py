@@ -8,6 +8,7 @@ from supertester.isolation import cleanup
 from supertester.isolation.cleanup import CleanupTimeout
 from supertester.otp import KILL, KILLED, ChildSpec, Exit, GenServer, Supervisor, flag_trap_exit
 from supertester.testing import RecordingResult, inner_case, run_inner
+from tests.planted import forever
 
 
 class Noting(GenServer):
@@ -27,7 +28,7 @@ class Stuck(GenServer):
     """Never gets to end gracefully."""
 
     async def handle_info(self, message: Any) -> None:
-        await asyncio.get_running_loop().create_future()
+        await forever()
 
 
 class TestOrder(unittest.TestCase):
@@ -219,7 +220,7 @@ class TestDeadlines(unittest.TestCase):
 
     def test_a_callback_that_does_not_end_is_named(self) -> None:
         async def endless() -> None:
-            await asyncio.get_running_loop().create_future()
+            await forever()
 
         async def body(case: Any) -> None:
             case.cleanup_on_exit(endless)
@@ -231,7 +232,7 @@ class TestDeadlines(unittest.TestCase):
         async def stubborn() -> None:
             while True:
                 try:
-                    await asyncio.get_running_loop().create_future()
+                    await forever()
                 except asyncio.CancelledError:
                     continue
 
@@ -244,7 +245,7 @@ class TestDeadlines(unittest.TestCase):
         async def stubborn() -> None:
             while True:
                 try:
-                    await asyncio.get_running_loop().create_future()
+                    await forever()
                 except asyncio.CancelledError:
                     continue
 

@@ -14,6 +14,7 @@ from supertester.isolation import (
 )
 from supertester.otp import GenServer, current_runtime, self_pid, whereis
 from supertester.processes import cleanup_on_exit, setup_isolated_genserver
+from tests.planted import forever
 
 
 class Harness:
@@ -23,10 +24,6 @@ class Harness:
     def on_exit(self, callback: Callable[[], Any]) -> object:
         self.callbacks.append(callback)
         return None
-
-
-async def forever() -> None:
-    await asyncio.get_running_loop().create_future()
 
 
 class TestIsolate(unittest.IsolatedAsyncioTestCase):

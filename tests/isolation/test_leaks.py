@@ -12,12 +12,9 @@ from unittest import mock
 from supertester.case import IsolatedTestCase
 from supertester.otp import GenServer, Supervisor
 from supertester.testing import failure_of, inner_case, run_inner
+from tests.planted import forever
 
 held: list[Any] = []
-
-
-async def forever() -> None:
-    await asyncio.get_running_loop().create_future()
 
 
 async def fail() -> None:
