@@ -27,9 +27,7 @@ class TestTheWheel(unittest.TestCase):
         files = [file.as_posix() for file in importlib.metadata.files("supertester") or []]
         installed = {file for file in files if file.startswith("supertester/") and not file.endswith(".pyc")}
         modules = {path.relative_to(CHECKOUT).as_posix() for path in (CHECKOUT / "supertester").rglob("*.py")}
-        self.assertEqual(
-            installed, modules | {"supertester/py.typed"}, "setuptools packs what an old build left; remove build/"
-        )
+        self.assertEqual(installed, modules | {"supertester/py.typed"})
 
     def test_its_metadata_is_the_project_s(self) -> None:
         metadata = importlib.metadata.metadata("supertester")
