@@ -1,7 +1,7 @@
 """Build the wheel from a copy of its sources, and install it into the Python that runs this.
 
-A copy, because setuptools writes into the folder it builds in: what an older build left there would end up in the wheel,
-and two builds at the same time would get in each other's way.
+A copy, because setuptools writes into the folder it builds in: what an older build left there would end up in the
+wheel, and two builds at the same time would get in each other's way.
 """
 
 from __future__ import annotations
