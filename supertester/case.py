@@ -129,10 +129,9 @@ class IsolatedTestCase(_Stock):
 
     @classmethod
     def __close_class_runner(cls) -> None:
-        if cls.__class_runner is not None:
-            runner, _ = cls.__class_runner
-            cls.__class_runner = None
-            runner.close()
+        runner, _ = cls.__class_runner  # type: ignore[misc]
+        cls.__class_runner = None
+        runner.close()
 
     # One test: what `unittest` calls, in its order ----------------------------------------------------------------
 
@@ -213,21 +212,23 @@ class IsolatedTestCase(_Stock):
             self.__limit_cleanup()
             super()._callCleanup(function, *args, **kwargs)
 
-    def __limit_cleanup(self, margin: float = 0.0) -> None:
-        assert self._asyncioRunner is not None
-        if self.__options.timeout is not None or margin:
-            self._asyncioRunner.limit(isolation_timeout(self.__options.isolation) + margin)
+    def __limit_cleanup(self) -> None:
+        if self.__options.timeout is not None and self._asyncioRunner is not None:
+            self._asyncioRunner.limit(isolation_timeout(self.__options.isolation))
 
     def __finish(self) -> None:
         """Undo what the test did and raise what it left behind."""
-        scope, runner, context = self.__scope, self._asyncioRunner, self._asyncioTestContext
+        scope, runner = self.__scope, self._asyncioRunner
         assert runner is not None and scope is not None
-        if not scope.is_clean():
-            self.__limit_cleanup(_MARGIN)
-            runner.run(scope.unwind(), context=context)
-        context.run(scope.settle)
+        self.__unwind(scope, runner)
         if (failure := scope.take_failure()) is not None:
             raise failure
+
+    def __unwind(self, scope: Scope, runner: TestLoop) -> None:
+        if not scope.is_clean():
+            runner.limit(isolation_timeout(self.__options.isolation) + _MARGIN)
+            runner.run(scope.unwind(), context=self._asyncioTestContext)
+        self._asyncioTestContext.run(scope.settle)
 
     def __raise_cleanup_errors(self) -> None:
         assert self.__scope is not None
@@ -241,38 +242,37 @@ class IsolatedTestCase(_Stock):
         scope, result = self.__scope, self.__result
         self._asyncioRunner = self.__result = None
         if scope is None:
-            runner.close()  # It could not even begin.
+            runner.close(0.0)  # It could not even begin.
             return
+        # `unittest` gives up on a test that is interrupted, without its cleanups.
+        interruption = sys.exception()
         try:
             if not scope.settled:
-                self.__unwind_interrupted(scope, runner)
-            runner.close()
+                self._cleanups.clear()
+                self.__unwind(scope, runner)
+            runner.close(isolation_timeout(self.__options.isolation))
+        except Exception as error:  # noqa: BLE001 - reported below
+            scope.errors.append(error)
         finally:
             scope.close()
-        if (late := scope.take_failure()) is not None:
-            if result is None:
-                raise late
+        for found in (scope.take_failure(), scope.take_errors()):
+            if found is not None:
+                self.__report_late(found, result, interruption)
+
+    def __report_late(self, found: BaseException, result: Any, interruption: BaseException | None) -> None:
+        """Report what came to light after the test's last cleanup."""
+        if interruption is not None:
+            interruption.add_note(f"and then: {found}")
+        elif result is None or not isinstance(found, Exception):
+            raise found
+        else:
             try:
-                raise late
+                with _Explained(self):
+                    raise found
             except AssertionError:
                 result.addFailure(self, sys.exc_info())
-
-    def __unwind_interrupted(self, scope: Scope, runner: TestLoop) -> None:
-        """Undo what the test did although ``unittest`` gave up on it, as it does on Ctrl-C."""
-        interruption = sys.exception()
-        self._cleanups.clear()
-        try:
-            if not scope.is_clean():
-                runner.limit(isolation_timeout(self.__options.isolation) + _MARGIN)
-                runner.run(scope.unwind(), context=self._asyncioTestContext)
-            self._asyncioTestContext.run(scope.settle)
-        except Exception as error:
-            if interruption is None:
-                raise
-            interruption.add_note(f"and its cleanup failed: {error!r}")
-        for found in (scope.take_failure(), scope.take_errors()):
-            if found is not None and interruption is not None:
-                interruption.add_note(f"and then: {found}")
+            except Exception:  # noqa: BLE001 - reported, like all errors of a test
+                result.addError(self, sys.exc_info())
 
     @contextlib.contextmanager
     def subTest(self, msg: Any = _NO_MESSAGE, **params: Any) -> Iterator[None]:

@@ -10,6 +10,7 @@ import textwrap
 import threading
 import time
 import unittest
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 from unittest import mock
@@ -352,6 +353,19 @@ class TestBehaviourOfUnittest(unittest.TestCase):
         with self.assertRaisesRegex(AssertionError, "task 'forever'"):
             inner_case(body).debug()
 
+    def test_a_test_can_be_any_callable_and_have_no_limit(self) -> None:
+        log: list[str] = []
+
+        class Inner(IsolatedTestCase, timeout=None):
+            test = staticmethod(partial(log.append, "test"))
+
+            def setUp(self) -> None:
+                self.addCleanup(log.append, "cleanup")
+                self.assertNotIn("file", self.isolation.tags)
+
+        self.assertEqual(run_inner(Inner("test")).report, "")
+        self.assertEqual(log, ["test", "cleanup"])
+
     def test_leaks_are_no_expected_failure(self) -> None:
         class Inner(IsolatedTestCase):
             @unittest.expectedFailure
@@ -521,6 +535,19 @@ class TestReports(unittest.TestCase):
 
         report = failure_of(body)
         self.assertEqual(report.count("  File "), 1, report)
+
+    def test_explain_an_error_once_however_often_it_is_raised(self) -> None:
+        error = AssertionError("planted")
+
+        class Inner(IsolatedTestCase):
+            async def test(self) -> None:
+                self.addCleanup(self.again)
+                raise error
+
+            def again(self) -> None:
+                raise error
+
+        self.assertEqual(run_inner(Inner("test")).failures[1][1].count("SUPERTESTER_SEED="), 1)
 
     def test_explain_a_failing_subtest_too(self) -> None:
         async def body(case: Any) -> None:

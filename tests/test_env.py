@@ -50,6 +50,15 @@ class TestEnv(unittest.TestCase):
         self.assertIs(current_env(), DEFAULT)
         self.assertEqual((outer.callbacks, inner.callbacks), ([repr], [print]))
 
+    def test_environments_can_be_told_apart(self) -> None:
+        recorder = Recorder()
+        set_env(recorder)
+        previous = set_env(None)
+        self.assertEqual({previous, set_env(None)}, {previous, DEFAULT})
+        self.assertNotEqual(DEFAULT, previous)
+        self.assertEqual(repr(DEFAULT), "<environment: the running test>")
+        self.assertIn("Recorder", repr(previous))
+
     def test_what_has_no_on_exit_is_refused(self) -> None:
         with self.assertRaisesRegex(TypeError, r"needs a method on_exit\(callback\), got 3"):
             set_env(3)  # type: ignore[arg-type]

@@ -94,6 +94,10 @@ class TestServers(IsolatedTestCase):
         server = await self.setup_isolated_genserver("anything", factory=lambda: made[0])
         self.assertEqual((server.name, self.isolation.processes[0].name), ("own", "own"))
 
+    async def test_a_factory_may_have_no_signature(self) -> None:
+        server = await GenServer.start_link(name="own")
+        self.assertIs(await self.setup_isolated_genserver("anything", init_args=((server,),), factory=max), server)
+
     async def test_refuse_nonsense(self) -> None:
         cases: list[tuple[Any, dict[str, Any], str]] = [
             (GenServer, {"initial_state": {}}, "unknown option 'initial_state'; the known ones are timeout; what init"),

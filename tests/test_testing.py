@@ -95,6 +95,15 @@ class TestRunInnerInsideOfAsyncTests(IsolatedTestCase):
         self.assertIs(asyncio.get_event_loop_policy().get_event_loop(), before)
 
 
+class TestRunInnerInsideOfStockAsyncTests(unittest.IsolatedAsyncioTestCase):
+    async def test_runs_in_a_thread_too(self) -> None:
+        async def body(case: Any) -> None:
+            case.assertNotEqual(threading.get_ident(), outer)
+
+        outer = threading.get_ident()
+        self.assertEqual(run_inner(inner_case(body)).report, "")
+
+
 class TestResult(unittest.TestCase):
     def test_knows_every_kind_of_outcome(self) -> None:
         class Inner(unittest.TestCase):

@@ -93,14 +93,13 @@ async def _pause(clock: Clock, seconds: float) -> None:
     due = asyncio.get_running_loop().create_future()
     timer = clock.call_at(clock.time() + seconds, _finish, due)
     try:
-        await due
+        await asyncio.wait({due})
     finally:
         timer.cancel()
 
 
 def _finish(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
+    future.cancel()  # Unlike a result, this can be done twice.
 
 
 async def _bounded(look: Awaitable[Any], clock: Clock, deadline: float, *, first: bool) -> Any:
@@ -113,7 +112,7 @@ async def _bounded(look: Awaitable[Any], clock: Clock, deadline: float, *, first
     timer = clock.call_at(max(deadline, clock.time()), _finish, due)
     try:
         await asyncio.wait({task, due}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done() and first:
+        if first:
             await asyncio.sleep(0)
         if not task.done():
             task.cancel()

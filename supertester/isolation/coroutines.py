@@ -68,8 +68,7 @@ class Watch:
             _watches[self._thread] = (users - 1, depth)
         else:
             del _watches[self._thread]
-            if self._thread == get_ident():
-                sys.set_coroutine_origin_tracking_depth(depth)
+            sys.set_coroutine_origin_tracking_depth(depth)
 
     def look(self) -> None:
         """Report the coroutines that code of the test's file created and nobody has begun, and close them."""

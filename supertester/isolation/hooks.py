@@ -70,7 +70,7 @@ def end(context: IsolationContext, before: IsolationContext | None) -> None:
     _open.discard(context)
     thread = get_ident()
     if _tests.get(thread) is context:
-        if before is None:
+        if before is None or before.closed:
             del _tests[thread]
         else:
             _tests[thread] = before

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 import threading
 from collections.abc import Callable, Coroutine
 from contextvars import Context
@@ -81,8 +82,8 @@ class TestLoop:
             raise
         except BaseException as error:
             if isinstance(error, (KeyboardInterrupt, SystemExit)):
-                if task.done() and not task.cancelled():
-                    task.exception()  # It left the loop on its own; nobody else has to be told.
+                # Raised by the task, it left the loop on its own way, and nobody else has to be told.
+                task._log_traceback = False
                 raise
             if self._overrun is None:
                 raise
@@ -112,8 +113,7 @@ class TestLoop:
             raise self._timed_out()
 
     def _ran_over(self) -> None:
-        if self._main is None or self._main.done():
-            return
+        assert self._main is not None  # Timers fire only while something runs.
         self._overrun = tasks.stacks(self._loop)
         self._main.cancel()
         self._timer = self._loop.call_later(_GRACE, self._give_up)
@@ -137,8 +137,12 @@ class TestLoop:
             return
         raise KeyboardInterrupt
 
-    def close(self) -> None:
-        """End what is left in the loop and close it."""
+    def close(self, timeout: float) -> None:
+        """End what is left in the loop and close it.
+
+        Args:
+            timeout: Seconds that jobs of the default executor may still take; Python 3.11 knows no limit.
+        """
         loop = self._loop
         if loop.is_closed():
             return
@@ -150,7 +154,8 @@ class TestLoop:
             if getattr(loop, "_asyncgens", True):
                 loop.run_until_complete(loop.shutdown_asyncgens())
             if getattr(loop, "_default_executor", True) is not None:
-                loop.run_until_complete(loop.shutdown_default_executor())
+                limit = () if sys.version_info < (3, 12) else (timeout,)
+                loop.run_until_complete(loop.shutdown_default_executor(*limit))
         finally:
             if self._sigint is not None and signal.getsignal(signal.SIGINT) == self._sigint:
                 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -167,8 +167,8 @@ class Scope:
         self._loop_errors.close()
         self._watch.close()
         hooks.end(context, self._before)
-        if context.root is not None:
-            context.root.die(NORMAL)
+        assert context.root is not None
+        context.root.die(NORMAL)
 
     # What was found ----------------------------------------------------------------------------------------------
 

@@ -69,16 +69,9 @@ def left_running(loop: asyncio.AbstractEventLoop) -> set[Task]:
     """Return the tasks of *loop* that are not done, without the present one and without those of processes."""
     tasks = asyncio.all_tasks(loop)
     if tasks:
-        tasks.discard(_present(loop))
+        tasks.discard(asyncio.current_task(loop))
         tasks = {task for task in tasks if not hasattr(task, "supertester_pid")}
     return tasks
-
-
-def _present(loop: asyncio.AbstractEventLoop) -> Task | None:
-    try:
-        return asyncio.current_task(loop)
-    except RuntimeError:
-        return None
 
 
 def failed_tasks(loop: asyncio.AbstractEventLoop) -> Iterator[Task]:

@@ -61,19 +61,15 @@ def _note_line(process: Process) -> None:
 
 
 def watch_crashes(context: IsolationContext) -> Callable[[], object]:
-    """Let every crash of a process of *context* fail the test; return a function that ends that."""
+    """Let every crash in the runtime of *context* fail the test; return a function that ends that."""
     watching = [True]
-
-    def watch(process: Process) -> None:
-        if context.root in process.ancestors():
-            process.on_exit(died)
 
     def died(process: Process) -> None:
         if watching and is_crash(process.exit_reason):
             context.report(Problem("crash", f"{_shown(process)} crashed: {process.exit_reason!r}"))
 
     assert context.runtime is not None
-    context.runtime.on_spawn.append(watch)
+    context.runtime.on_spawn.append(lambda process: process.on_exit(died))
     return watching.clear
 
 

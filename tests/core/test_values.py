@@ -127,6 +127,10 @@ class TestOrigin(unittest.TestCase):
         assert line is not None
         self.assertRegex(line, r"test_values\.py:\d+ in test_here_is_the_line_of_the_user$")
 
+    def test_without_a_user_there_is_no_line(self) -> None:
+        with mock.patch("supertester._core.origin.is_foreign", return_value=True):
+            self.assertIsNone(here())
+
     def test_the_library_and_asyncio_are_foreign(self) -> None:
         self.assertTrue(is_foreign(seeds.__file__))
         self.assertFalse(is_foreign(__file__))

@@ -1,4 +1,5 @@
 import asyncio
+import math
 import unittest
 from collections.abc import Awaitable, Callable
 from itertools import pairwise
@@ -70,6 +71,36 @@ class TestWaitUntil(unittest.IsolatedAsyncioTestCase):
         pauses = [after - before for before, after in pairwise(looks[3:-1])]
         self.assertEqual(pauses, sorted(pauses, key=lambda pause: round(pause, 6)))
         self.assertLess(len(looks), 300)
+
+    async def test_can_wait_for_ever_for_an_async_condition(self) -> None:
+        async def look() -> str:
+            return "seen"
+
+        self.assertEqual(await wait_until(look, "it", timeout=math.inf), "seen")
+
+    async def test_a_look_that_answers_when_it_is_cancelled_counts(self) -> None:
+        async def look() -> str:
+            try:
+                await asyncio.get_running_loop().create_future()
+            except asyncio.CancelledError:
+                pass
+            return "at last"
+
+        self.assertEqual(await wait_until(look, "it", timeout=1.0, clock=_Jumping()), "at last")
+
+    async def test_gives_up_a_look_that_refuses_to_be_cancelled(self) -> None:
+        released = asyncio.get_running_loop().create_future()
+
+        async def look() -> None:
+            while not released.done():
+                try:
+                    await asyncio.shield(released)
+                except asyncio.CancelledError:
+                    continue
+
+        with self.assertRaises(WaitTimeout):
+            await wait_until(look, "it", timeout=1.0, clock=_Jumping())
+        released.set_result(None)
 
     async def test_cancels_an_async_condition_at_the_deadline(self) -> None:
         cancelled: list[bool] = []

@@ -135,6 +135,32 @@ class TestFailures(unittest.TestCase):
         self.assertEqual(result.kinds, ["start", "error", "stop"])
         self.assertEqual(self.log, ["last"])
 
+    def test_async_ones_fail_in_the_same_way(self) -> None:
+        async def fail() -> None:
+            raise OSError("planted")
+
+        async def give_up() -> None:
+            raise asyncio.CancelledError
+
+        async def body(case: Any) -> None:
+            case.cleanup_on_exit(fail)
+            case.cleanup_on_exit(give_up)
+
+        report = run_inner(inner_case(body)).report
+        self.assertIn("OSError: planted", report)
+        self.assertIn("CancelledError", report)
+
+    def test_a_process_that_dies_with_another_needs_no_stop(self) -> None:
+        async def body(case: Any) -> None:
+            first: Any = await GenServer.start_link()
+            second: Any = await GenServer.start_link()
+            second.link(first)
+            second.on_exit(lambda pid: log.append(first.is_alive()))
+
+        log: list[bool] = []
+        self.assertEqual(run_inner(inner_case(body)).report, "")
+        self.assertEqual(log, [False])
+
     def test_a_failing_test_is_cleaned_up(self) -> None:
         async def body(case: Any) -> None:
             await Noting.start_link(self.log, "server")

@@ -78,6 +78,14 @@ class TestFeatures(unittest.TestCase):
                 @tag(colour="red")
                 async def test(self) -> None: ...
 
+    def test_a_tag_of_one_that_is_on_is_welcome(self) -> None:
+        class Red(IsolatedTestCase):
+            @tag(colour="red")
+            async def test(self) -> None:
+                self.assertEqual(self.isolation.tags["colour"], "red")
+
+        self.assertEqual(run_inner(Red("test")).report, "")
+
     def test_a_tag_of_one_that_does_not_exist_yet_is_refused(self) -> None:
         with self.assertRaisesRegex(Unsupported, r"@tag\(logger_level=...\) .* needs the feature 'logs'"):
 

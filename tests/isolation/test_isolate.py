@@ -123,6 +123,22 @@ class TestIsolate(unittest.IsolatedAsyncioTestCase):
             await asyncio.sleep(0)
         self.assertEqual(len(seen), 1)
 
+    async def test_or_are_logged_where_there_is_none(self) -> None:
+        loop = asyncio.get_running_loop()
+        with self.assertLogs("asyncio", "ERROR") as logs:
+            async with isolate("basic"):
+                loop.call_exception_handler({"message": "planted"})
+        self.assertIn("planted", logs.output[0])
+
+    async def test_crashes_of_others_are_not_the_tests(self) -> None:
+        async with isolate("basic") as context:
+            put_isolation_context(None)
+            token = context.runtime.activate()  # type: ignore[union-attr]
+            stranger = await GenServer.start()
+            context.runtime.deactivate(token)  # type: ignore[union-attr]
+        self.assertTrue(stranger.is_alive())
+        await stranger.stop()
+
     async def test_a_process_can_be_waited_for_a_while_after_its_start(self) -> None:
         async with isolate("registry") as context:
             server = await setup_isolated_genserver(GenServer)

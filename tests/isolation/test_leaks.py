@@ -322,8 +322,104 @@ class TestProcesses(unittest.TestCase):
             with self.subTest(mode=mode):
                 self.assertEqual(run_inner(inner_case(body, isolation=mode)).report, "")
 
+    def test_one_without_a_line_is_named_all_the_same(self) -> None:
+        async def body(case: Any) -> None:
+            with mock.patch("supertester.isolation.world.here", return_value=None):
+                await GenServer.start(name="lost")
+
+        self.assertIn("'lost'> was left running", failure_of(body))
+
+
+class TestTheLoop(unittest.TestCase):
+    def test_what_it_reports_without_an_exception_fails_the_test_too(self) -> None:
+        async def body(case: Any) -> None:
+            loop = asyncio.get_running_loop()
+            async with asyncio.TaskGroup() as group:
+                task = group.create_task(asyncio.sleep(0))
+            loop.call_exception_handler({"message": "planted", "task": task})
+            loop.call_exception_handler({})
+
+        report = failure_of(body)
+        self.assertRegex(report, r"task 'sleep' \(created at .*: planted")
+        self.assertIn("the event loop reports an error", report)
+
+    def test_a_task_that_fails_while_it_is_cancelled_is_one_leak_only(self) -> None:
+        async def spiteful() -> None:
+            try:
+                await forever()
+            finally:
+                raise OSError("spite")
+
+        async def body(case: Any) -> None:
+            asyncio.create_task(spiteful())
+            await asyncio.sleep(0)
+
+        report = failure_of(body)
+        self.assertIn("has a problem that", report)
+        self.assertIn("spiteful", report)
+
+    def test_a_task_that_nobody_holds_is_a_leak_also_if_it_is_collected(self) -> None:
+        async def lonely() -> None:
+            await asyncio.get_running_loop().create_future()
+
+        async def body(case: Any) -> None:
+            asyncio.create_task(lonely())
+            await asyncio.sleep(0)
+            gc.collect()
+
+        self.assertRegex(failure_of(body), r"lonely' \(created at .*was left running, and nobody held it")
+        self.assertEqual(run_inner(inner_case(body, leaks="ignore")).report, "")
+
+    def test_another_thread_may_make_tasks_meanwhile(self) -> None:
+        class Changing:
+            def __init__(self) -> None:
+                self.looks = 0
+
+            def __iter__(self) -> Any:
+                self.looks += 1
+                if self.looks == 1:
+                    raise RuntimeError("Set changed size during iteration")
+                return iter(())
+
+        changing = Changing()
+        with mock.patch("supertester.isolation.tasks._known", changing):
+            self.assertEqual(run_inner(inner_case(lambda case: None)).report, "")
+        self.assertEqual(changing.looks, 2)
+
 
 class TestHooks(unittest.TestCase):
+    def test_know_the_outer_test_again_after_an_inner_one_in_the_same_thread(self) -> None:
+        def body(case: Any) -> None:
+            inner = unittest.TestResult()
+            inner_case(lambda case: None).run(inner)
+            case.assertTrue(inner.wasSuccessful())
+            case.coroutine = None
+            fail()
+
+        self.assertIn("coroutine 'fail' was never awaited", failure_of(body))
+
+    def test_a_hook_for_coroutines_of_somebody_else_gets_what_is_not_a_tests(self) -> None:
+        seen: list[str] = []
+        run_inner(inner_case(lambda case: None))
+        self.addCleanup(setattr, warnings, "_warn_unawaited_coroutine", warnings._warn_unawaited_coroutine)  # type: ignore[attr-defined]
+        warnings._warn_unawaited_coroutine = lambda coroutine: seen.append(coroutine.__name__)  # type: ignore[attr-defined]
+        run_inner(inner_case(lambda case: None))
+        forever()
+        self.assertEqual(seen, ["forever"])
+
+    def test_a_coroutine_in_older_garbage_is_not_blamed_on_the_test(self) -> None:
+        def litter() -> None:
+            heap: list[Any] = [forever()]
+            heap.append(heap)
+
+        gc.disable()
+        self.addCleanup(gc.enable)
+        litter()
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            self.assertEqual(run_inner(inner_case(lambda case: gc.collect() and None)).report, "")
+        self.assertIn("coroutine 'forever' was never awaited", str(caught[0].message))
+
     def test_are_installed_once(self) -> None:
         run_inner(inner_case(lambda case: None))
         before = (threading.excepthook, sys.unraisablehook, threading.Thread.start, list(gc.callbacks))
