@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import math
 import unittest
 from collections.abc import Awaitable, Callable
@@ -80,10 +81,8 @@ class TestWaitUntil(unittest.IsolatedAsyncioTestCase):
 
     async def test_a_look_that_answers_when_it_is_cancelled_counts(self) -> None:
         async def look() -> str:
-            try:
+            with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.get_running_loop().create_future()
-            except asyncio.CancelledError:
-                pass
             return "at last"
 
         self.assertEqual(await wait_until(look, "it", timeout=1.0, clock=_Jumping()), "at last")
