@@ -7,6 +7,7 @@ from supertester.case import IsolatedTestCase
 from supertester.errors import UsageError
 from supertester.isolation import fetch_isolation_context
 from supertester.testing import Event, RecordingResult, check_planted_bug, failure_of, inner_case, run_inner
+from tests.planted import forever
 
 
 class Sample(unittest.TestCase):
@@ -82,7 +83,7 @@ class TestRunInnerInsideOfAsyncTests(IsolatedTestCase):
 
     async def test_keeps_problems_of_the_inner_test_inside(self) -> None:
         async def body(case: Any) -> None:
-            asyncio.create_task(asyncio.sleep(60))
+            asyncio.create_task(forever())
             asyncio.get_running_loop().call_soon(lambda: 1 / 0)
             await asyncio.sleep(0)
 
