@@ -1,0 +1,98 @@
+"""Stepping a user's coroutine so that a kill cannot be swallowed.
+
+``Task.cancel()`` is a request that a coroutine may ignore. So the task of a process runs library code, and that code steps
+the user's coroutine by hand: once the process is dead, the coroutine is closed and never stepped again, whatever it does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Generator
+from types import coroutine
+from typing import TYPE_CHECKING, Any, Final
+
+from supertester.otp.messages import PENDING
+
+if TYPE_CHECKING:
+    from supertester.otp.process import Process
+
+__all__ = ["PAUSE", "bury", "drive"]
+
+_PLAIN_FUTURE: Final = asyncio.Future
+
+
+class _Pause(tuple[None]):
+    """``await PAUSE`` lets everything that is scheduled run once.
+
+    An awaitable made of C alone, since no await is hotter: the iterator over ``(None,)`` is a bare ``yield``.
+    """
+
+    __slots__ = ()
+    __await__ = tuple.__iter__
+
+
+PAUSE: Final = _Pause((None,))
+
+
+@coroutine
+def drive(process: Process, steps: Coroutine[Any, Any, Any], waiting: Any = PENDING) -> Generator[Any, Any, Any]:
+    """Run *steps* to its end and return its result, unless *process* dies first: then close it.
+
+    *waiting* is what the coroutine waits for already, if its first step was taken elsewhere.
+    """
+    error: BaseException | None = None
+    while True:
+        if waiting is PENDING:
+            try:
+                waiting = steps.send(None) if error is None else steps.throw(error)
+            except StopIteration as stop:
+                return stop.value
+            error = None
+        if process.exit_reason is not None:  # Killed by its own last step.
+            bury(process, steps)
+            raise asyncio.CancelledError
+        try:
+            if waiting is None or waiting.__class__ is _PLAIN_FUTURE:
+                yield waiting
+            else:
+                yield from _wait_for(process, waiting)
+        except BaseException as caught:
+            if process.exit_reason is not None:
+                bury(process, steps)
+                raise
+            # Also a cancellation: ``asyncio.timeout`` and task groups inside a handler depend on it.
+            error = caught
+        waiting = PENDING
+
+
+def _wait_for(process: Process, inner: Any) -> Generator[Any, Any, None]:
+    """Wait for a task, a gathering, or any other future that takes its time to be cancelled.
+
+    A kill must not wait until *inner* has obeyed, so a future of our own stands between.
+    """
+    inner._asyncio_future_blocking = False
+    while not inner.done():
+        outer = process.runtime.loop.create_future()
+
+        def wake(_: object, outer: asyncio.Future[None] = outer) -> None:
+            if not outer.done():
+                outer.set_result(None)
+
+        inner.add_done_callback(wake)
+        try:
+            yield from outer
+        except asyncio.CancelledError:
+            inner.remove_done_callback(wake)
+            obeys = inner.cancel()
+            if process.exit_reason is not None or not obeys:
+                raise
+
+
+def bury(process: Process, steps: Coroutine[Any, Any, Any]) -> None:
+    """Close the coroutine of a dead process: its ``finally`` blocks run, but may not wait."""
+    try:
+        steps.close()
+    except BaseException:
+        # It resists. It is never stepped again; keeping it hides it from the garbage collector, which would step it.
+        process.runtime.graveyard.append(steps)
+        process.resisted_kill = True

@@ -1,0 +1,129 @@
+"""`DynamicSupervisor`: children that come and go at run time, told apart by their pids (rule 31)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from supertester.errors import StartFailed, UsageError
+from supertester.otp.child_spec import ChildSpec, SupervisorSpec
+from supertester.otp.messages import Exit
+from supertester.otp.pid import Pid
+from supertester.otp.process import Process
+from supertester.otp.reasons import INFINITY, is_normal
+from supertester.otp.results import IGNORE, Stop
+from supertester.otp.supervision import BaseSupervisor, Child, ChildInfo, TryAgain
+
+__all__ = ["DynamicSupervisor"]
+
+
+class DynamicSupervisor(BaseSupervisor):
+    """A supervisor without fixed children: ``start_child(sup, ChildSpec(...))``, ``terminate_child(sup, pid)``.
+
+    One child's end touches no other; restarts are counted for all children together.
+
+    >>> import asyncio
+    >>> from supertester.otp import GenServer, count_children, start_child
+    >>> class Worker(GenServer):
+    ...     pass
+    >>> async def main():
+    ...     pool = await DynamicSupervisor.start_link(max_children=2)
+    ...     await start_child(pool, ChildSpec("any", Worker))
+    ...     return await count_children(pool)
+    >>> asyncio.run(main())
+    {'specs': 1, 'active': 1, 'supervisors': 0, 'workers': 1}
+    """
+
+    children: dict[Child, None]
+    max_children: float = INFINITY
+
+    @classmethod
+    def _otp_check(cls, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if cls.init is DynamicSupervisor.init:
+            if args:
+                raise TypeError(f"a DynamicSupervisor starts without children, got {args!r}; use start_child()")
+            unknown = set(kwargs) - {"max_children", "max_restarts", "max_seconds"}
+            if unknown:
+                known = "max_children, max_restarts, max_seconds, name, timeout"
+                raise TypeError(f"unknown supervisor option {', '.join(sorted(unknown))}; the options are {known}")
+            _check_max(kwargs.get("max_children", INFINITY))
+            SupervisorSpec((), **{key: value for key, value in kwargs.items() if key != "max_children"})
+
+    def init(self, *, max_children: float = INFINITY, max_restarts: int = 3, max_seconds: float = 5.0) -> Any:
+        """Return a `SupervisorSpec` without children; a subclass may set ``self.max_children`` too."""
+        self.max_children = _check_max(max_children)
+        return SupervisorSpec((), max_restarts=max_restarts, max_seconds=max_seconds)
+
+    async def begin(self, spec: SupervisorSpec) -> Any:
+        self.children = {}
+        if spec.children:
+            return Stop(("bad_return", (type(self), "init", spec)))
+        return None
+
+    async def terminate(self, reason: Any) -> None:
+        for child in reversed(list(self.children)):
+            if child.process is not None:
+                await self.stop_process(child.process, child.spec)
+        self.children.clear()
+
+    async def handle_info(self, message: Any) -> Any:
+        if isinstance(message, Exit):
+            child = self.by_pid.pop(message.pid, None)  # type: ignore[arg-type]
+            if child is not None:
+                self.report("terminated", child.spec.id, child.process, message.reason)
+                restart = child.spec.restart
+                if restart == "permanent" or (restart == "transient" and not is_normal(message.reason)):
+                    return await self._restart(child)
+                del self.children[child]
+        elif isinstance(message, TryAgain) and message.child in self.children and message.child.pid == "restarting":
+            return await self._restart(message.child)
+        return None
+
+    async def _restart(self, child: Child) -> Stop | None:
+        child.pid = "undefined"
+        if not self.intensity.allows(self.pid.runtime.clock.time()):
+            return self.gave_up()
+        try:
+            await self._start(child, restart=True)
+        except StartFailed:
+            child.pid = "restarting"
+            self.pid.send(TryAgain(child))
+        return None
+
+    async def _start(self, child: Child, *, restart: bool = False) -> Process | None:
+        process = await self.start_process(child.spec)
+        if process is None:
+            self.children.pop(child, None)
+            return None
+        child.pid = process
+        self.children[child] = None
+        self.by_pid[process] = child
+        old, child.last = child.last, process
+        self.report("restarted" if restart else "started", child.spec.id, process, old=old if restart else None)
+        return process
+
+    # Requests ----------------------------------------------------------------------------------------------------
+
+    def do_which_children(self) -> list[ChildInfo]:
+        return [child.info()._replace(id="undefined") for child in reversed(self.children)]
+
+    async def do_start_child(self, spec: Any) -> Any:
+        if not isinstance(spec, ChildSpec):
+            raise TypeError(f"start_child takes a ChildSpec(id, start, ...), got {spec!r}")
+        if len(self.children) >= self.max_children:
+            raise UsageError(
+                f"the supervisor has its {self.max_children} children already; raise max_children", reason="max_children"
+            )
+        return await self._start(Child(spec)) or IGNORE
+
+    async def do_terminate_child(self, pid: Any) -> None:
+        child = self.by_pid.get(pid) if isinstance(pid, Pid) else None  # type: ignore[call-overload]
+        if child is None or child.process is None:
+            raise UsageError(f"{pid!r} is no child of this supervisor; give the pid of one", reason="not_found")
+        await self.stop_process(child.process, child.spec)
+        self.children.pop(child, None)
+
+
+def _check_max(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
+        raise UsageError(f"max_children must be 0 or more, or INFINITY, got max_children={value!r}")
+    return value

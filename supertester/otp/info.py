@@ -1,0 +1,150 @@
+"""`process_info`: what a process is doing, seen from outside without disturbing it (rule 20)."""
+
+from __future__ import annotations
+
+import sys as python
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from supertester.otp.messages import System, payload_of
+from supertester.otp.pid import Pid
+from supertester.otp.process import Process
+from supertester.otp.refs import resolve
+from supertester.otp.root import Root
+
+__all__ = ["ProcessDetails", "await_chain", "deep_size", "process_info"]
+
+_MAX_OBJECTS = 100_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessDetails:
+    """What `process_info` returns; each field can also be read as ``details["field"]``."""
+
+    pid: Pid
+    registered_name: Any
+    initial_call: Any
+    """The server's class."""
+    status: str
+    """``"waiting"``, ``"runnable"`` (has messages), ``"running"`` (in a handler) or ``"suspended"``."""
+    current_function: tuple[str, ...]
+    """Where the handler waits: the chain of awaits, outermost first."""
+    message_queue_len: int
+    messages: tuple[Any, ...]
+    """A copy of the mailbox, oldest first."""
+    messages_in: int
+    """Messages that ever arrived."""
+    reductions: int
+    """Messages handled so far: the work done, as a count that is the same in every run."""
+    late_replies: int
+    """Replies that came after their caller's timeout."""
+    links: tuple[Pid, ...]
+    monitors: tuple[Any, ...]
+    """Whom it monitors."""
+    monitored_by: tuple[Pid, ...]
+    trap_exit: bool
+    parent: Pid | None
+    ancestors: tuple[Pid, ...]
+    """Who started it, who started that, and so on."""
+    memory: int
+    """Bytes of its state and mailbox: an estimate that follows references."""
+    dictionary: Mapping[str, Any]
+    """The values of the context variables that hold in the process."""
+
+    @property
+    def callers(self) -> tuple[Pid, ...]:
+        """On whose behalf it runs; the same as `ancestors`."""
+        return self.ancestors
+
+    def __getitem__(self, field: str) -> Any:
+        try:
+            return getattr(self, field)
+        except AttributeError:
+            raise KeyError(field) from None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields, with pids and other objects as their ``repr``."""
+        return {
+            key: value if isinstance(value, (int, str, bool, type(None))) else repr(value)
+            for key, value in asdict_shallow(self).items()
+        }
+
+
+def asdict_shallow(details: ProcessDetails) -> dict[str, Any]:
+    """Return the fields without copying their values."""
+    return {name: getattr(details, name) for name in ProcessDetails.__dataclass_fields__}
+
+
+def process_info(target: Any) -> ProcessDetails | None:
+    """Return what *target* is doing, or ``None`` if it is dead or unknown. Does not disturb it, nor ask it."""
+    process = resolve(target)
+    if process is None or process.exit_reason is not None:
+        return None
+    queue = [entry for entry in process.queue if entry.__class__ is not System]
+    state = None if process.server is None else process.server.state
+    return ProcessDetails(
+        pid=process,
+        registered_name=process.name,
+        initial_call=process.initial_call,
+        status=_status(process),
+        current_function=await_chain(process),
+        message_queue_len=len(queue),
+        messages=tuple(payload_of(entry)[1] for entry in queue),
+        messages_in=process.handled + len(queue),
+        reductions=process.handled,
+        late_replies=process.late_replies,
+        links=tuple(process.links or ()),
+        monitors=tuple((process.monitors or {}).values()),
+        monitored_by=tuple(watcher for watcher, _ in (process.watchers or {}).values()),
+        trap_exit=process.trap_exit,
+        parent=process.parent,
+        ancestors=tuple(process.ancestors()),
+        memory=deep_size(state, [payload_of(entry)[1] for entry in queue]),
+        dictionary={variable.name: value for variable, value in process.context.items()},
+    )
+
+
+def _status(process: Process) -> str:
+    if isinstance(process, Root):
+        return "waiting"
+    if process.current is not None:
+        return "running"
+    if process.suspended:
+        return "suspended"
+    return "runnable" if process.queue or process.scheduled else "waiting"
+
+
+def await_chain(process: Process) -> tuple[str, ...]:
+    """Return where the handler of *process* waits, as ``module.function:line``, outermost await first."""
+    steps = process.steps
+    chain = []
+    while steps is not None:
+        frame = getattr(steps, "cr_frame", None) or getattr(steps, "gi_frame", None)
+        if frame is not None:
+            name = getattr(steps, "__qualname__", frame.f_code.co_name)
+            chain.append(f"{frame.f_globals.get('__name__', '?')}.{name}:{frame.f_lineno}")
+        steps = getattr(steps, "cr_await", None) or getattr(steps, "gi_yieldfrom", None)
+    return tuple(chain)
+
+
+def deep_size(*roots: Any) -> int:
+    """Estimate the bytes of *roots* and all that they refer to; classes, modules, functions and processes not counted."""
+    skip = (type, type(python), type(deep_size), Pid)
+    seen: set[int] = set()
+    todo = list(roots)
+    total = 0
+    while todo and len(seen) < _MAX_OBJECTS:
+        item = todo.pop()
+        if id(item) in seen or isinstance(item, skip):
+            continue
+        seen.add(id(item))
+        total += python.getsizeof(item, 0)
+        if isinstance(item, Mapping):
+            todo.extend(item.keys())
+            todo.extend(item.values())
+        elif isinstance(item, (list, tuple, set, frozenset)) or type(item).__name__ == "deque":
+            todo.extend(item)
+        elif hasattr(item, "__dict__"):
+            todo.append(vars(item))
+    return total

@@ -1,0 +1,95 @@
+"""Interceptors on delivery: see, drop, double or replace the messages on their way into a mailbox (rule 36)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from supertester.otp.messages import Call, CastBox, Info, System, Terminate, payload_of
+from supertester.otp.process import Process
+from supertester.otp.refs import existing
+
+__all__ = ["intercept", "intercept_entries"]
+
+_INTERNAL = frozenset({System, Terminate})
+
+
+@contextmanager
+def intercept(target: Any, fn: Callable[[Any], Iterable[Any]]) -> Iterator[None]:
+    """While the block runs, deliver what ``fn(message)`` returns instead of each message to *target*.
+
+    ``[]`` drops a message, ``[message, message]`` doubles it. Each message is delivered as what it came as: a call stays
+    that call, and a second reply to it is dropped. Requests of `supertester.otp.sys` and of `stop` are not intercepted.
+
+    >>> import asyncio
+    >>> from supertester.otp import Agent, until_idle
+    >>> async def main():
+    ...     agent = await Agent.start_link(0)
+    ...     with intercept(agent, lambda message: [message, message]):
+    ...         Agent.cast(agent, lambda n: n + 1)
+    ...         await until_idle(agent)
+    ...     return await Agent.get(agent)
+    >>> asyncio.run(main())
+    2
+    """
+
+    def on_entry(entry: Any) -> Iterable[Any]:
+        _, payload = payload_of(entry)
+        return [_carry(entry, payload, wanted) for wanted in fn(payload)]
+
+    with intercept_entries(target, on_entry):
+        yield
+
+
+def _carry(entry: Any, payload: Any, wanted: Any) -> Any:
+    """Return an entry of the same kind as *entry* with the content *wanted*."""
+    if wanted is payload:
+        return entry
+    if isinstance(entry, Call):
+        entry.request = wanted
+        return entry
+    if isinstance(entry, (Info, CastBox)):
+        return type(entry)(wanted)
+    return wanted
+
+
+@contextmanager
+def intercept_entries(target: Any, fn: Callable[[Any], Iterable[Any]]) -> Iterator[None]:
+    """Do the same with the mailbox entries themselves, so that a delayed one can be delivered later as what it was."""
+    process = existing(target, "intercept")
+    process.runtime.check_thread("intercept")
+    if process.interceptors is None:
+        process.interceptors = []
+        _install(process)
+    process.interceptors.append(fn)
+    process.heed()
+    try:
+        yield
+    finally:
+        process.interceptors.remove(fn)
+        if not process.interceptors:
+            process.interceptors = None
+            _uninstall(process)
+            process.heed()
+
+
+def _install(process: Process) -> None:
+    deliver = process.put
+
+    def put(entry: Any) -> None:
+        entries = [entry]
+        if entry.__class__ not in _INTERNAL:
+            for interceptor in tuple(process.interceptors or ()):
+                entries = [out for each in entries for out in interceptor(each)]
+        for each in entries:
+            deliver(each)
+
+    put.delivers = deliver  # type: ignore[attr-defined]
+    process.put = put
+
+
+def _uninstall(process: Process) -> None:
+    deliver = getattr(process.put, "delivers", None)
+    if deliver is not None:  # Else the process has died, and refuses everything now.
+        process.put = deliver

@@ -1,0 +1,257 @@
+"""The life of a process: its identity, its ties to others, and its death.
+
+`Life` knows what everybody may do to a process and what its end does to others. How it handles messages is `Process`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable
+from contextvars import Context, copy_context
+from typing import TYPE_CHECKING, Any, Final
+
+from supertester._core.clock import TimerHandle
+from supertester.otp.messages import PENDING, Call, Down, Exit, Failure, Info, Ref, SystemEvent, payload_of
+from supertester.otp.pid import Pid
+from supertester.otp.reasons import NOPROC, NORMAL
+from supertester.otp.results import NOTHING
+from supertester.otp.runtime import Death, Runtime
+
+if TYPE_CHECKING:
+    from supertester.otp.genserver import GenServer
+    from supertester.otp.process import Process
+
+__all__ = ["INIT", "Init", "Life"]
+
+
+class Init:
+    """In place of a message: the server's ``init``."""
+
+    __slots__ = ()
+
+
+INIT: Final = Init()
+
+
+class Life(Pid):
+    """What lives in a runtime. Attributes that few processes ever need are class defaults, so starting one is cheap."""
+
+    __slots__ = (
+        "__dict__",
+        "attention",
+        "context",
+        "current",
+        "handled",
+        "initial_call",
+        "links",
+        "parent",
+        "put",
+        "queue",
+        "record",
+        "runtime",
+        "scheduled",
+        "server",
+        "spawner",
+        "task",
+        "unanswered",
+    )
+
+    begun: bool = False
+    """Whether the task has taken its first step."""
+    callbacks: dict[object, Callable[[Process], object]] | None = None
+    gave_up: bool = False
+    """Whether its start took longer than the starter would wait."""
+    ignored: bool = False
+    """Whether `init` chose not to run."""
+    interceptors: list[Callable[[Any], Iterable[Any]]] | None = None
+    late_replies: int = 0
+    monitors: dict[Ref, Process] | None = None
+    """The monitors it set, and on whom."""
+    parked: asyncio.Future[None] | None = None
+    """What its task waits for between messages."""
+    resisted_kill: bool = False
+    started: asyncio.Future[None] | None = None
+    """Done when `init` is, where that takes time."""
+    steps: Coroutine[Any, Any, Any] | None = None
+    """The coroutine of the handler that runs."""
+    suspended: bool = False
+    timer: TimerHandle | None = None
+    tracer: Callable[[SystemEvent], object] | None = None
+    trap_exit: bool = False
+    watchers: dict[Ref, tuple[Process, Any]] | None = None
+    """Who monitors it, and as what."""
+
+    def __init__(self, runtime: Runtime, server: GenServer | None, spawner: Process | None) -> None:
+        self.id = runtime.next_id()
+        self.name = None
+        self.exit_reason = None
+        self.runtime = runtime
+        self.server: GenServer | None = server
+        self.initial_call: Any = server.__class__
+        self.spawner = spawner
+        self.parent: Process | None = None
+        self.queue: deque[Any] = deque()
+        self.put: Callable[[Any], object] = self.queue.append
+        # True from the moment that somebody has to run the mailbox until it is found empty. Messages that come while the
+        # process starts must wait until `init` is done, so it is born busy.
+        self.scheduled = True
+        self.context: Context = copy_context()
+        self.task: asyncio.Task[None] | None = None
+        self.current: Any = INIT
+        self.attention = False
+        self.links: dict[Process, None] | None = None
+        self.unanswered: dict[Call, None] | None = None
+        self.handled = 0
+        self.record: deque[Any] | None = deque(maxlen=runtime.history) if runtime.history else None
+        runtime.processes[self] = None  # type: ignore[index]
+
+    # Identity ----------------------------------------------------------------------------------------------------
+
+    def __repr__(self) -> str:
+        what = getattr(self.initial_call, "__qualname__", "process")
+        name = "" if self.name is None else f" {self.name!r}"
+        end = "" if self.exit_reason is None else f" dead: {self.exit_reason!r}"
+        return f"<Pid {self.id} {what}{name}{end}>"
+
+    def ancestors(self) -> list[Process]:
+        """Return who started this process, who started that, and so on."""
+        found = []
+        ancestor = self.spawner
+        while ancestor is not None:
+            found.append(ancestor)
+            ancestor = ancestor.spawner
+        return found
+
+    @property
+    def recent_messages(self) -> list[Any]:
+        """The last messages that the process handled, oldest first, as ``(kind, message)`` (see ``Runtime.history``)."""
+        return [payload_of(entry) for entry in self.record or ()]
+
+    def deliver(self, entry: Any) -> None:
+        """Put *entry* into the mailbox and see to it that it is handled."""
+        self.put(entry)
+        if not self.scheduled:
+            self.scheduled = True
+            self.runtime.schedule(self)  # type: ignore[arg-type]
+
+    # Death -------------------------------------------------------------------------------------------------------
+
+    def take_exit(self, sender: Process | None, reason: Any) -> None:
+        """Receive an exit signal that can be trapped (rules 5 and 6)."""
+        if self.exit_reason is not None:
+            return
+        if self.trap_exit:
+            self.deliver(Exit(sender, reason))
+        elif reason != NORMAL or sender is self:
+            self.die(reason)
+
+    def die(self, reason: Any) -> None:
+        """End at once: from here on everybody sees the process dead."""
+        if self.exit_reason is not None:
+            return
+        self.exit_reason = reason
+        runtime = self.runtime
+        runtime.processes.pop(self, None)
+        if self.name is not None and runtime.names.get(self.name) is self:
+            del runtime.names[self.name]
+        runtime.deaths.append(Death(self, reason, runtime.clock.time()))
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+        self._fail_callers(reason)
+        self._tell(reason)
+        if self.current is not None:
+            runtime.doomed.add(self)
+        if self.started is not None and not self.started.done():
+            self.started.set_result(None)
+        # A task that has not taken its first step sees the death there, one that runs sees it after its present step.
+        if self.task is not None and self.begun and asyncio.current_task() is not self.task:
+            self.task.cancel()
+        self.server = None
+        self.queue = deque()
+        self.put = self._refuse
+        self.scheduled = True
+        self.tracer = None
+        if runtime.idle_watches:
+            runtime.now_resting(self)
+        runtime.flush_signals()
+
+    def _fail_callers(self, reason: Any) -> None:
+        failure = Failure(reason)
+        for entry in (self.current, *(self.unanswered or ()), *self.queue):
+            if isinstance(entry, Call) and entry.value is PENDING:
+                entry.settle(failure)
+        self.unanswered = None
+
+    def _tell(self, reason: Any) -> None:
+        """Queue the signals that tell of the death: monitors, links, callbacks."""
+        signal = self.runtime.signal
+        if self.monitors:
+            for ref, target in self.monitors.items():
+                if target.watchers is not None:
+                    target.watchers.pop(ref, None)
+            self.monitors = None
+        if self.watchers:
+            for ref, (watcher, shown) in self.watchers.items():
+                signal(watcher.take_down, ref, shown, reason)
+            self.watchers = None
+        if self.links:
+            for linked in self.links:
+                signal(linked.lose_link, self, reason)
+            self.links = None
+        if self.callbacks:
+            for callback in self.callbacks.values():
+                signal(callback, self)
+            self.callbacks = None
+
+    def _refuse(self, entry: Any) -> None:
+        """Be the mailbox of a dead process."""
+        if isinstance(entry, Call) and entry.value is PENDING:
+            entry.settle(Failure(NOPROC))
+
+    def lose_link(self, other: Process, reason: Any) -> None:
+        """Receive the link signal of *other*'s death."""
+        if self.links is not None and self.links.pop(other, NOTHING) is None:
+            self.take_exit(other, reason)
+
+    def take_down(self, ref: Ref, shown: Any, reason: Any) -> None:
+        """Receive the report of a monitor."""
+        if self.exit_reason is None and self.monitors is not None and self.monitors.pop(ref, None) is not None:
+            self.deliver(Down(ref, shown, reason))
+
+    def note_late_reply(self, call: Call, value: Any) -> None:
+        """Count a reply that came after its caller's timeout, and deliver it where the runtime says so (rule 15)."""
+        self.late_replies += 1
+        self.runtime.late_replies += 1
+        if self.runtime.late_reply == "deliver" and call.caller is not None and call.caller.exit_reason is None:
+            call.caller.deliver(Info((call, value)))
+
+    # Links, monitors and other ties --------------------------------------------------------------------------------
+
+    def link(self, other: Process) -> None:
+        """Tie the two lives together."""
+        if self.links is None:
+            self.links = {}
+        if other.links is None:
+            other.links = {}
+        self.links[other] = None
+        other.links[self] = None
+
+    def unlink(self, other: Process) -> None:
+        """Untie them."""
+        if self.links is not None:
+            self.links.pop(other, None)
+        if other.links is not None:
+            other.links.pop(self, None)
+
+    def on_exit(self, callback: Callable[[Process], object]) -> Callable[[], object]:
+        """Call ``callback(pid)`` when the process has ended, at once if it has; return a function that forgets it."""
+        if self.exit_reason is not None:
+            callback(self)
+            return lambda: None
+        if self.callbacks is None:
+            self.callbacks = {}
+        key = object()
+        self.callbacks[key] = callback
+        return lambda: self.callbacks.pop(key, None) if self.callbacks is not None else None

@@ -1,0 +1,170 @@
+"""What others do with a process: call it, send to it, stop it. The sending half of messaging."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+from threading import get_ident
+from typing import TYPE_CHECKING, Any
+
+from supertester._core.clock import checked_timeout
+from supertester.errors import CallExit, UsageError
+from supertester.otp.drive import PAUSE
+from supertester.otp.life import Life
+from supertester.otp.messages import ENVELOPES, PENDING, Call, CastBox, Failure, Info, Terminate
+from supertester.otp.reasons import INFINITY, KILL, KILLED, NOPROC, NORMAL, TIMEOUT
+from supertester.otp.runtime import DIRECT_TURNS, ProcessExited, Runtime, current
+
+if TYPE_CHECKING:
+    from supertester.otp.process import Process
+
+__all__ = ["Mailbox"]
+
+
+class Mailbox(Life):
+    """A process as others see it: they put messages in and wait for replies."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        def run(self) -> None: ...
+
+    async def call(self, request: Any, timeout: float = 5.0) -> Any:
+        runtime = self.runtime
+        caller = current.get()
+        if caller.__class__ is Runtime:
+            caller = None
+        if timeout != 5.0:
+            checked_timeout(timeout)
+        if self.exit_reason is not None or caller is self or runtime.doomed:
+            self._check_call(caller, request, timeout)
+        slot = Call(request, caller, self)  # type: ignore[arg-type]
+        if runtime.direct_calls and not self.scheduled and self._call_directly(slot):
+            runtime.direct_turns -= 1
+            if not runtime.direct_turns:  # Or callers that never wait would starve the loop.
+                runtime.direct_turns = DIRECT_TURNS
+                await PAUSE
+        else:
+            self.put(slot)
+            if not self.scheduled:
+                self.scheduled = True
+                if runtime.ordinary and self.task is None and get_ident() == runtime.thread:
+                    runtime.call_soon(self.run, context=self.context)  # What `schedule` does, in line.
+                else:
+                    runtime.schedule(self)
+            await PAUSE
+        value = slot.value
+        if value is PENDING:
+            value = await self.answer(slot, timeout)
+        if value.__class__ is Failure:
+            raise CallExit(value.reason, ("call", self, request, timeout))
+        return value
+
+    def _check_call(self, caller: Any, request: Any, timeout: float) -> None:
+        """Refuse a call that cannot succeed, or whose caller is dead already."""
+        if caller in self.runtime.doomed:
+            raise ProcessExited(caller.exit_reason)
+        if self.exit_reason is not None:
+            raise CallExit(NOPROC, ("call", self, request, timeout))
+        if caller is self and self.task is not None and asyncio.current_task() is self.task:
+            raise CallExit("calling_self", ("call", self, request, timeout))
+
+    async def answer(self, slot: Call, timeout: float) -> Any:
+        """Wait until *slot* has a value and return it; after *timeout* seconds that is a `Failure`."""
+        runtime = self.runtime
+        if get_ident() != runtime.thread:
+            there = asyncio.run_coroutine_threadsafe(self.answer(slot, timeout), runtime.loop)
+            return await asyncio.wrap_future(there)
+        if slot.value is PENDING:
+            slot.future = runtime.loop.create_future()
+            timer = runtime.expect(slot, timeout)
+            try:
+                await slot.future
+            except BaseException:
+                slot.abandon()
+                raise
+            finally:
+                if timer is not None:
+                    timer.cancel()
+        return slot.value
+
+    def call_threadsafe(self, request: Any, timeout: float = 5.0) -> Any:
+        if get_ident() == self.runtime.thread:
+            raise UsageError("call_threadsafe() would block the event loop it waits for; use `await pid.call(...)` here")
+        if self.exit_reason is not None or self.runtime.loop.is_closed():
+            raise CallExit(NOPROC, ("call", self, request, timeout))
+        there = asyncio.run_coroutine_threadsafe(self.call(request, timeout), self.runtime.loop)
+        try:
+            # The loop keeps the time; the second more is for a loop that runs no longer.
+            return there.result(None if timeout == INFINITY else timeout + 1.0)
+        except concurrent.futures.TimeoutError:
+            there.cancel()
+            raise CallExit(TIMEOUT, ("call", self, request, timeout)) from None
+
+    def _call_directly(self, slot: Call) -> bool:
+        """Let the idle server handle *slot* inside the caller; say whether it did."""
+        if self.queue or self.task is not None or self.attention:
+            return False
+        self.scheduled = True
+        self.queue.append(slot)
+        self.context.run(self.run)
+        return True
+
+    def _after(self, pending: Pending | None) -> None:
+        """Go on after a turn without a task."""
+        if pending is not None:
+            self._begin_task(pending)
+        elif self.exit_reason is not None:
+            self._unwound()
+        else:
+            self._rest()
+
+    def cast(self, message: Any) -> None:
+        runtime = self.runtime
+        if runtime.doomed and current.get() in runtime.doomed:
+            raise ProcessExited
+        if message.__class__ in ENVELOPES:
+            message = CastBox(message)
+        self.put(message)
+        if not self.scheduled:
+            self.scheduled = True
+            runtime.schedule(self)
+
+    def send(self, message: Any) -> None:
+        runtime = self.runtime
+        if runtime.doomed and current.get() in runtime.doomed:
+            raise ProcessExited
+        self.deliver(Info(message))
+
+    def exit(self, reason: Any) -> None:
+        self.runtime.check_thread("exit")
+        sender = current.get()
+        if sender in self.runtime.doomed:
+            raise ProcessExited
+        if sender.__class__ is Runtime:
+            sender = None
+        if self.exit_reason is not None:
+            return
+        if reason == KILL:
+            self.die(KILLED)
+        else:
+            self.take_exit(sender, reason)  # type: ignore[arg-type]
+
+    async def stop(self, reason: Any = NORMAL, timeout: float = INFINITY) -> None:
+        call = ("stop", self, reason, checked_timeout(timeout))
+        if self.exit_reason is not None:
+            raise CallExit(NOPROC, call)
+        if self.task is not None and asyncio.current_task() is self.task:
+            raise CallExit("calling_self", call)
+        ended = Call(reason, None, self)
+        forget = self.on_exit(lambda _: ended.reply(None))
+        self.deliver(Terminate(reason))
+        try:
+            value = await self.answer(ended, timeout)
+        finally:
+            forget()
+        if value.__class__ is Failure:
+            raise CallExit(value.reason, call)
+        if self.exit_reason != reason:
+            raise CallExit(self.exit_reason, call)

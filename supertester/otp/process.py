@@ -1,0 +1,494 @@
+"""The process: the loop that empties its mailbox, and what the results of its handlers mean.
+
+A process whose server has only plain callbacks needs no asyncio task: one ``call_soon`` empties its mailbox. A server with
+``async def`` callbacks has one task for its whole life. Both run the same loop, `Process.drain`; where a callback has to be
+awaited, the loop hands the coroutine back and goes on with its result later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from functools import partial
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any, Final
+
+from supertester.otp.drive import bury, drive
+from supertester.otp.life import INIT, Init
+from supertester.otp.mailbox import Mailbox
+from supertester.otp.messages import (
+    ENVELOPES,
+    PENDING,
+    Call,
+    CastBox,
+    ContinueMark,
+    Down,
+    Exit,
+    Failure,
+    Info,
+    System,
+    SystemEvent,
+    Terminate,
+    TimeoutMark,
+    payload_of,
+)
+from supertester.otp.reasons import INFINITY, KILLED, NORMAL, TIMEOUT, Crash
+from supertester.otp.results import NOTHING, SPECIAL, Continue, Ignore, NoReply, Reply, Stop
+from supertester.otp.runtime import current
+
+if TYPE_CHECKING:
+    from supertester.otp.genserver import GenServer
+
+__all__ = ["Process"]
+
+
+class _Stopping:
+    """In place of a message: the server's ``terminate``, and what follows it."""
+
+    __slots__ = ("call", "reason", "reply")
+
+    def __init__(self, reason: Any, call: Call | None = None, reply: Any = NOTHING) -> None:
+        self.reason = reason
+        self.call = call
+        self.reply = reply
+
+
+_TIMEOUT_MARK: Final = TimeoutMark()
+
+Pending = tuple[Any, Coroutine[Any, Any, Any], Any]
+"""A message, the coroutine that handles it, and what that waits for already (or ``PENDING``)."""
+
+
+class Process(Mailbox):
+    """A process of the embedded runtime. Users know it as a `Pid`."""
+
+    __slots__ = ()
+
+    # Running -----------------------------------------------------------------------------------------------------
+
+    def start(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Run the server's ``init``; afterwards the process is ready, or dead, or `started` is to be awaited."""
+        server = self.server
+        assert server is not None
+        if server._otp_needs_task:
+            self.started = self.runtime.loop.create_future()
+            self._begin_task((INIT, _enter(server, args, kwargs), PENDING))
+        else:
+            self.context.run(self._start_plainly, server, args, kwargs)
+
+    def _start_plainly(self, server: GenServer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        current.set(self)
+        try:
+            result = server._otp_enter(args, kwargs) if server._otp_supervises else server.init(*args, **kwargs)
+        except BaseException as error:
+            self._failed(INIT, error)
+            self._unwound()
+            if isinstance(error, (KeyboardInterrupt, SystemExit)):
+                raise
+            return
+        kind = result.__class__
+        if kind in SPECIAL or kind is Ignore or self.exit_reason is not None:
+            if (pending := self._special(INIT, result)) is not None:
+                self.started = self.runtime.loop.create_future()
+                self._begin_task(pending)
+                return
+            if self.exit_reason is not None:
+                self._unwound()
+                return
+        else:
+            server.state = result
+        self._rest()
+
+    def run(self) -> None:
+        """Empty the mailbox; called by the event loop, in the context of the process."""
+        queue = self.queue
+        if self.task is not None:
+            self.unpark()
+            return
+        if len(queue) != 1 or queue[0].__class__ is not Call or self.attention:
+            self._after(self.drain() if self.exit_reason is None else None)
+            return
+        # The short way for the commonest turn of all, one call to an idle server: what `drain` and `_rest` do, in line.
+        self.current = slot = queue.popleft()
+        self.handled += 1
+        if self.record is not None:
+            self.record.append(slot)
+        try:
+            result = self.server.handle_call(slot.request, slot)  # type: ignore[union-attr]
+        except BaseException as error:
+            pending = self._failed(slot, error)
+            if isinstance(error, (KeyboardInterrupt, SystemExit)):
+                self._abandon(pending)
+                raise
+        else:
+            if result.__class__ not in SPECIAL and slot.value is PENDING and self.unanswered is None:
+                # Not dead either, for then the slot had been failed.
+                slot.value = result
+                if (future := slot.future) is not None and not future.done():
+                    future.set_result(None)
+                self.current = None
+                self.scheduled = False
+                if queue or self.runtime.idle_watches:
+                    self.scheduled = True
+                    self._rest()
+                return
+            pending = self._special(slot, result)
+        self._after(pending)
+
+    def drain(self) -> Pending | None:
+        """Handle the messages in the mailbox; return one whose handler has to be awaited, if there is one."""
+        queue = self.queue
+        popleft = queue.popleft
+        server = self.server
+        assert server is not None
+        record = None if self.record is None else self.record.append
+        budget = self.runtime.budget
+        done = 0
+        try:
+            while queue and done < budget:
+                for done in range(done + 1, min(done + len(queue), budget) + 1):  # noqa: B020  # It counts on.
+                    if self.attention:
+                        entry = self._attend()
+                        if entry is None:
+                            done -= 1
+                            return None
+                    else:
+                        entry = popleft()
+                    kind = entry.__class__
+                    self.current = entry
+                    if record is not None and kind is not System:
+                        record(entry)
+                    try:
+                        if kind is Call:
+                            result = server.handle_call(entry.request, entry)
+                            if result.__class__ in SPECIAL or self.exit_reason is not None:
+                                pending = self._special(entry, result)
+                                if pending is not None:
+                                    return pending
+                            else:
+                                if self.tracer is not None:
+                                    self._report("reply", result)
+                                # What `Call.reply` does, in line: nearly every call ends here.
+                                if entry.value is PENDING and self.unanswered is None:
+                                    entry.value = result
+                                    if (future := entry.future) is not None and not future.done():
+                                        future.set_result(None)
+                                else:
+                                    entry.reply(result)
+                        else:
+                            result = self._handle(entry, kind) if kind in ENVELOPES else server.handle_cast(entry)
+                            if result is not None:
+                                pending = self._special(entry, result)
+                                if pending is not None:
+                                    return pending
+                    except BaseException as error:
+                        pending = self._failed(entry, error)
+                        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+                            self._abandon(pending)
+                            raise
+                        if pending is not None:
+                            return pending
+                    if self.exit_reason is not None:
+                        return None
+            return None
+        finally:
+            self.handled += done
+
+    def _abandon(self, pending: Pending | None) -> None:
+        """The program is being interrupted: end without waiting for `terminate`."""
+        if pending is not None:
+            bury(self, pending[1])
+        self.die(KILLED)
+
+    def _attend(self) -> Any:
+        """Choose the next message where something unusual is on: a timeout, a suspension or a tracer."""
+        queue = self.queue
+        if self.suspended:
+            for index, entry in enumerate(queue):
+                if entry.__class__ is System or entry.__class__ is Terminate:
+                    del queue[index]
+                    break
+            else:
+                return None
+        elif not queue:
+            return None
+        else:
+            entry = queue.popleft()
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+            self.heed()
+        if self.tracer is not None and entry.__class__ is not System:
+            kind, payload = payload_of(entry)
+            self._report(kind, payload)
+        return entry
+
+    def heed(self) -> None:
+        """Note whether anything unusual is on that the loop has to look at."""
+        self.attention = (
+            self.suspended or self.timer is not None or self.tracer is not None or self.interceptors is not None
+        )
+
+    def _report(self, kind: str, payload: Any) -> None:
+        if self.tracer is not None:
+            try:
+                self.tracer(SystemEvent(self, kind, payload, self.runtime.clock.time()))
+            except Exception as error:
+                self.tracer = None
+                self.runtime.loop.call_exception_handler({"message": f"tracer of {self!r} failed", "exception": error})
+
+    def _handle(self, entry: Any, kind: type) -> Any:
+        """Handle a message that is neither a call nor a plain cast."""
+        server = self.server
+        assert server is not None
+        if kind is Info:
+            return server.handle_info(entry.message)
+        if kind is Exit:
+            if entry.pid is self.parent and self.parent is not None:
+                return Stop(entry.reason)
+            return server.handle_info(entry)
+        if kind is System:
+            self.handled -= 1  # Helpers look without leaving a trace in the counts.
+            try:
+                value = entry.request(self)
+            except Exception as error:
+                value = Failure(Crash(error))
+            if self.exit_reason is None and value is not NOTHING:
+                entry.reply(value)
+            return None
+        if kind is Down:
+            return server.handle_info(entry)
+        if kind is CastBox:
+            return server.handle_cast(entry.message)
+        if kind is ContinueMark:
+            return server.handle_continue(entry.arg)
+        if kind is TimeoutMark:
+            return server.handle_info(TIMEOUT)
+        return Stop(entry.reason)
+
+    # Results -----------------------------------------------------------------------------------------------------
+
+    def _special(self, entry: Any, result: Any) -> Pending | None:
+        """Do what the *result* of handling *entry* asks for, where that is more than a plain reply."""
+        kind = result.__class__
+        if kind is CoroutineType:
+            if not self.server._otp_supervises:  # type: ignore[union-attr]
+                return entry, result, PENDING
+            try:
+                return entry, result, result.send(None)
+            except StopIteration as stop:
+                return self._settled(entry, stop.value)
+            except BaseException as error:
+                return self._failed(entry, error)
+        return self._settled(entry, result)
+
+    def _settled(self, entry: Any, result: Any) -> Pending | None:
+        """Take the final *result* of handling *entry*."""
+        if self.exit_reason is not None:
+            return None  # Doomed by its own action: the result counts no more.
+        role = entry.__class__
+        if role is _Stopping:
+            self._end(entry)
+            return None
+        kind = result.__class__
+        if kind is Stop:
+            return self._stop(_Stopping(result.reason, entry if role is Call else None, result.reply))
+        if role is Init:
+            return self._settled_init(result)
+        if kind is Continue:
+            if result.state is not NOTHING:
+                self.server.state = result.state  # type: ignore[union-attr]
+            self._next(result.arg, result.timeout)
+        elif kind is NoReply:
+            self._next(result.continue_, result.timeout)
+        elif role is Call:
+            if kind is Reply:
+                self._next(result.continue_, result.timeout)
+                result = result.value
+            self._report("reply", result)
+            entry.reply(result)
+            return None
+        elif result is not None:
+            return self._stop(_Stopping(("bad_return_value", result)))
+        if role is Call and entry.value is PENDING:
+            if self.unanswered is None:
+                self.unanswered = {}
+            self.unanswered[entry] = None
+        return None
+
+    def _settled_init(self, result: Any) -> Pending | None:
+        kind = result.__class__
+        if kind is Ignore:
+            self.ignored = True
+            self.die(NORMAL)
+            return None
+        assert self.server is not None
+        if kind is Continue:
+            self.server.state = None if result.state is NOTHING else result.state
+            self._next(result.arg, result.timeout)
+        elif kind is Reply:
+            self.server.state = result.value
+            self._next(result.continue_, result.timeout)
+        elif kind is NoReply:
+            self.die(("bad_return_value", result))
+        else:
+            self.server.state = result
+        if self.started is not None and not self.started.done():
+            self.started.set_result(None)
+        return None
+
+    def _next(self, arg: Any, timeout: float | None) -> None:
+        if arg is not NOTHING:
+            self.queue.appendleft(ContinueMark(arg))
+        elif timeout is not None and timeout != INFINITY:
+            clock = self.runtime.clock
+            self.timer = clock.call_at(clock.time() + timeout, self._timed_out)
+            self.attention = True
+
+    def _timed_out(self) -> None:
+        if self.timer is not None and self.exit_reason is None:
+            self.timer = None
+            self.heed()
+            if not self.queue:
+                self.queue.append(_TIMEOUT_MARK)
+                if not self.scheduled:
+                    self.scheduled = True
+                    self.runtime.schedule(self)
+
+    def _failed(self, entry: Any, error: BaseException) -> Pending | None:
+        """An exception left the handler of *entry*."""
+        if self.exit_reason is not None:
+            return None
+        if entry.__class__ is _Stopping:
+            entry.reason = Crash(error)
+            entry.reply = NOTHING
+            self._end(entry)
+            return None
+        if entry.__class__ is Init:
+            self.die(Crash(error))
+            return None
+        return self._stop(_Stopping(Crash(error)))
+
+    def _stop(self, stopping: _Stopping) -> Pending | None:
+        """Run ``terminate`` and end."""
+        if self.current.__class__ is Init:
+            self._end(stopping)  # `init` refused: there is nothing to terminate.
+            return None
+        try:
+            result = self.server.terminate(stopping.reason)  # type: ignore[union-attr]
+        except BaseException as error:
+            return self._failed(stopping, error)
+        if result.__class__ is CoroutineType:
+            return self._special(stopping, result)
+        return self._settled(stopping, result)
+
+    def _end(self, stopping: _Stopping) -> None:
+        if stopping.call is not None and stopping.reply is not NOTHING:
+            self._report("reply", stopping.reply)
+            stopping.call.reply(stopping.reply)
+        self.die(stopping.reason)
+
+    def _rest(self) -> None:
+        """Nothing is being handled: go on with what has come meanwhile, or be idle."""
+        self.current = None
+        queue = self.queue
+        if queue and not self._only_waits():
+            self.runtime.schedule(self)
+            return
+        self.scheduled = False
+        # Another thread may have seen the flag before it fell, after we had seen the mailbox empty.
+        if queue and not self._only_waits() and not self.scheduled:
+            self.scheduled = True
+            self.runtime.schedule(self)
+        elif self.runtime.idle_watches:
+            self.runtime.now_resting(self)
+
+    def _only_waits(self) -> bool:
+        return self.suspended and not any(entry.__class__ in (System, Terminate) for entry in self.queue)
+
+    # The task, where there is one --------------------------------------------------------------------------------
+
+    def _begin_task(self, pending: Pending) -> None:
+        runtime = self.runtime
+        self.begun = False
+        self.parked = None
+        # Not by the loop's factory: an eager one would enter the context of the process a second time.
+        task = self.task = asyncio.Task(self._work(pending), loop=runtime.loop, context=self.context)
+        task.supertester_pid = self  # type: ignore[attr-defined]
+        runtime.tasks.add(task)
+        task.add_done_callback(partial(self._task_done, pending[1]))
+
+    async def _work(self, pending: Pending | None) -> None:
+        self.begun = True
+        current.set(self)
+        task = self.task
+        assert task is not None
+        try:
+            while True:
+                while pending is not None:
+                    entry, steps, waiting = pending
+                    if self.exit_reason is not None:
+                        bury(self, steps)
+                        return
+                    pending = None
+                    self.steps = steps
+                    try:
+                        result = await drive(self, steps, waiting)
+                    except BaseException as error:
+                        if self.exit_reason is not None:
+                            return
+                        if isinstance(error, asyncio.CancelledError) and task.cancelling():
+                            self.die(KILLED)
+                            raise
+                        pending = self._failed(entry, error)
+                        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+                            raise
+                    else:
+                        if task.cancelling() and self.exit_reason is None:
+                            self.die(KILLED)  # Cancelled from outside, and the handler swallowed it.
+                            return
+                        pending = self._settled(entry, result)
+                self.steps = None
+                if self.exit_reason is None:
+                    pending = self.drain()
+                    if pending is not None:
+                        continue
+                if self.exit_reason is not None:
+                    return
+                if not self.server._otp_needs_task:  # type: ignore[union-attr]
+                    self.task = None
+                    self._rest()
+                    return
+                self.parked = self.runtime.loop.create_future()
+                self._rest()
+                await self.parked
+        finally:
+            self._unwound()
+
+    def unpark(self) -> None:
+        """Let the task go on with the mailbox."""
+        if self.parked is not None and not self.parked.done():
+            self.parked.set_result(None)
+
+    def _task_done(self, first: Coroutine[Any, Any, Any], task: asyncio.Task[None]) -> None:
+        self.runtime.tasks.discard(task)
+        if not self.begun:
+            bury(self, first)  # Cancelled before its first step.
+        if self.exit_reason is None and self.task is task:
+            self.die(KILLED)
+        if not task.cancelled() and isinstance(error := task.exception(), Exception):
+            self.runtime.loop.call_exception_handler(
+                {"message": f"the task of {self!r} failed", "exception": error, "task": task}
+            )
+
+    def _unwound(self) -> None:
+        """The last code of the process has returned."""
+        self.steps = None
+        if self.exit_reason is not None:
+            self.runtime.doomed.discard(self)
+            self.current = None
+
+
+async def _enter(server: GenServer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    result = server.init(*args, **kwargs)
+    return await result if result.__class__ is CoroutineType else result

@@ -1,0 +1,90 @@
+"""`Root`: a process without handlers, which collects its mailbox for whoever asks (rule 33)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from supertester.errors import WaitTimeout
+from supertester.otp.messages import payload_of
+from supertester._core.clock import checked_timeout
+from supertester.otp.process import Process
+from supertester.otp.reasons import INFINITY
+from supertester.otp.results import NOTHING
+from supertester.otp.runtime import Runtime
+
+__all__ = ["Root"]
+
+
+class Root(Process):
+    """A process that only receives: the body of a test. It traps exits, so no crash of a server ends it."""
+
+    __slots__ = ("arrival",)
+
+    def __init__(self, runtime: Runtime, name: str) -> None:
+        super().__init__(runtime, None, None)
+        self.initial_call = name
+        self.trap_exit = True
+        self.current = None  # It has no handler that could be running; `scheduled` stays true: nobody is to run it.
+        self.arrival: asyncio.Future[None] | None = None
+        append = self.queue.append
+
+        def put(entry: Any) -> None:
+            append(entry)
+            if self.arrival is not None and not self.arrival.done():
+                runtime.loop.call_soon_threadsafe(_set, self.arrival)
+
+        self.put = put
+
+    def __repr__(self) -> str:
+        return f"<Pid {self.id} {self.initial_call}>"
+
+    @property
+    def messages(self) -> list[Any]:
+        """What has arrived and was not taken by `receive`, oldest first."""
+        return [payload_of(entry)[1] for entry in self.queue]
+
+    async def receive(self, match: Any = NOTHING, timeout: float = 5.0) -> Any:
+        """Take and return the first message that matches, waiting for it; the others stay, in order.
+
+        Args:
+            match: A value to equal, a class to be an instance of, or a predicate. Left out: any message.
+            timeout: Seconds to wait; 0 looks once.
+
+        Raises:
+            WaitTimeout: None came; the message says what did.
+        """
+        clock = self.runtime.clock
+        deadline = clock.time() + checked_timeout(timeout)
+        while True:
+            for index, entry in enumerate(self.queue):
+                message = payload_of(entry)[1]
+                if _matches(match, message):
+                    del self.queue[index]
+                    return message
+            if clock.time() >= deadline:
+                wanted = "a message" if match is NOTHING else f"a message that matches {match!r}"
+                raise WaitTimeout(f"no {wanted[2:]} within {timeout} s; the mailbox holds {self.messages!r}")
+            arrival = self.arrival = self.runtime.loop.create_future()
+            timer = None if timeout == INFINITY else clock.call_at(deadline, _set, arrival)
+            try:
+                await arrival
+            finally:
+                self.arrival = None
+                if timer is not None:
+                    timer.cancel()
+
+
+def _set(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _matches(match: Any, message: Any) -> bool:
+    if match is NOTHING:
+        return True
+    if isinstance(match, type):
+        return isinstance(message, match)
+    if callable(match):
+        return bool(match(message))
+    return bool(match == message)

@@ -1,0 +1,280 @@
+"""What `Supervisor` and `DynamicSupervisor` have in common: starting and stopping children, counting restarts."""
+
+from __future__ import annotations
+
+import inspect
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+from supertester.errors import CallExit, StartFailed, UsageError
+from supertester.otp.child_spec import ChildSpec, SupervisorSpec
+from supertester.otp.drive import PAUSE
+from supertester.otp.genserver import GenServer, spawn, wait_started
+from supertester.otp.pid import Pid
+from supertester.otp.process import Process
+from supertester.otp.reasons import BRUTAL_KILL, INFINITY, KILL, NOPROC, SHUTDOWN, Crash, Shutdown
+from supertester.otp.refs import existing, resolve
+from supertester.otp.results import IGNORE, Stop
+from supertester.otp.runtime import acting_process
+
+__all__ = ["BaseSupervisor", "Child", "ChildInfo", "Intensity", "SupervisionEvent", "TryAgain", "ask", "failed_child", "server_of"]
+
+
+class ChildInfo(NamedTuple):
+    """A row of `which_children`; *pid* is ``"undefined"`` or ``"restarting"`` for a child without a process."""
+
+    id: Any
+    pid: Pid | str
+    type: str
+    modules: Any
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisionEvent:
+    """Something that happened to a child: *kind* is ``"started"``, ``"terminated"``, ``"restarted"`` or ``"limit_exceeded"``.
+
+    ``pid`` is the process concerned (for a restart the new one, with the old one in ``old_pid``), ``reason`` the true exit
+    reason of one that ended, ``at`` the runtime's time in seconds.
+    """
+
+    kind: str
+    supervisor: Pid
+    id: Any
+    pid: Pid | None
+    reason: Any
+    at: float
+    old_pid: Pid | None = None
+
+
+class Child:
+    """A child of a running supervisor."""
+
+    __slots__ = ("last", "pid", "spec")
+
+    def __init__(self, spec: ChildSpec) -> None:
+        self.spec = spec
+        self.pid: Process | str = "undefined"
+        self.last: Process | None = None
+
+    @property
+    def process(self) -> Process | None:
+        """The process, if there is one."""
+        return self.pid if isinstance(self.pid, Process) else None
+
+    def info(self) -> ChildInfo:
+        """Return the row of `which_children`."""
+        assert self.spec.type is not None
+        return ChildInfo(self.spec.id, self.pid, self.spec.type, self.spec.modules)
+
+
+class Intensity:
+    """How often restarts may happen: more than *max_restarts* within *max_seconds* is too often (rule 25)."""
+
+    def __init__(self, max_restarts: int, max_seconds: float) -> None:
+        self.max_restarts = max_restarts
+        self.max_seconds = max_seconds
+        self._times: deque[float] = deque()
+
+    def allows(self, now: float) -> bool:
+        """Count one restart at time *now* and say whether it is still allowed."""
+        self._forget(now)
+        self._times.append(now)
+        return len(self._times) <= self.max_restarts
+
+    def left(self, now: float) -> int:
+        """Return how many restarts would be allowed at time *now*."""
+        self._forget(now)
+        return max(0, self.max_restarts - len(self._times))
+
+    def _forget(self, now: float) -> None:
+        while self._times and self._times[0] < now - self.max_seconds:
+            self._times.popleft()
+
+
+class TryAgain(NamedTuple):
+    """A supervisor's message to itself: the start of this child failed, try once more."""
+
+    child: Child
+
+
+class BaseSupervisor(GenServer):
+    """A server that traps exits, owns children, and answers requests made of functions."""
+
+    _otp_supervises: ClassVar[bool] = True
+
+    spec: SupervisorSpec
+    intensity: Intensity
+    by_pid: dict[Process, Child]
+    listeners: list[Callable[[SupervisionEvent], object]]
+    pid: Process
+
+    async def _otp_enter(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        self.pid = acting_process("init")  # type: ignore[assignment]
+        self.pid.trap_exit = True
+        self.listeners = []
+        self.by_pid = {}
+        result = self.init(*args, **kwargs)
+        if inspect.isawaitable(result):
+            result = await result
+        if result is IGNORE or isinstance(result, Stop):
+            return result
+        if not isinstance(result, SupervisorSpec):
+            return Stop(("bad_return", (type(self), "init", result)))
+        self.spec = result
+        self.intensity = Intensity(result.max_restarts, result.max_seconds)
+        return await self.begin(result)
+
+    async def begin(self, spec: SupervisorSpec) -> Any:
+        """Start the first children; return the state or a ``Stop``."""
+        raise TypeError(f"{type(self).__qualname__} must subclass Supervisor or DynamicSupervisor")
+
+    # Requests ----------------------------------------------------------------------------------------------------
+
+    async def handle_call(self, request: Any, sender: Any) -> Any:
+        if not isinstance(request, Request):
+            return super().handle_call(request, sender)
+        try:
+            function = getattr(self, f"do_{request.name}", None)
+            if function is None:
+                raise UsageError(f"a {type(self).__qualname__} has no {request.name}()")
+            result = function(*request.args)
+            return Answer(await result if inspect.isawaitable(result) else result, None)
+        except (UsageError, TypeError, StartFailed) as error:  # A refusal belongs to whoever asked.
+            return Answer(None, error)
+
+    def do_get_strategy(self) -> str:
+        return self.spec.strategy
+
+    # Children ----------------------------------------------------------------------------------------------------
+
+    async def start_process(self, spec: ChildSpec) -> Process | None:
+        """Start one child; return its process, or ``None`` if it chose not to run.
+
+        Raises:
+            StartFailed: It did not start; ``reason`` is the child's own.
+        """
+        if spec.is_server:
+            kwargs = dict(spec.kwargs)
+            name, timeout = kwargs.pop("name", None), kwargs.pop("timeout", None)
+            process = spawn(self.pid.runtime, spec.start, tuple(spec.args), kwargs, name, self.pid, link=True)  # type: ignore[arg-type]
+            started = process if process.exit_reason is None and process.started is None else None
+            if started is None:
+                started = await wait_started(process, timeout)
+        else:
+            started = await self._start_by_function(spec)
+        if started is IGNORE:
+            return None
+        return started
+
+    async def _start_by_function(self, spec: ChildSpec) -> Any:
+        try:
+            started = spec.start(*spec.args, **spec.kwargs)
+            if inspect.isawaitable(started):
+                started = await in_task(started)
+        except StartFailed:
+            raise
+        except Exception as error:
+            raise StartFailed(Crash(error), module=spec.start) from error
+        if started is not IGNORE and not isinstance(started, Process):
+            raise StartFailed(("bad_return_value", started), module=spec.start)
+        if isinstance(started, Process) and started.exit_reason is None:
+            # A function may have used `start`; a supervisor without a link would never hear of the end.
+            self.pid.link(started)
+            started.parent = self.pid
+        return started
+
+    async def stop_process(self, process: Process, spec: ChildSpec) -> Any:
+        """End one child as its spec says and return its exit reason (rule 27); it stays linked until it is dead."""
+        if process.exit_reason is None:
+            if spec.shutdown == BRUTAL_KILL:
+                process.exit(KILL)
+            else:
+                process.exit(SHUTDOWN)
+                if process.exit_reason is None:
+                    await self._wait_dead(process, spec.shutdown)
+                    process.exit(KILL)
+        self.pid.unlink(process)
+        self.by_pid.pop(process, None)
+        self.report("terminated", spec.id, process, process.exit_reason)
+        return process.exit_reason
+
+    async def _wait_dead(self, process: Process, timeout: float) -> None:
+        runtime = self.pid.runtime
+        ended = runtime.loop.create_future()
+        forget = process.on_exit(lambda _: ended.done() or ended.set_result(None))
+        timer = None
+        if timeout != INFINITY:
+            clock = runtime.clock
+            timer = clock.call_at(clock.time() + timeout, lambda: ended.done() or ended.set_result(None))
+        try:
+            await ended
+        finally:
+            forget()
+            if timer is not None:
+                timer.cancel()
+
+    # Evidence ----------------------------------------------------------------------------------------------------
+
+    def report(self, kind: str, id: Any, pid: Process | None, reason: Any = None, old: Process | None = None) -> None:
+        """Tell the listeners what has happened."""
+        if self.listeners:
+            event = SupervisionEvent(kind, self.pid, id, pid, reason, self.pid.runtime.clock.time(), old)
+            for listener in tuple(self.listeners):
+                listener(event)
+
+    def gave_up(self) -> Stop:
+        """End because restarts came too often."""
+        self.report("limit_exceeded", None, self.pid, SHUTDOWN)
+        return Stop(SHUTDOWN)
+
+
+class Request(NamedTuple):
+    """What the functions on supervisors send: the ``do_`` method to run inside the supervisor, and its arguments."""
+
+    name: str
+    args: tuple[Any, ...]
+
+
+class Answer(NamedTuple):
+    """The result of a `Request`, or the exception that refuses it."""
+
+    value: Any
+    error: Exception | None
+
+
+async def in_task(awaitable: Any) -> Any:
+    """Await what a user gave, in a real task: task groups and timeouts in it need one.
+
+    The first step of a supervisor's handler runs without a task; pausing once makes the process go on in one.
+    """
+    if acting_process("a child's start").task is None:  # type: ignore[attr-defined]
+        await PAUSE
+    return await awaitable
+
+
+async def ask(supervisor: Any, name: str, *args: Any, timeout: float = INFINITY) -> Any:
+    """Let *supervisor* carry out the request *name* and return the result, or raise its refusal."""
+    process = resolve(supervisor)
+    if process is not None and process.exit_reason is None and not isinstance(process.server, BaseSupervisor):
+        raise UsageError(f"{name}: {process!r} is no supervisor")
+    if process is None:
+        raise CallExit(NOPROC, (name, supervisor, args, timeout))
+    answer: Answer = await process.call(Request(name, args), timeout)
+    if answer.error is not None:
+        raise answer.error
+    return answer.value
+
+
+def server_of(supervisor: Any, what: str) -> BaseSupervisor:
+    """Return the server object of a live supervisor, to read from."""
+    server = existing(supervisor, what).server
+    if not isinstance(server, BaseSupervisor):
+        raise UsageError(f"{what}: {supervisor!r} is no supervisor")
+    return server
+
+
+def failed_child(id: Any, reason: Any) -> Shutdown:
+    """Return the reason of a supervisor whose child *id* did not start."""
+    return Shutdown(("failed_to_start_child", id, reason))
