@@ -1,0 +1,1 @@
+"""Conformance tests of `supertester.otp`: one class for each numbered rule, written from the rules."""
