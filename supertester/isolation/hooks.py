@@ -13,6 +13,7 @@ import sys
 import threading
 import traceback
 import warnings
+import weakref
 from collections.abc import Callable
 from threading import get_ident
 from typing import Any
@@ -245,7 +246,9 @@ _HOOKS: list[tuple[Any, str, Callable[[Any], Any]]] = [
     (threading.Thread, "start", _thread_start),
 ]
 _ours: dict[str, Any] = {}
-_previous: dict[str, Any] = {}
+"""The hooks in force, by name."""
+_previous: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+"""What was there before each hook of ours."""
 _lock = threading.Lock()
 
 
@@ -258,15 +261,25 @@ def ensure_installed() -> None:
         _install()
 
 
+def _without_ours(hook: Any) -> Any:
+    """Return what *hook* was put before if it is one of ours, else itself."""
+    try:
+        return _previous.get(hook, hook)
+    except TypeError:  # It cannot be hashed, so it is none of ours.
+        return hook
+
+
 def _install() -> None:
     with _lock:
         for holder, name, make in _HOOKS:
             present = getattr(holder, name)
             if name in _ours and (_ours[name] is present or holder is threading.Thread):
                 continue  # `Thread.start` is wrapped by many, each calling the one before: ours still runs.
-            _previous[name] = present
-            _ours[name] = make(present)
-            setattr(holder, name, _ours[name])
+            # An older hook of ours may have been put back by who restores what was there before; none is needed twice.
+            present = _without_ours(present)
+            _ours[name] = ours = make(present)
+            _previous[ours] = present
+            setattr(holder, name, ours)
         if _collector not in gc.callbacks:
             gc.callbacks.append(_collector)
 
@@ -275,8 +288,8 @@ def uninstall() -> None:
     """Take the hooks out again, as far as nobody has put another in front of them."""
     with _lock:
         for holder, name, _ in _HOOKS:
-            ours, previous = _ours.pop(name, None), _previous.pop(name, None)
-            if ours is not None and getattr(holder, name) is ours:
-                setattr(holder, name, previous)
+            present = getattr(holder, name)
+            setattr(holder, name, _without_ours(present))
+        _ours.clear()
         if _collector in gc.callbacks:
             gc.callbacks.remove(_collector)

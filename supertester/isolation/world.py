@@ -14,7 +14,7 @@ from supertester.context import Isolation, IsolationContext, Problem
 from supertester.isolation.tasks import give_up
 from supertester.otp.process import Process
 from supertester.otp.reasons import KILL, is_crash
-from supertester.otp.runtime import Runtime, current
+from supertester.otp.runtime import Runtime, current, default_runtime
 
 __all__ = ["enter_world", "kill", "leave_world", "leftover", "process_leak", "stoppable", "watch_crashes"]
 
@@ -30,10 +30,9 @@ def enter_world(context: IsolationContext, loop: asyncio.AbstractEventLoop) -> T
     Both are current in the present context until `leave_world` is given what this returns.
     """
     if context.mode == Isolation.BASIC.value:
-        runtime = getattr(loop, "_supertester_runtime", None) or _bound(Runtime(), loop)
-        loop._supertester_runtime = runtime  # type: ignore[attr-defined]
+        runtime = default_runtime(loop)
     else:
-        runtime = _bound(Runtime(history=_HISTORY), loop)
+        runtime = Runtime(history=_HISTORY, loop=loop)
         context.registry = runtime.names
     if _note_line not in runtime.on_spawn:
         runtime.on_spawn.append(_note_line)
@@ -46,12 +45,6 @@ def enter_world(context: IsolationContext, loop: asyncio.AbstractEventLoop) -> T
 def leave_world(token: Token[Any]) -> None:
     """Make current again what was before `enter_world`."""
     current.reset(token)
-
-
-def _bound(runtime: Runtime, loop: asyncio.AbstractEventLoop) -> Runtime:
-    if runtime._loop is None:
-        runtime._bind(loop)
-    return runtime
 
 
 def _note_line(process: Process) -> None:

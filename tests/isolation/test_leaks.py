@@ -10,6 +10,7 @@ from typing import Any
 from unittest import mock
 
 from supertester.case import IsolatedTestCase
+from supertester.isolation import hooks
 from supertester.otp import GenServer, Supervisor
 from supertester.testing import failure_of, inner_case, run_inner
 from tests.planted import forever
@@ -426,6 +427,27 @@ class TestHooks(unittest.TestCase):
         for _ in range(3):
             run_inner(inner_case(lambda case: None))
         self.assertEqual((threading.excepthook, sys.unraisablehook, threading.Thread.start, list(gc.callbacks)), before)
+
+    def test_of_others_may_be_any_callable(self) -> None:
+        class Unhashable:
+            __hash__ = None  # type: ignore[assignment]
+
+            def __call__(self, args: Any) -> None: ...
+
+        run_inner(inner_case(lambda case: None))
+        self.addCleanup(setattr, sys, "unraisablehook", sys.unraisablehook)
+        sys.unraisablehook = Unhashable()
+        self.assertEqual(run_inner(inner_case(lambda case: None)).report, "")
+
+    def test_of_ours_that_were_put_back_do_not_pile_up(self) -> None:
+        run_inner(inner_case(lambda case: None))
+        first = threading.excepthook
+        self.addCleanup(setattr, threading, "excepthook", first)
+        threading.excepthook = lambda args: None
+        run_inner(inner_case(lambda case: None))
+        threading.excepthook = first
+        run_inner(inner_case(lambda case: None))
+        self.assertIs(hooks._previous[threading.excepthook], hooks._previous[first])
 
     def test_what_is_not_a_tests_goes_to_the_hook_before(self) -> None:
         seen: list[Any] = []
