@@ -16,7 +16,7 @@ from supertester.otp.messages import PENDING
 if TYPE_CHECKING:
     from supertester.otp.process import Process
 
-__all__ = ["PAUSE", "bury", "drive"]
+__all__ = ["PAUSE", "await_chain", "bury", "drive"]
 
 _PLAIN_FUTURE: Final = asyncio.Future
 
@@ -84,15 +84,41 @@ def _wait_for(process: Process, inner: Any) -> Generator[Any, Any, None]:
         except asyncio.CancelledError:
             inner.remove_done_callback(wake)
             obeys = inner.cancel()
+            if process.exit_reason is not None and not isinstance(inner, asyncio.Task):
+                inner.add_done_callback(_retrieve)  # A gathering complains of a cancellation that nobody looks at.
             if process.exit_reason is not None or not obeys:
                 raise
 
 
+def _retrieve(future: asyncio.Future[Any]) -> None:
+    if not future.cancelled():
+        future.exception()
+
+
+_graveyard: list[Any] = []
+"""Coroutines that resisted their end. The garbage collector would step them once more, and complain; so it never may."""
+
+
 def bury(process: Process, steps: Coroutine[Any, Any, Any]) -> None:
     """Close the coroutine of a dead process: its ``finally`` blocks run, but may not wait."""
+    chain = await_chain(steps)
     try:
+        if type(chain[-1]).__name__ in ("async_generator_asend", "async_generator_athrow"):
+            # Closing would leave the async generator "running" for ever (CPython before 3.13); an exception ends it.
+            steps.throw(asyncio.CancelledError())
         steps.close()
     except BaseException:
-        # It resists. It is never stepped again; keeping it hides it from the garbage collector, which would step it.
-        process.runtime.graveyard.append(steps)
+        pass  # Whatever it says, nobody listens any more.
+    resisting = [each for each in chain if getattr(each, "cr_frame", None) is not None]
+    if resisting:
+        _graveyard.extend(resisting)
         process.resisted_kill = True
+        process.runtime.resisted_kills += 1
+
+
+def await_chain(steps: Any) -> list[Any]:
+    """Return *steps* and what it awaits, and what that awaits, and so on."""
+    chain = [steps]
+    while (inner := getattr(chain[-1], "cr_await", None) or getattr(chain[-1], "gi_yieldfrom", None)) is not None:
+        chain.append(inner)
+    return chain

@@ -117,10 +117,12 @@ class GenServer:
                 (``("already_started", pid)``; `init` did not run), or it took too long (`TIMEOUT`).
         """
         here = current.get()
+        if timeout is not None:
+            checked_timeout(timeout)
         if here is None or here.__class__ is Runtime:
             return await cls.start(*args, name=name, timeout=timeout, **kwargs)
         process = spawn(here.runtime, cls, args, kwargs, name, here, link=True)  # type: ignore[arg-type,union-attr]
-        if timeout is None and process.exit_reason is None and process.started is None:
+        if process.exit_reason is None and process.started is None:
             return process  # The commonest way out of `wait_started`, in line.
         return await wait_started(process, timeout)
 
@@ -128,9 +130,13 @@ class GenServer:
     async def start(cls, *args: Any, name: Any = None, timeout: float | None = None, **kwargs: Any) -> Pid:
         """Start the server without a link to the current process; otherwise like `start_link`."""
         here = current.get()
+        if timeout is not None:
+            checked_timeout(timeout)
         spawner = None if here is None or isinstance(here, Runtime) else here
         runtime = current_runtime() if spawner is None else spawner.runtime
         process = spawn(runtime, cls, args, kwargs, name, spawner, link=False)
+        if process.exit_reason is None and process.started is None:
+            return process
         return await wait_started(process, timeout)
 
 
@@ -170,22 +176,22 @@ async def wait_started(process: Process, timeout: float | None = None) -> Any:
     started = process.started
     if started is not None and not started.done():
         timer = None
-        if timeout is not None and checked_timeout(timeout) != INFINITY:
+        if timeout is not None and timeout != INFINITY:
             clock = process.runtime.clock
             timer = clock.call_at(clock.time() + timeout, _give_up, process)
         try:
-            await started
+            await asyncio.shield(started)  # Or the caller's cancellation would pass for the end of `init`.
         except BaseException:
             _give_up(process)  # The caller was cancelled; nothing may stay half started.
             raise
         finally:
             if timer is not None:
                 timer.cancel()
-    elif timeout is not None:
-        checked_timeout(timeout)
     reason = process.exit_reason
-    if reason is None:
-        return process
+    if not process.unborn:
+        return process  # Dead by now, perhaps, but it did start.
+    if process.parent is not None and process.parent.exit_reason is not None:
+        raise ProcessExited(process.parent.exit_reason)  # The failed start has ended the starter too.
     if process.ignored:
         return IGNORE
     if process.gave_up and reason == KILLED:

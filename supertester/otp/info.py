@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from supertester.otp.drive import await_chain
 from supertester.otp.messages import System, payload_of
 from supertester.otp.pid import Pid
 from supertester.otp.process import Process
 from supertester.otp.refs import resolve
 from supertester.otp.root import Root
 
-__all__ = ["ProcessDetails", "await_chain", "deep_size", "process_info"]
+__all__ = ["ProcessDetails", "deep_size", "process_info"]
 
 _MAX_OBJECTS = 100_000
 
@@ -29,7 +30,7 @@ class ProcessDetails:
     status: str
     """``"waiting"``, ``"runnable"`` (has messages), ``"running"`` (in a handler) or ``"suspended"``."""
     current_function: tuple[str, ...]
-    """Where the handler waits: the chain of awaits, outermost first."""
+    """Where the handler waits, as ``module.function:line``: the chain of awaits, outermost first."""
     message_queue_len: int
     messages: tuple[Any, ...]
     """A copy of the mailbox, oldest first."""
@@ -81,14 +82,14 @@ def process_info(target: Any) -> ProcessDetails | None:
     process = resolve(target)
     if process is None or process.exit_reason is not None:
         return None
-    queue = [entry for entry in process.queue if entry.__class__ is not System]
+    queue = [entry for entry in process.queue if not isinstance(entry, System)]
     state = None if process.server is None else process.server.state
     return ProcessDetails(
         pid=process,
         registered_name=process.name,
         initial_call=process.initial_call,
         status=_status(process),
-        current_function=await_chain(process),
+        current_function=_where(process),
         message_queue_len=len(queue),
         messages=tuple(payload_of(entry)[1] for entry in queue),
         messages_in=process.handled + len(queue),
@@ -115,17 +116,14 @@ def _status(process: Process) -> str:
     return "runnable" if process.queue or process.scheduled else "waiting"
 
 
-def await_chain(process: Process) -> tuple[str, ...]:
-    """Return where the handler of *process* waits, as ``module.function:line``, outermost await first."""
-    steps = process.steps
-    chain = []
-    while steps is not None:
+def _where(process: Process) -> tuple[str, ...]:
+    found = []
+    for steps in await_chain(process.steps):
         frame = getattr(steps, "cr_frame", None) or getattr(steps, "gi_frame", None)
         if frame is not None:
             name = getattr(steps, "__qualname__", frame.f_code.co_name)
-            chain.append(f"{frame.f_globals.get('__name__', '?')}.{name}:{frame.f_lineno}")
-        steps = getattr(steps, "cr_await", None) or getattr(steps, "gi_yieldfrom", None)
-    return tuple(chain)
+            found.append(f"{frame.f_globals.get('__name__', '?')}.{name}:{frame.f_lineno}")
+    return tuple(found)
 
 
 def deep_size(*roots: Any) -> int:

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from supertester.otp.messages import Call, CastBox, Info, System, Terminate, payload_of
+from supertester.otp.messages import Barrier, Call, CastBox, Info, System, Terminate, payload_of
 from supertester.otp.process import Process
 from supertester.otp.refs import existing
+from supertester.otp.runtime import check_doomed
 
 __all__ = ["intercept", "intercept_entries"]
 
-_INTERNAL = frozenset({System, Terminate})
+_INTERNAL = frozenset({System, Barrier, Terminate})
 
 
 @contextmanager
@@ -57,6 +58,7 @@ def _carry(entry: Any, payload: Any, wanted: Any) -> Any:
 @contextmanager
 def intercept_entries(target: Any, fn: Callable[[Any], Iterable[Any]]) -> Iterator[None]:
     """Do the same with the mailbox entries themselves, so that a delayed one can be delivered later as what it was."""
+    check_doomed()
     process = existing(target, "intercept")
     process.runtime.check_thread("intercept")
     if process.interceptors is None:

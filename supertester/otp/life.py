@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from supertester._core.clock import TimerHandle
 from supertester.otp.messages import PENDING, Call, Down, Exit, Failure, Info, Ref, SystemEvent, payload_of
 from supertester.otp.pid import Pid
-from supertester.otp.reasons import NOPROC, NORMAL
+from supertester.otp.reasons import NOPROC, NORMAL, is_reason
 from supertester.otp.results import NOTHING
 from supertester.otp.runtime import Death, Runtime
 
@@ -76,9 +76,13 @@ class Life(Pid):
     steps: Coroutine[Any, Any, Any] | None = None
     """The coroutine of the handler that runs."""
     suspended: bool = False
+    timeout: float | None = None
+    """Seconds of the ``timeout=`` that runs."""
     timer: TimerHandle | None = None
     tracer: Callable[[SystemEvent], object] | None = None
     trap_exit: bool = False
+    unborn: bool = False
+    """Whether it died before its `init` was done."""
     watchers: dict[Ref, tuple[Process, Any]] | None = None
     """Who monitors it, and as what."""
 
@@ -143,7 +147,7 @@ class Life(Pid):
             return
         if self.trap_exit:
             self.deliver(Exit(sender, reason))
-        elif reason != NORMAL or sender is self:
+        elif not is_reason(reason, NORMAL) or sender is self:
             self.die(reason)
 
     def die(self, reason: Any) -> None:
@@ -161,6 +165,8 @@ class Life(Pid):
             self.timer = None
         self._fail_callers(reason)
         self._tell(reason)
+        if self.current is INIT:
+            self.unborn = True
         if self.current is not None:
             runtime.doomed.add(self)
         if self.started is not None and not self.started.done():

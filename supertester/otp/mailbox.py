@@ -12,7 +12,7 @@ from supertester.errors import CallExit, UsageError
 from supertester.otp.drive import PAUSE
 from supertester.otp.life import Life
 from supertester.otp.messages import ENVELOPES, PENDING, Call, CastBox, Failure, Info, Terminate
-from supertester.otp.reasons import INFINITY, KILL, KILLED, NOPROC, NORMAL, TIMEOUT
+from supertester.otp.reasons import INFINITY, KILL, KILLED, NOPROC, NORMAL, TIMEOUT, checked_reason, is_reason
 from supertester.otp.runtime import DIRECT_TURNS, ProcessExited, Runtime, current
 
 if TYPE_CHECKING:
@@ -67,8 +67,12 @@ class Mailbox(Life):
             raise ProcessExited(caller.exit_reason)
         if self.exit_reason is not None:
             raise CallExit(NOPROC, ("call", self, request, timeout))
-        if caller is self and self.task is not None and asyncio.current_task() is self.task:
+        if caller is self and self.runs_here():
             raise CallExit("calling_self", ("call", self, request, timeout))
+
+    def runs_here(self) -> bool:
+        """Whether it is the process itself that asks, so that it would wait for itself."""
+        return self.task is not None and asyncio.current_task() is self.task
 
     async def answer(self, slot: Call, timeout: float) -> Any:
         """Wait until *slot* has a value and return it; after *timeout* seconds that is a `Failure`."""
@@ -146,16 +150,16 @@ class Mailbox(Life):
             sender = None
         if self.exit_reason is not None:
             return
-        if reason == KILL:
+        if is_reason(checked_reason(reason), KILL):
             self.die(KILLED)
         else:
             self.take_exit(sender, reason)  # type: ignore[arg-type]
 
     async def stop(self, reason: Any = NORMAL, timeout: float = INFINITY) -> None:
-        call = ("stop", self, reason, checked_timeout(timeout))
+        call = ("stop", self, checked_reason(reason), checked_timeout(timeout))
         if self.exit_reason is not None:
             raise CallExit(NOPROC, call)
-        if self.task is not None and asyncio.current_task() is self.task:
+        if self.runs_here():
             raise CallExit("calling_self", call)
         ended = Call(reason, None, self)
         forget = self.on_exit(lambda _: ended.reply(None))
@@ -166,5 +170,5 @@ class Mailbox(Life):
             forget()
         if value.__class__ is Failure:
             raise CallExit(value.reason, call)
-        if self.exit_reason != reason:
+        if not is_reason(self.exit_reason, reason):
             raise CallExit(self.exit_reason, call)

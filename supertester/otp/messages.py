@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ENVELOPES",
     "PENDING",
+    "Barrier",
     "Call",
     "CastBox",
     "ContinueMark",
@@ -83,6 +84,8 @@ class Call:
         if get_ident() != runtime.thread:
             runtime.loop.call_soon_threadsafe(self.reply, value)
         elif self.value is PENDING:
+            if self.process.tracer is not None and self.__class__ is Call:
+                self.process.report("reply", value)
             self.settle(value)
         elif self.value is _EXPIRED:
             self.process.note_late_reply(self, value)
@@ -118,6 +121,12 @@ class System(Call):
     # ``request`` is a function that gets the process and returns the reply.
     if TYPE_CHECKING:
         request: Callable[[Process], Any]
+
+
+class Barrier(System):
+    """A `System` request that keeps its place among the messages: a suspended process does not serve it."""
+
+    __slots__ = ()
 
 
 class Info:
@@ -207,11 +216,12 @@ class SystemEvent(NamedTuple):
     at: float
 
 
-ENVELOPES: Final = frozenset({Call, System, Info, CastBox, Terminate, ContinueMark, TimeoutMark, Exit, Down})
+ENVELOPES: Final = frozenset({Call, System, Barrier, Info, CastBox, Terminate, ContinueMark, TimeoutMark, Exit, Down})
 
 _KINDS: Final = {
     Call: "call",
     System: "system",
+    Barrier: "system",
     Info: "info",
     Exit: "info",
     Down: "info",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from functools import partial
+from itertools import repeat
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +20,7 @@ from supertester.otp.mailbox import Mailbox
 from supertester.otp.messages import (
     ENVELOPES,
     PENDING,
+    Barrier,
     Call,
     CastBox,
     ContinueMark,
@@ -142,57 +144,53 @@ class Process(Mailbox):
         server = self.server
         assert server is not None
         record = None if self.record is None else self.record.append
-        budget = self.runtime.budget
-        done = 0
-        try:
-            while queue and done < budget:
-                for done in range(done + 1, min(done + len(queue), budget) + 1):  # noqa: B020  # It counts on.
-                    if self.attention:
-                        entry = self._attend()
-                        if entry is None:
-                            done -= 1
-                            return None
-                    else:
-                        entry = popleft()
-                    kind = entry.__class__
-                    self.current = entry
-                    if record is not None and kind is not System:
-                        record(entry)
-                    try:
-                        if kind is Call:
-                            result = server.handle_call(entry.request, entry)
-                            if result.__class__ in SPECIAL or self.exit_reason is not None:
-                                pending = self._special(entry, result)
-                                if pending is not None:
-                                    return pending
-                            else:
-                                if self.tracer is not None:
-                                    self._report("reply", result)
-                                # What `Call.reply` does, in line: nearly every call ends here.
-                                if entry.value is PENDING and self.unanswered is None:
-                                    entry.value = result
-                                    if (future := entry.future) is not None and not future.done():
-                                        future.set_result(None)
-                                else:
-                                    entry.reply(result)
-                        else:
-                            result = self._handle(entry, kind) if kind in ENVELOPES else server.handle_cast(entry)
-                            if result is not None:
-                                pending = self._special(entry, result)
-                                if pending is not None:
-                                    return pending
-                    except BaseException as error:
-                        pending = self._failed(entry, error)
-                        if isinstance(error, (KeyboardInterrupt, SystemExit)):
-                            self._abandon(pending)
-                            raise
-                        if pending is not None:
-                            return pending
-                    if self.exit_reason is not None:
+        left = self.runtime.budget
+        while queue and left > 0:
+            turns = min(len(queue), left)
+            left -= turns
+            for _ in repeat(None, turns):
+                if self.attention:
+                    entry = self._attend()
+                    if entry is None:
                         return None
-            return None
-        finally:
-            self.handled += done
+                else:
+                    entry = popleft()
+                kind = entry.__class__
+                self.current = entry
+                if kind is not System and kind is not Barrier:  # Whoever looks leaves no trace in the counts.
+                    self.handled += 1
+                    if record is not None:
+                        record(entry)
+                try:
+                    if kind is Call:
+                        result = server.handle_call(entry.request, entry)
+                        if result.__class__ in SPECIAL or self.exit_reason is not None:
+                            pending = self._special(entry, result)
+                            if pending is not None:
+                                return pending
+                        # What `Call.reply` does, in line: nearly every call ends here.
+                        elif entry.value is PENDING and self.unanswered is None and self.tracer is None:
+                            entry.value = result
+                            if (future := entry.future) is not None and not future.done():
+                                future.set_result(None)
+                        else:
+                            entry.reply(result)
+                    else:
+                        result = self._handle(entry, kind) if kind in ENVELOPES else server.handle_cast(entry)
+                        if result is not None:
+                            pending = self._special(entry, result)
+                            if pending is not None:
+                                return pending
+                except BaseException as error:
+                    pending = self._failed(entry, error)
+                    if isinstance(error, (KeyboardInterrupt, SystemExit)):
+                        self._abandon(pending)
+                        raise
+                    if pending is not None:
+                        return pending
+                if self.exit_reason is not None:
+                    return None
+        return None
 
     def _abandon(self, pending: Pending | None) -> None:
         """The program is being interrupted: end without waiting for `terminate`."""
@@ -204,12 +202,11 @@ class Process(Mailbox):
         """Choose the next message where something unusual is on: a timeout, a suspension or a tracer."""
         queue = self.queue
         if self.suspended:
-            for index, entry in enumerate(queue):
-                if entry.__class__ is System or entry.__class__ is Terminate:
-                    del queue[index]
-                    break
-            else:
+            index = next((index for index, entry in enumerate(queue) if self._is_urgent(entry)), None)
+            if index is None:
                 return None
+            entry = queue[index]
+            del queue[index]
         elif not queue:
             return None
         else:
@@ -217,11 +214,18 @@ class Process(Mailbox):
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
+            if isinstance(entry, System):
+                self._next(NOTHING, self.timeout)  # As in OTP: looking at a server starts its timeout anew, in full.
             self.heed()
-        if self.tracer is not None and entry.__class__ is not System:
+        if self.tracer is not None and not isinstance(entry, System):
             kind, payload = payload_of(entry)
-            self._report(kind, payload)
+            self.report(kind, payload)
         return entry
+
+    def _is_urgent(self, entry: Any) -> bool:
+        """Whether *entry* is served while the process is suspended."""
+        kind = entry.__class__
+        return kind is System or kind is Terminate or (kind is Exit and entry.pid is self.parent)
 
     def heed(self) -> None:
         """Note whether anything unusual is on that the loop has to look at."""
@@ -229,7 +233,8 @@ class Process(Mailbox):
             self.suspended or self.timer is not None or self.tracer is not None or self.interceptors is not None
         )
 
-    def _report(self, kind: str, payload: Any) -> None:
+    def report(self, kind: str, payload: Any) -> None:
+        """Tell the tracer, if there is one."""
         if self.tracer is not None:
             try:
                 self.tracer(SystemEvent(self, kind, payload, self.runtime.clock.time()))
@@ -247,14 +252,11 @@ class Process(Mailbox):
             if entry.pid is self.parent and self.parent is not None:
                 return Stop(entry.reason)
             return server.handle_info(entry)
-        if kind is System:
-            self.handled -= 1  # Helpers look without leaving a trace in the counts.
-            try:
-                value = entry.request(self)
-            except Exception as error:
-                value = Failure(Crash(error))
-            if self.exit_reason is None and value is not NOTHING:
-                entry.reply(value)
+        if kind is System or kind is Barrier:
+            value = entry.request(self)
+            if value.__class__ is CoroutineType:
+                return value
+            entry.reply(value)
             return None
         if kind is Down:
             return server.handle_info(entry)
@@ -305,9 +307,10 @@ class Process(Mailbox):
             if kind is Reply:
                 self._next(result.continue_, result.timeout)
                 result = result.value
-            self._report("reply", result)
             entry.reply(result)
             return None
+        elif role is System:
+            entry.reply(result)
         elif result is not None:
             return self._stop(_Stopping(("bad_return_value", result)))
         if role is Call and entry.value is PENDING:
@@ -333,6 +336,7 @@ class Process(Mailbox):
             self.die(("bad_return_value", result))
         else:
             self.server.state = result
+        self.current = None
         if self.started is not None and not self.started.done():
             self.started.set_result(None)
         return None
@@ -342,6 +346,7 @@ class Process(Mailbox):
             self.queue.appendleft(ContinueMark(arg))
         elif timeout is not None and timeout != INFINITY:
             clock = self.runtime.clock
+            self.timeout = timeout
             self.timer = clock.call_at(clock.time() + timeout, self._timed_out)
             self.attention = True
 
@@ -361,11 +366,13 @@ class Process(Mailbox):
             return None
         if entry.__class__ is _Stopping:
             entry.reason = Crash(error)
-            entry.reply = NOTHING
             self._end(entry)
             return None
         if entry.__class__ is Init:
             self.die(Crash(error))
+            return None
+        if isinstance(entry, System):
+            entry.reply(Failure(Crash(error)))
             return None
         return self._stop(_Stopping(Crash(error)))
 
@@ -384,7 +391,6 @@ class Process(Mailbox):
 
     def _end(self, stopping: _Stopping) -> None:
         if stopping.call is not None and stopping.reply is not NOTHING:
-            self._report("reply", stopping.reply)
             stopping.call.reply(stopping.reply)
         self.die(stopping.reason)
 
@@ -404,7 +410,7 @@ class Process(Mailbox):
             self.runtime.now_resting(self)
 
     def _only_waits(self) -> bool:
-        return self.suspended and not any(entry.__class__ in (System, Terminate) for entry in self.queue)
+        return self.suspended and not any(map(self._is_urgent, self.queue))
 
     # The task, where there is one --------------------------------------------------------------------------------
 

@@ -10,6 +10,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, Final, final
 
+from supertester.errors import UsageError
+
 __all__ = [
     "BRUTAL_KILL",
     "INFINITY",
@@ -22,8 +24,10 @@ __all__ = [
     "Crash",
     "Reason",
     "Shutdown",
+    "checked_reason",
     "is_crash",
     "is_normal",
+    "is_reason",
 ]
 
 
@@ -89,6 +93,23 @@ class Crash:
 
     def __repr__(self) -> str:
         return f"Crash({self.exception!r})"
+
+
+def is_reason(reason: Any, wanted: Any) -> bool:
+    """Say whether *reason* is *wanted*, also where ``==`` gives no truth value, as for arrays."""
+    if reason is wanted:
+        return True
+    try:
+        return bool(reason == wanted)
+    except Exception:
+        return False
+
+
+def checked_reason(reason: Any) -> Any:
+    """Return *reason*; refuse ``None``, which as an exit reason means "alive"."""
+    if reason is None:
+        raise UsageError("an exit reason cannot be None, which means that a process is alive; give NORMAL or another value")
+    return reason
 
 
 def is_normal(reason: Any) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from supertester.errors import UsageError
 from supertester.otp.pid import Pid
 from supertester.otp.process import Process
-from supertester.otp.runtime import Runtime, current_runtime
+from supertester.otp.runtime import Runtime, check_doomed, current_runtime
 
 __all__ = ["Reference", "Via", "existing", "register", "resolve", "unregister", "whereis"]
 
@@ -95,6 +95,7 @@ def register(pid: Pid, name: Any) -> None:
     if not isinstance(pid, Process):
         raise TypeError(f"register(pid, name) takes a Pid first, got {pid!r}")
     pid.runtime.check_thread("register")
+    check_doomed()
     process = existing(pid, "register")
     if process.name is not None:
         raise UsageError(
@@ -116,6 +117,7 @@ def unregister(name: Any) -> None:
     if not isinstance(process, Process) or process.name != name:
         raise UsageError(f"no process is registered as {name!r}", reason="noproc")
     process.runtime.check_thread("unregister")
+    check_doomed()
     if isinstance(name, Via):
         from supertester.otp.registry import Registry
 

@@ -6,6 +6,7 @@ from types import CoroutineType
 from typing import Any, Final, final
 
 from supertester.errors import UsageError
+from supertester.otp.reasons import checked_reason
 
 __all__ = ["IGNORE", "NOREPLY", "NOTHING", "SPECIAL", "Continue", "Ignore", "NoReply", "Reply", "Stop"]
 
@@ -69,7 +70,7 @@ class Stop:
     __slots__ = ("reason", "reply")
 
     def __init__(self, reason: Any, reply: Any = NOTHING) -> None:
-        self.reason = reason
+        self.reason = checked_reason(reason)
         self.reply = reply
 
 

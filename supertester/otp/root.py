@@ -39,6 +39,9 @@ class Root(Process):
     def __repr__(self) -> str:
         return f"<Pid {self.id} {self.initial_call}>"
 
+    def runs_here(self) -> bool:
+        return True  # Whoever acts as the root is its body, which cannot answer while it waits.
+
     @property
     def messages(self) -> list[Any]:
         """What has arrived and was not taken by `receive`, oldest first."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from supertester.otp.process import Process
     from supertester.otp.root import Root
 
-__all__ = ["DIRECT_TURNS", "Death", "ProcessExited", "Runtime", "Scheduler", "acting_process", "current", "current_runtime", "runtime_of"]
+__all__ = ["DIRECT_TURNS", "Death", "ProcessExited", "Runtime", "Scheduler", "acting_process", "check_doomed", "current", "current_runtime", "default_runtime", "runtime_of"]
 
 T = TypeVar("T")
 
@@ -74,6 +74,7 @@ class Runtime:
             interleavings that the mailbox would allow no longer happen.
         clock: Seconds and timers; the loop's own by default, a ``ManualClock`` to hold time still.
         history: How many handled messages each process remembers as evidence for failure reports.
+        loop: The event loop, which need not run yet; the running one by default.
 
     Raises:
         UsageError: An argument is out of its range.
@@ -95,6 +96,7 @@ class Runtime:
         direct_calls: bool = False,
         clock: Clock | None = None,
         history: int = 0,
+        loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         if late_reply not in ("drop", "deliver"):
             raise UsageError(f"late_reply must be 'drop' or 'deliver', got late_reply={late_reply!r}")
@@ -110,7 +112,7 @@ class Runtime:
         self.deaths: deque[Death] = deque(maxlen=64)
         self.doomed: set[Process] = set()
         self.tasks: set[asyncio.Task[Any]] = set()
-        self.graveyard: list[Any] = []
+        self.resisted_kills = 0
         self.late_replies = 0
         self.idle_watches: list[IdleWatch] = []
         # Nobody took over the run queue or watches for idleness, so a process may put itself on the loop.
@@ -127,10 +129,9 @@ class Runtime:
         self._clock = clock
         self._token: contextvars.Token[Process | Runtime | None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        try:
-            self._bind(asyncio.get_running_loop())
-        except RuntimeError:
-            pass  # Bound on entry, when a loop runs.
+        loop = loop or asyncio._get_running_loop()
+        if loop is not None:  # Else it is bound on entry, when a loop runs.
+            self._bind(loop)
 
     # The loop ----------------------------------------------------------------------------------------------------
 
@@ -324,6 +325,13 @@ class Runtime:
         return f"<Runtime with {len(self.processes)} processes>"
 
 
+def check_doomed() -> None:
+    """End the code of a process that is dead already, here, at its next runtime call."""
+    here = current.get()
+    if here is not None and here.__class__ is not Runtime and here in here.runtime.doomed:  # type: ignore[union-attr]
+        raise ProcessExited(here.exit_reason)  # type: ignore[union-attr]
+
+
 def current_runtime() -> Runtime:
     """Return the runtime of the present context, or else the default one of the running event loop.
 
@@ -340,9 +348,14 @@ def current_runtime() -> Runtime:
         loop = asyncio.get_running_loop()
     except RuntimeError:
         raise UsageError("no event loop is running; call this from a coroutine, or keep the Pid instead of a name") from None
-    runtime = getattr(loop, "_supertester_runtime", None)
+    return default_runtime(loop)
+
+
+def default_runtime(loop: asyncio.AbstractEventLoop) -> Runtime:
+    """Return the one default runtime of *loop*, whether it runs yet or not."""
+    runtime: Runtime | None = getattr(loop, "_supertester_runtime", None)
     if runtime is None:
-        runtime = Runtime()
+        runtime = Runtime(loop=loop)
         # On the loop itself, so that it lives exactly as long: a global table would keep the loop alive.
         loop._supertester_runtime = runtime  # type: ignore[attr-defined]
     return runtime

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from threading import get_ident
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ class SeededScheduler:
 
     def ready(self, process: Process) -> None:
         """Put *process* among those to draw from."""
+        if get_ident() != self._runtime.thread:
+            self._runtime.loop.call_soon_threadsafe(self.ready, process)
+            return
         if not self._ready:
             self._runtime.loop.call_soon(self._turn)
         self._ready.append(process)

@@ -16,7 +16,7 @@ from supertester._core.clock import checked_timeout
 from supertester.otp.process import Process
 from supertester.otp.reasons import INFINITY, NOPROC, NORMAL
 from supertester.otp.refs import resolve
-from supertester.otp.runtime import acting_process
+from supertester.otp.runtime import acting_process, check_doomed, current_runtime
 
 __all__ = [
     "call",
@@ -184,8 +184,7 @@ def send_after(target: Any, message: Any, seconds: float) -> TimerHandle:
 
     The target is looked up when the time has come; a name that nobody has then is no error.
     """
-    from supertester.otp.runtime import current_runtime
-
+    check_doomed()
     runtime = target.runtime if isinstance(target, Process) else current_runtime()
     checked_timeout(seconds)
 

@@ -6,18 +6,18 @@ answers when its handler is done; until then these functions wait, at most *time
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from supertester.errors import CallExit
 from supertester.otp.drive import PAUSE
-from supertester.otp.messages import PENDING, Failure, System, SystemEvent
+from supertester.otp.messages import PENDING, Barrier, Failure, System, SystemEvent
 from supertester._core.clock import checked_timeout
 from supertester.otp.process import Process
 from supertester.otp.reasons import NOPROC
 from supertester.otp.refs import resolve
+from supertester.otp.runtime import check_doomed, current
 
 if TYPE_CHECKING:
     from supertester.otp.pid import Pid
@@ -52,14 +52,15 @@ class Statistics:
 
 
 async def ask(target: Any, what: str, operation: Callable[[Process], Any], timeout: float) -> Any:
-    """Let the process *target* run ``operation(process)`` between two messages and return the result."""
+    """Let the process *target* run ``operation(process)``, plain or async, between two messages and return the result."""
     call = (what, target, None, checked_timeout(timeout))
     process = resolve(target)
     if process is None or process.exit_reason is not None:
         raise CallExit(NOPROC, call)
-    if process.task is not None and asyncio.current_task() is process.task:
+    if current.get() is process and process.runs_here():
         raise CallExit("calling_self", call)
-    slot = System(operation, None, process)
+    check_doomed()
+    slot = (Barrier if what == "sync" else System)(operation, None, process)
     process.deliver(slot)
     await PAUSE
     value = slot.value
@@ -131,7 +132,10 @@ def _set_suspended(process: Process, *, on: bool) -> None:
 
 
 async def sync(target: Any, timeout: float = 5.0) -> None:
-    """Wait until the server has handled every message that was in its mailbox: a barrier that no handler sees."""
+    """Wait until the server has handled every message that was in its mailbox: a barrier that no handler sees.
+
+    The one system message that waits in line: a suspended server answers it after `resume`.
+    """
     await ask(target, "sync", lambda process: None, timeout)
 
 
@@ -155,7 +159,7 @@ async def statistics(target: Any, timeout: float = 5.0) -> Statistics:
 
 def count(process: Process) -> Statistics:
     """Return the counts of *process* as they are now."""
-    waiting = sum(entry.__class__ is not System for entry in process.queue)
+    waiting = sum(not isinstance(entry, System) for entry in process.queue)
     return Statistics(
         messages_in=process.handled + waiting,
         message_queue_len=waiting,
