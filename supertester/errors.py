@@ -12,8 +12,8 @@ __all__ = [
     "CallExit",
     "MissingSyncHandler",
     "StartFailed",
-    "Unsupported",
     "UnknownMessage",
+    "Unsupported",
     "UsageError",
     "WaitTimeout",
 ]

@@ -4,6 +4,7 @@ It depends on the standard library alone and can be used in production without t
 The rules it keeps are OTP's; where a name is OTP's, so is its meaning.
 """
 
+from supertester._core.clock import Clock, ManualClock
 from supertester.errors import CallExit, StartFailed, UnknownMessage
 from supertester.otp import sys
 from supertester.otp.agent import Agent
@@ -82,6 +83,7 @@ __all__ = [
     "CallExit",
     "ChildInfo",
     "ChildSpec",
+    "Clock",
     "Continue",
     "Crash",
     "Death",
@@ -89,6 +91,7 @@ __all__ = [
     "DynamicSupervisor",
     "Exit",
     "GenServer",
+    "ManualClock",
     "NoReply",
     "PartitionSupervisor",
     "Pid",

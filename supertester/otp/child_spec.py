@@ -34,7 +34,8 @@ class ChildSpec:
         args: Arguments of the start.
         kwargs: Keyword arguments of the start, e.g. ``name=``.
         restart: ``"permanent"``: always restarted; ``"transient"``: after a crash only; ``"temporary"``: never.
-        shutdown: Seconds to wait after asking it to end, before it is killed; ``BRUTAL_KILL``: kill at once; ``INFINITY``:
+        shutdown: Seconds to wait after asking it to end, before it is killed; ``BRUTAL_KILL``: kill at once;
+        ``INFINITY``:
             wait for ever. By default 5.0 for workers and ``INFINITY`` for supervisors.
         type: ``"worker"`` or ``"supervisor"``; known from *start* if that is a class.
         modules: The classes it consists of; ``[start]`` for a class.
@@ -121,9 +122,13 @@ class SupervisorSpec:
     def __post_init__(self) -> None:
         _one_of("strategy", self.strategy, STRATEGIES)
         _one_of("auto_shutdown", self.auto_shutdown, AUTO_SHUTDOWN)
-        if isinstance(self.max_restarts, bool) or not isinstance(self.max_restarts, int) or self.max_restarts < 0:
+        if isinstance(self.max_restarts, bool) or not isinstance(self.max_restarts, int) or self.max_restarts < 0:  # type: ignore[redundant-expr]
             raise UsageError(f"max_restarts must be an integer of 0 or more, got max_restarts={self.max_restarts!r}")
-        if isinstance(self.max_seconds, bool) or not isinstance(self.max_seconds, (int, float)) or self.max_seconds <= 0:
+        if (
+            isinstance(self.max_seconds, bool)
+            or not isinstance(self.max_seconds, (int, float))  # type: ignore[redundant-expr]
+            or self.max_seconds <= 0
+        ):
             raise UsageError(f"max_seconds must be more than 0 seconds, got max_seconds={self.max_seconds!r}")
         if isinstance(self.children, ChildSpec):
             raise TypeError("children must be a list of ChildSpec, got a single ChildSpec; put it into a list")
@@ -134,7 +139,8 @@ class SupervisorSpec:
                 raise TypeError(f"children must be ChildSpec(id, start, ...), got {child!r}")
             if child.id in seen:
                 raise UsageError(
-                    f"two children have the id {child.id!r}; ids must be unique", reason=("duplicate_child_name", child.id)
+                    f"two children have the id {child.id!r}; ids must be unique",
+                    reason=("duplicate_child_name", child.id),
                 )
             seen.add(child.id)
             if child.significant and self.auto_shutdown == "never":

@@ -1,13 +1,14 @@
 """Stepping a user's coroutine so that a kill cannot be swallowed.
 
-``Task.cancel()`` is a request that a coroutine may ignore. So the task of a process runs library code, and that code steps
-the user's coroutine by hand: once the process is dead, the coroutine is closed and never stepped again, whatever it does.
+``Task.cancel()`` is a request that a coroutine may ignore. So the task of a process runs library code, and that code
+steps the user's coroutine by hand: once the process is dead, the coroutine is closed and never stepped again, whatever
+it does.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Generator
+from collections.abc import Awaitable, Coroutine, Generator
 from types import coroutine
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,7 +17,7 @@ from supertester.otp.messages import PENDING
 if TYPE_CHECKING:
     from supertester.otp.process import Process
 
-__all__ = ["PAUSE", "await_chain", "bury", "drive"]
+__all__ = ["PAUSE", "await_chain", "bury", "drive", "wake"]
 
 _PLAIN_FUTURE: Final = asyncio.Future
 
@@ -31,7 +32,13 @@ class _Pause(tuple[None]):
     __await__ = tuple.__iter__
 
 
-PAUSE: Final = _Pause((None,))
+PAUSE: Final[Awaitable[None]] = _Pause((None,))  # type: ignore[assignment]  # An iterator does for a bare `yield`.
+
+
+def wake(future: asyncio.Future[None]) -> None:
+    """Let whoever waits for *future* go on."""
+    if not future.done():
+        future.set_result(None)
 
 
 @coroutine
@@ -48,7 +55,7 @@ def drive(process: Process, steps: Coroutine[Any, Any, Any], waiting: Any = PEND
             except StopIteration as stop:
                 return stop.value
             error = None
-        if process.exit_reason is not None:  # Killed by its own last step.
+        if not process.is_alive():  # Killed by its own last step.
             bury(process, steps)
             raise asyncio.CancelledError
         try:
@@ -57,7 +64,7 @@ def drive(process: Process, steps: Coroutine[Any, Any, Any], waiting: Any = PEND
             else:
                 yield from _wait_for(process, waiting)
         except BaseException as caught:
-            if process.exit_reason is not None:
+            if not process.is_alive():
                 bury(process, steps)
                 raise
             # Also a cancellation: ``asyncio.timeout`` and task groups inside a handler depend on it.
@@ -74,15 +81,14 @@ def _wait_for(process: Process, inner: Any) -> Generator[Any, Any, None]:
     while not inner.done():
         outer = process.runtime.loop.create_future()
 
-        def wake(_: object, outer: asyncio.Future[None] = outer) -> None:
-            if not outer.done():
-                outer.set_result(None)
+        def go_on(_: object, outer: asyncio.Future[None] = outer) -> None:
+            wake(outer)
 
-        inner.add_done_callback(wake)
+        inner.add_done_callback(go_on)
         try:
             yield from outer
         except asyncio.CancelledError:
-            inner.remove_done_callback(wake)
+            inner.remove_done_callback(go_on)
             obeys = inner.cancel()
             if process.exit_reason is not None and not isinstance(inner, asyncio.Task):
                 inner.add_done_callback(_retrieve)  # A gathering complains of a cancellation that nobody looks at.
@@ -96,7 +102,7 @@ def _retrieve(future: asyncio.Future[Any]) -> None:
 
 
 _graveyard: list[Any] = []
-"""Coroutines that resisted their end. The garbage collector would step them once more, and complain; so it never may."""
+"""Coroutines that resisted their end. The garbage collector would step them again, and complain, so it never may."""
 
 
 def bury(process: Process, steps: Coroutine[Any, Any, Any]) -> None:
@@ -107,7 +113,7 @@ def bury(process: Process, steps: Coroutine[Any, Any, Any]) -> None:
             # Closing would leave the async generator "running" for ever (CPython before 3.13); an exception ends it.
             steps.throw(asyncio.CancelledError())
         steps.close()
-    except BaseException:
+    except BaseException:  # noqa: BLE001
         pass  # Whatever it says, nobody listens any more.
     resisting = [each for each in chain if getattr(each, "cr_frame", None) is not None]
     if resisting:

@@ -39,19 +39,15 @@ class DynamicSupervisor(BaseSupervisor):
     @classmethod
     def _otp_check(cls, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if cls.init is DynamicSupervisor.init:
-            if args:
-                raise TypeError(f"a DynamicSupervisor starts without children, got {args!r}; use start_child()")
-            unknown = set(kwargs) - {"max_children", "max_restarts", "max_seconds"}
-            if unknown:
-                known = "max_children, max_restarts, max_seconds, name, timeout"
-                raise TypeError(f"unknown supervisor option {', '.join(sorted(unknown))}; the options are {known}")
-            _check_max(kwargs.get("max_children", INFINITY))
-            SupervisorSpec((), **{key: value for key, value in kwargs.items() if key != "max_children"})
+            _options_of(*args, **kwargs)
 
-    def init(self, *, max_children: float = INFINITY, max_restarts: int = 3, max_seconds: float = 5.0) -> Any:
-        """Return a `SupervisorSpec` without children; a subclass may set ``self.max_children`` too."""
-        self.max_children = _check_max(max_children)
-        return SupervisorSpec((), max_restarts=max_restarts, max_seconds=max_seconds)
+    def init(self, *args: Any, **kwargs: Any) -> Any:
+        """Return a `SupervisorSpec` without children, of ``max_children``, ``max_restarts`` and ``max_seconds``.
+
+        A subclass may set ``self.max_children`` too.
+        """
+        self.max_children, spec = _options_of(*args, **kwargs)
+        return spec
 
     async def begin(self, spec: SupervisorSpec) -> Any:
         self.children = {}
@@ -67,7 +63,7 @@ class DynamicSupervisor(BaseSupervisor):
 
     async def handle_info(self, message: Any) -> Any:
         if isinstance(message, Exit):
-            child = self.by_pid.pop(message.pid, None)  # type: ignore[arg-type]
+            child = self.by_pid.pop(message.pid, None)  # type: ignore[call-overload]
             if child is not None:
                 self.report("terminated", child.spec.id, child.process, message.reason)
                 restart = child.spec.restart
@@ -111,7 +107,8 @@ class DynamicSupervisor(BaseSupervisor):
             raise TypeError(f"start_child takes a ChildSpec(id, start, ...), got {spec!r}")
         if len(self.children) >= self.max_children:
             raise UsageError(
-                f"the supervisor has its {self.max_children} children already; raise max_children", reason="max_children"
+                f"the supervisor has its {self.max_children} children already; raise max_children",
+                reason="max_children",
             )
         return await self._start(Child(spec)) or IGNORE
 
@@ -123,7 +120,12 @@ class DynamicSupervisor(BaseSupervisor):
         self.children.pop(child, None)
 
 
-def _check_max(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
-        raise UsageError(f"max_children must be 0 or more, or INFINITY, got max_children={value!r}")
-    return value
+def _options_of(*args: Any, max_children: float = INFINITY, **options: Any) -> tuple[float, SupervisorSpec]:
+    if args:
+        raise TypeError(f"a DynamicSupervisor starts without children, got {args!r}; use start_child()")
+    if unknown := set(options) - {"max_restarts", "max_seconds"}:
+        known = "max_children, max_restarts, max_seconds, name, timeout"
+        raise TypeError(f"unknown supervisor option {', '.join(sorted(unknown))}; the options are {known}")
+    if isinstance(max_children, bool) or not isinstance(max_children, (int, float)) or max_children < 0:  # type: ignore[redundant-expr]
+        raise UsageError(f"max_children must be 0 or more, or INFINITY, got max_children={max_children!r}")
+    return max_children, SupervisorSpec((), **options)

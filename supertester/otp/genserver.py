@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from supertester._core.clock import checked_timeout
 from supertester.errors import StartFailed, UnknownMessage
 from supertester.otp.messages import Call
 from supertester.otp.pid import Pid
-from supertester._core.clock import checked_timeout
 from supertester.otp.process import Process
 from supertester.otp.reasons import INFINITY, KILLED, TIMEOUT
 from supertester.otp.refs import claim, holder_of
@@ -26,8 +25,8 @@ _CALLBACKS = ("init", "handle_call", "handle_cast", "handle_info", "handle_conti
 class GenServer:
     """A server: subclass it and write the callbacks, each as ``def`` or ``async def``.
 
-    One message is handled at a time, in the order of arrival. The state is ``self.state``; handlers change or rebind it.
-    What they may return: for ``handle_call`` the reply; for all `NOREPLY`, ``Reply(...)``, ``Stop(...)``,
+    One message is handled at a time, in the order of arrival. The state is ``self.state``; handlers change or rebind
+    it. What they may return: for ``handle_call`` the reply; for all `NOREPLY`, ``Reply(...)``, ``Stop(...)``,
     ``Continue(...)``. An exception ends the server with reason ``Crash(exception)``.
 
     >>> class Counter(GenServer):
@@ -50,27 +49,33 @@ class GenServer:
 
     _otp_needs_task: ClassVar[bool] = False
     _otp_supervises: ClassVar[bool] = False
-    # How a class of the library refuses wrong arguments before a process exists.
-    _otp_check: ClassVar[Callable[[tuple[Any, ...], dict[str, Any]], None] | None] = None
+    _otp_checks: ClassVar[bool] = False
 
     if TYPE_CHECKING:
 
         async def _otp_enter(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any: ...
 
+    @classmethod
+    def _otp_check(cls, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Refuse wrong arguments before a process exists."""
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        cls._otp_checks = cls._otp_check.__func__ is not GenServer._otp_check.__func__  # type: ignore[attr-defined]
         if not cls._otp_supervises:
             cls._otp_needs_task = any(iscoroutinefunction(getattr(cls, name)) for name in _CALLBACKS)
 
     # Callbacks ---------------------------------------------------------------------------------------------------
 
     def init(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the first state; or `IGNORE`, ``Stop(reason)``, ``Continue(arg, state=...)``, ``Reply(state, timeout=...)``.
+        """Return the first state; or `IGNORE`, ``Stop(...)``, ``Continue(arg, state=)``, ``Reply(state, timeout=)``.
 
         Gets the arguments of `start_link`. Whoever starts the server waits for it.
         """
         if args or kwargs:
-            raise TypeError(f"{type(self).__qualname__} has no init(), so it takes no arguments, got {args!r} {kwargs!r}")
+            raise TypeError(
+                f"{type(self).__qualname__} has no init(), so it takes no arguments, got {args!r} {kwargs!r}"
+            )
         return None
 
     def handle_call(self, request: Any, sender: Call) -> Any:
@@ -92,7 +97,10 @@ class GenServer:
         raise UnknownMessage(f"{type(self).__qualname__} has no handle_continue() for {arg!r}")
 
     def terminate(self, reason: Any) -> Any:
-        """Tidy up. Called on ``Stop``, an exception, `stop`, and, while trapping exits, the parent's exit; not on a kill."""
+        """Tidy up. Called on ``Stop``, an exception, `stop`, and the parent's exit if exits are trapped; not on a kill.
+
+        An exception here replaces the exit reason.
+        """
 
     def format_status(self, status: dict[str, Any]) -> dict[str, Any]:
         """Change what `sys.get_status` shows, e.g. to hide secrets in the state."""
@@ -105,9 +113,10 @@ class GenServer:
         """Start the server linked to the current process and wait until ``init`` is done.
 
         Args:
-            args: Passed to `init`, as is every other keyword.
+            *args: Passed to `init`.
             name: A name to register, free in this runtime.
             timeout: Seconds that `init` may take.
+            **kwargs: Passed to `init`.
 
         Returns:
             The pid; or `IGNORE` if `init` said so.
@@ -124,7 +133,7 @@ class GenServer:
         process = spawn(here.runtime, cls, args, kwargs, name, here, link=True)  # type: ignore[arg-type,union-attr]
         if process.exit_reason is None and process.started is None:
             return process  # The commonest way out of `wait_started`, in line.
-        return await wait_started(process, timeout)
+        return await wait_started(process, timeout)  # type: ignore[no-any-return]
 
     @classmethod
     async def start(cls, *args: Any, name: Any = None, timeout: float | None = None, **kwargs: Any) -> Pid:
@@ -137,11 +146,10 @@ class GenServer:
         process = spawn(runtime, cls, args, kwargs, name, spawner, link=False)
         if process.exit_reason is None and process.started is None:
             return process
-        return await wait_started(process, timeout)
+        return await wait_started(process, timeout)  # type: ignore[no-any-return]
 
 
-
-def spawn(
+def spawn(  # noqa: PLR0917  # The hottest start there is; keywords cost.
     runtime: Runtime,
     cls: type[GenServer],
     args: tuple[Any, ...],
@@ -154,7 +162,7 @@ def spawn(
     """Make a process for *cls* and run its `init`, as far as that goes without waiting."""
     if spawner is not None and spawner.exit_reason is not None:
         raise ProcessExited(spawner.exit_reason)
-    if cls._otp_check is not None:
+    if cls._otp_checks:
         cls._otp_check(args, kwargs)
     if name is not None and (holder := holder_of(runtime, name)) is not None:
         raise StartFailed(("already_started", holder), module=cls, name=name)

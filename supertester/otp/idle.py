@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
-from supertester.errors import WaitTimeout
 from supertester._core.clock import checked_timeout
+from supertester.errors import WaitTimeout
+from supertester.otp.drive import wake
 from supertester.otp.process import Process
 from supertester.otp.reasons import INFINITY
 from supertester.otp.refs import existing
@@ -52,8 +53,8 @@ async def until_idle(*targets: Any, timeout: float = 5.0) -> None:
         targets: The processes to look at; none: all of the runtime.
         timeout: Seconds to wait, on the runtime's clock.
 
-    A process whose handler awaits something is not idle, nor is a suspended one with messages. What is yet to come, from
-    timers, threads or sockets, is not waited for.
+    A process whose handler awaits something is not idle, nor is a suspended one with messages. What is yet to come,
+    from timers, threads or sockets, is not waited for.
 
     Raises:
         WaitTimeout: Some are still busy; the message names them.
@@ -70,18 +71,13 @@ async def until_idle(*targets: Any, timeout: float = 5.0) -> None:
         if clock.time() >= deadline:
             raise WaitTimeout(f"not idle within {timeout} s: {describe(watch.busy)}")
         runtime.watch(watch)
-        timer = None if timeout == INFINITY else clock.call_at(deadline, _wake, watch.rested)
+        timer = None if timeout == INFINITY else clock.call_at(deadline, wake, watch.rested)
         try:
             await watch.rested
         finally:
             runtime.unwatch(watch)
             if timer is not None:
                 timer.cancel()
-
-
-def _wake(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
 
 
 def describe(processes: Iterable[Process]) -> str:

@@ -127,7 +127,7 @@ def _where(process: Process) -> tuple[str, ...]:
 
 
 def deep_size(*roots: Any) -> int:
-    """Estimate the bytes of *roots* and all that they refer to; classes, modules, functions and processes not counted."""
+    """Estimate the bytes of *roots* and all that they refer to; not of classes, modules, functions, processes."""
     skip = (type, type(python), type(deep_size), Pid)
     seen: set[int] = set()
     todo = list(roots)

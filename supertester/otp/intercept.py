@@ -20,8 +20,9 @@ _INTERNAL = frozenset({System, Barrier, Terminate})
 def intercept(target: Any, fn: Callable[[Any], Iterable[Any]]) -> Iterator[None]:
     """While the block runs, deliver what ``fn(message)`` returns instead of each message to *target*.
 
-    ``[]`` drops a message, ``[message, message]`` doubles it. Each message is delivered as what it came as: a call stays
-    that call, and a second reply to it is dropped. Requests of `supertester.otp.sys` and of `stop` are not intercepted.
+    ``[]`` drops a message, ``[message, message]`` doubles it. Each message is delivered as what it came as: a call
+    stays that call, and a second reply to it is dropped. Requests of `supertester.otp.sys` and of `stop` are not
+    intercepted.
 
     >>> import asyncio
     >>> from supertester.otp import Agent, until_idle

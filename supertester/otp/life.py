@@ -16,7 +16,7 @@ from supertester.otp.messages import PENDING, Call, Down, Exit, Failure, Info, R
 from supertester.otp.pid import Pid
 from supertester.otp.reasons import NOPROC, NORMAL, is_reason
 from supertester.otp.results import NOTHING
-from supertester.otp.runtime import Death, Runtime
+from supertester.otp.runtime import Death, Runtime, current
 
 if TYPE_CHECKING:
     from supertester.otp.genserver import GenServer
@@ -97,8 +97,8 @@ class Life(Pid):
         self.parent: Process | None = None
         self.queue: deque[Any] = deque()
         self.put: Callable[[Any], object] = self.queue.append
-        # True from the moment that somebody has to run the mailbox until it is found empty. Messages that come while the
-        # process starts must wait until `init` is done, so it is born busy.
+        # True from the moment that somebody has to run the mailbox until it is found empty. Messages that come while
+        # the process starts must wait until `init` is done, so it is born busy.
         self.scheduled = True
         self.context: Context = copy_context()
         self.task: asyncio.Task[None] | None = None
@@ -129,7 +129,7 @@ class Life(Pid):
 
     @property
     def recent_messages(self) -> list[Any]:
-        """The last messages that the process handled, oldest first, as ``(kind, message)`` (see ``Runtime.history``)."""
+        """The last messages handled, oldest first, as ``(kind, message)``; how many, the runtime's ``history`` says."""
         return [payload_of(entry) for entry in self.record or ()]
 
     def deliver(self, entry: Any) -> None:
@@ -156,7 +156,7 @@ class Life(Pid):
             return
         self.exit_reason = reason
         runtime = self.runtime
-        runtime.processes.pop(self, None)
+        runtime.processes.pop(self, None)  # type: ignore[call-overload]
         if self.name is not None and runtime.names.get(self.name) is self:
             del runtime.names[self.name]
         runtime.deaths.append(Death(self, reason, runtime.clock.time()))
@@ -168,7 +168,7 @@ class Life(Pid):
         if self.current is INIT:
             self.unborn = True
         if self.current is not None:
-            runtime.doomed.add(self)
+            runtime.doomed.add(self)  # type: ignore[arg-type]
         if self.started is not None and not self.started.done():
             self.started.set_result(None)
         # A task that has not taken its first step sees the death there, one that runs sees it after its present step.
@@ -180,7 +180,7 @@ class Life(Pid):
         self.scheduled = True
         self.tracer = None
         if runtime.idle_watches:
-            runtime.now_resting(self)
+            runtime.now_resting(self)  # type: ignore[arg-type]
         runtime.flush_signals()
 
     def _fail_callers(self, reason: Any) -> None:
@@ -208,8 +208,16 @@ class Life(Pid):
             self.links = None
         if self.callbacks:
             for callback in self.callbacks.values():
-                signal(callback, self)
+                signal(self._call_back, callback)
             self.callbacks = None
+
+    def _call_back(self, callback: Callable[[Process], object]) -> None:
+        # On nobody's behalf: as the dead process, its first runtime call would end it.
+        token = current.set(self.runtime)
+        try:
+            callback(self)  # type: ignore[arg-type]
+        finally:
+            current.reset(token)
 
     def _refuse(self, entry: Any) -> None:
         """Be the mailbox of a dead process."""
@@ -242,19 +250,19 @@ class Life(Pid):
         if other.links is None:
             other.links = {}
         self.links[other] = None
-        other.links[self] = None
+        other.links[self] = None  # type: ignore[index]
 
     def unlink(self, other: Process) -> None:
         """Untie them."""
         if self.links is not None:
             self.links.pop(other, None)
         if other.links is not None:
-            other.links.pop(self, None)
+            other.links.pop(self, None)  # type: ignore[call-overload]
 
     def on_exit(self, callback: Callable[[Process], object]) -> Callable[[], object]:
         """Call ``callback(pid)`` when the process has ended, at once if it has; return a function that forgets it."""
         if self.exit_reason is not None:
-            callback(self)
+            callback(self)  # type: ignore[arg-type]
             return lambda: None
         if self.callbacks is None:
             self.callbacks = {}

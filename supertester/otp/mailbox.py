@@ -16,7 +16,7 @@ from supertester.otp.reasons import INFINITY, KILL, KILLED, NOPROC, NORMAL, TIME
 from supertester.otp.runtime import DIRECT_TURNS, ProcessExited, Runtime, current
 
 if TYPE_CHECKING:
-    from supertester.otp.process import Process
+    pass
 
 __all__ = ["Mailbox"]
 
@@ -52,7 +52,7 @@ class Mailbox(Life):
                 if runtime.ordinary and self.task is None and get_ident() == runtime.thread:
                     runtime.call_soon(self.run, context=self.context)  # What `schedule` does, in line.
                 else:
-                    runtime.schedule(self)
+                    runtime.schedule(self)  # type: ignore[arg-type]
             await PAUSE
         value = slot.value
         if value is PENDING:
@@ -95,7 +95,9 @@ class Mailbox(Life):
 
     def call_threadsafe(self, request: Any, timeout: float = 5.0) -> Any:
         if get_ident() == self.runtime.thread:
-            raise UsageError("call_threadsafe() would block the event loop it waits for; use `await pid.call(...)` here")
+            raise UsageError(
+                "call_threadsafe() would block the event loop it waits for; use `await pid.call(...)` here"
+            )
         if self.exit_reason is not None or self.runtime.loop.is_closed():
             raise CallExit(NOPROC, ("call", self, request, timeout))
         there = asyncio.run_coroutine_threadsafe(self.call(request, timeout), self.runtime.loop)
@@ -115,15 +117,6 @@ class Mailbox(Life):
         self.context.run(self.run)
         return True
 
-    def _after(self, pending: Pending | None) -> None:
-        """Go on after a turn without a task."""
-        if pending is not None:
-            self._begin_task(pending)
-        elif self.exit_reason is not None:
-            self._unwound()
-        else:
-            self._rest()
-
     def cast(self, message: Any) -> None:
         runtime = self.runtime
         if runtime.doomed and current.get() in runtime.doomed:
@@ -133,7 +126,7 @@ class Mailbox(Life):
         self.put(message)
         if not self.scheduled:
             self.scheduled = True
-            runtime.schedule(self)
+            runtime.schedule(self)  # type: ignore[arg-type]
 
     def send(self, message: Any) -> None:
         runtime = self.runtime
@@ -161,7 +154,7 @@ class Mailbox(Life):
             raise CallExit(NOPROC, call)
         if self.runs_here():
             raise CallExit("calling_self", call)
-        ended = Call(reason, None, self)
+        ended = Call(reason, None, self)  # type: ignore[arg-type]
         forget = self.on_exit(lambda _: ended.reply(None))
         self.deliver(Terminate(reason))
         try:

@@ -79,7 +79,7 @@ class Call:
         return self.caller
 
     def reply(self, value: Any) -> None:
-        """Answer the call, now or later, from any thread. A second answer is dropped, a late one dropped and counted."""
+        """Answer the call, now or later, from any thread. A second answer is dropped; a late one too, and counted."""
         runtime = self.process.runtime
         if get_ident() != runtime.thread:
             runtime.loop.call_soon_threadsafe(self.reply, value)
@@ -206,8 +206,8 @@ class Down(NamedTuple):
 class SystemEvent(NamedTuple):
     """What `supertester.otp.sys.trace` reports.
 
-    ``kind`` is ``"call"``, ``"cast"``, ``"info"``, ``"continue"``, ``"timeout"`` or ``"reply"``; ``at`` is the runtime's
-    time in seconds.
+    ``kind`` is ``"call"``, ``"cast"``, ``"info"``, ``"continue"``, ``"timeout"`` or ``"reply"``; ``at`` is the
+    runtime's time in seconds.
     """
 
     pid: Pid

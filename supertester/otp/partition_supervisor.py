@@ -1,4 +1,4 @@
-"""`PartitionSupervisor`: the same child several times, chosen by key, so that no one of them is a bottleneck (rule 32)."""
+"""`PartitionSupervisor`: the same child several times, chosen by key, so that none is a bottleneck (rule 32)."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ class PartitionSupervisor(Supervisor):
     True
     """
 
-    def init(self, child: ChildSpec, /, *, partitions: int | None = None, **options: Any) -> Any:
-        return _spec_of(child, partitions=partitions, **options)
+    def init(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the `SupervisorSpec` of one `ChildSpec` and ``partitions=``, by default one per core."""
+        return _spec_of(*args, **kwargs)
 
     @classmethod
     def _otp_check(cls, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -59,7 +60,7 @@ def _spec_of(child: Any, /, *, partitions: int | None = None, **options: Any) ->
     if not isinstance(child, ChildSpec):
         raise TypeError(f"PartitionSupervisor takes one ChildSpec, got {child!r}")
     count = os.cpu_count() or 1 if partitions is None else partitions
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:  # type: ignore[redundant-expr]
         raise UsageError(f"partitions must be an integer of 1 or more, got partitions={partitions!r}")
     if "name" in child.kwargs:
         raise UsageError("the partitions cannot all have one name; leave name out of the ChildSpec's kwargs")

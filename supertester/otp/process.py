@@ -1,8 +1,8 @@
 """The process: the loop that empties its mailbox, and what the results of its handlers mean.
 
-A process whose server has only plain callbacks needs no asyncio task: one ``call_soon`` empties its mailbox. A server with
-``async def`` callbacks has one task for its whole life. Both run the same loop, `Process.drain`; where a callback has to be
-awaited, the loop hands the coroutine back and goes on with its result later.
+A process whose server has only plain callbacks needs no asyncio task: one ``call_soon`` empties its mailbox. A server
+with ``async def`` callbacks has one task for its whole life. Both run the same loop, `Process.drain`; where a callback
+has to be awaited, the loop hands the coroutine back and goes on with its result later.
 """
 
 from __future__ import annotations
@@ -137,7 +137,16 @@ class Process(Mailbox):
             pending = self._special(slot, result)
         self._after(pending)
 
-    def drain(self) -> Pending | None:
+    def _after(self, pending: Pending | None) -> None:
+        """Go on after a turn without a task."""
+        if pending is not None:
+            self._begin_task(pending)
+        elif self.exit_reason is not None:
+            self._unwound()
+        else:
+            self._rest()
+
+    def drain(self) -> Pending | None:  # noqa: C901  # One loop, kept in one piece for speed.
         """Handle the messages in the mailbox; return one whose handler has to be awaited, if there is one."""
         queue = self.queue
         popleft = queue.popleft
@@ -238,7 +247,7 @@ class Process(Mailbox):
         if self.tracer is not None:
             try:
                 self.tracer(SystemEvent(self, kind, payload, self.runtime.clock.time()))
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  # The tracer's fault is not the server's.
                 self.tracer = None
                 self.runtime.loop.call_exception_handler({"message": f"tracer of {self!r} failed", "exception": error})
 
@@ -280,11 +289,11 @@ class Process(Mailbox):
                 return entry, result, result.send(None)
             except StopIteration as stop:
                 return self._settled(entry, stop.value)
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001  # Every way out of a handler is a reason.
                 return self._failed(entry, error)
         return self._settled(entry, result)
 
-    def _settled(self, entry: Any, result: Any) -> Pending | None:
+    def _settled(self, entry: Any, result: Any) -> Pending | None:  # noqa: C901  # The table of all results.
         """Take the final *result* of handling *entry*."""
         if self.exit_reason is not None:
             return None  # Doomed by its own action: the result counts no more.
@@ -383,7 +392,7 @@ class Process(Mailbox):
             return None
         try:
             result = self.server.terminate(stopping.reason)  # type: ignore[union-attr]
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001
             return self._failed(stopping, error)
         if result.__class__ is CoroutineType:
             return self._special(stopping, result)
@@ -424,7 +433,7 @@ class Process(Mailbox):
         runtime.tasks.add(task)
         task.add_done_callback(partial(self._task_done, pending[1]))
 
-    async def _work(self, pending: Pending | None) -> None:
+    async def _work(self, pending: Pending | None) -> None:  # noqa: C901  # One life, from start to end.
         self.begun = True
         current.set(self)
         task = self.task
@@ -433,7 +442,7 @@ class Process(Mailbox):
             while True:
                 while pending is not None:
                     entry, steps, waiting = pending
-                    if self.exit_reason is not None:
+                    if not self.is_alive():
                         bury(self, steps)
                         return
                     pending = None
@@ -441,7 +450,7 @@ class Process(Mailbox):
                     try:
                         result = await drive(self, steps, waiting)
                     except BaseException as error:
-                        if self.exit_reason is not None:
+                        if not self.is_alive():
                             return
                         if isinstance(error, asyncio.CancelledError) and task.cancelling():
                             self.die(KILLED)
@@ -450,16 +459,16 @@ class Process(Mailbox):
                         if isinstance(error, (KeyboardInterrupt, SystemExit)):
                             raise
                     else:
-                        if task.cancelling() and self.exit_reason is None:
+                        if task.cancelling() and self.is_alive():
                             self.die(KILLED)  # Cancelled from outside, and the handler swallowed it.
                             return
                         pending = self._settled(entry, result)
                 self.steps = None
-                if self.exit_reason is None:
+                if self.is_alive():
                     pending = self.drain()
                     if pending is not None:
                         continue
-                if self.exit_reason is not None:
+                if not self.is_alive():
                     return
                 if not self.server._otp_needs_task:  # type: ignore[union-attr]
                     self.task = None

@@ -101,14 +101,16 @@ def is_reason(reason: Any, wanted: Any) -> bool:
         return True
     try:
         return bool(reason == wanted)
-    except Exception:
+    except Exception:  # noqa: BLE001  # Whatever a foreign `==` does.
         return False
 
 
 def checked_reason(reason: Any) -> Any:
     """Return *reason*; refuse ``None``, which as an exit reason means "alive"."""
     if reason is None:
-        raise UsageError("an exit reason cannot be None, which means that a process is alive; give NORMAL or another value")
+        raise UsageError(
+            "an exit reason cannot be None, which means that a process is alive; give NORMAL or another value"
+        )
     return reason
 
 

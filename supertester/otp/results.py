@@ -65,7 +65,7 @@ NOREPLY: Final = NoReply()
 
 @final
 class Stop:
-    """End the server with *reason*: ``terminate(reason)`` runs, then *reply*, if given, is sent, then the process ends."""
+    """End the server with *reason*: ``terminate(reason)`` runs, then *reply*, if given, is sent, then it is dead."""
 
     __slots__ = ("reason", "reply")
 

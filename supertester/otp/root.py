@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from supertester.errors import WaitTimeout
-from supertester.otp.messages import payload_of
 from supertester._core.clock import checked_timeout
+from supertester.errors import WaitTimeout
+from supertester.otp.drive import wake
+from supertester.otp.messages import payload_of
 from supertester.otp.process import Process
 from supertester.otp.reasons import INFINITY
 from supertester.otp.results import NOTHING
@@ -32,7 +33,7 @@ class Root(Process):
         def put(entry: Any) -> None:
             append(entry)
             if self.arrival is not None and not self.arrival.done():
-                runtime.loop.call_soon_threadsafe(_set, self.arrival)
+                runtime.loop.call_soon_threadsafe(wake, self.arrival)
 
         self.put = put
 
@@ -69,18 +70,13 @@ class Root(Process):
                 wanted = "a message" if match is NOTHING else f"a message that matches {match!r}"
                 raise WaitTimeout(f"no {wanted[2:]} within {timeout} s; the mailbox holds {self.messages!r}")
             arrival = self.arrival = self.runtime.loop.create_future()
-            timer = None if timeout == INFINITY else clock.call_at(deadline, _set, arrival)
+            timer = None if timeout == INFINITY else clock.call_at(deadline, wake, arrival)
             try:
                 await arrival
             finally:
                 self.arrival = None
                 if timer is not None:
                     timer.cancel()
-
-
-def _set(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
 
 
 def _matches(match: Any, message: Any) -> bool:

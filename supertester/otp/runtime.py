@@ -27,7 +27,19 @@ if TYPE_CHECKING:
     from supertester.otp.process import Process
     from supertester.otp.root import Root
 
-__all__ = ["DIRECT_TURNS", "Death", "ProcessExited", "Runtime", "Scheduler", "acting_process", "check_doomed", "current", "current_runtime", "default_runtime", "runtime_of"]
+__all__ = [
+    "DIRECT_TURNS",
+    "Death",
+    "ProcessExited",
+    "Runtime",
+    "Scheduler",
+    "acting_process",
+    "check_doomed",
+    "current",
+    "current_runtime",
+    "default_runtime",
+    "runtime_of",
+]
 
 T = TypeVar("T")
 
@@ -68,7 +80,8 @@ class Runtime:
 
     Args:
         seed: Choose among runnable processes at random, one message at a time, reproducibly. ``None``: in order.
-        late_reply: What becomes of a reply after its caller's timeout: ``"drop"`` (OTP 24 and later) or ``"deliver"``, as
+        late_reply: What becomes of a reply after its caller's timeout: ``"drop"`` (OTP 24 and later) or ``"deliver"``,
+        as
             ``(sender, value)`` to the ``handle_info`` of the calling process (before OTP 24).
         direct_calls: Let a call run the handler of an idle server inside the caller. Several times faster, but
             interleavings that the mailbox would allow no longer happen.
@@ -258,7 +271,7 @@ class Runtime:
                 deliver, args = signals.popleft()
                 try:
                     deliver(*args)
-                except Exception as error:  # Of a callback or an interceptor: never stops the rest.
+                except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # Of a callback or an interceptor: never stops the rest.
                     self.loop.call_exception_handler(
                         {"message": "delivery of a process signal failed", "exception": error}
                     )
@@ -295,7 +308,8 @@ class Runtime:
     def call_threadsafe(self, function: Callable[..., T], *args: Any) -> concurrent.futures.Future[T]:
         """Run ``function(*args)`` on the runtime's thread and return a future of its result.
 
-        The way for other threads to `exit`, `link`, `register` and so on. From the runtime's own thread it runs at once.
+        The way for other threads to `exit`, `link`, `register` and so on. From the runtime's own thread it runs at
+        once.
         """
         future: concurrent.futures.Future[T] = concurrent.futures.Future()
 
@@ -347,7 +361,9 @@ def current_runtime() -> Runtime:
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
-        raise UsageError("no event loop is running; call this from a coroutine, or keep the Pid instead of a name") from None
+        raise UsageError(
+            "no event loop is running; call this from a coroutine, or keep the Pid instead of a name"
+        ) from None
     return default_runtime(loop)
 
 
@@ -377,8 +393,8 @@ def acting_process(what: str) -> Process:
     here = current.get()
     if here is None or isinstance(here, Runtime):
         raise UsageError(
-            f"{what} acts for the process whose handler runs, and none runs here; call it from a handler, or from a test "
-            "of an IsolatedTestCase, whose body is a process"
+            f"{what} acts for the process whose handler runs, and none runs here; call it from a handler, or from a "
+            "test of an IsolatedTestCase, whose body is a process"
         )
     if here.exit_reason is not None:
         raise ProcessExited(here.exit_reason)

@@ -21,7 +21,7 @@ class SeededScheduler:
 
     def __init__(self, runtime: Runtime, seed: int) -> None:
         self._runtime = runtime
-        self._random = random.Random(seed)  # noqa: S311  # Reproducible on purpose.
+        self._random = random.Random(seed)  # Reproducible on purpose.
         self._ready: list[Process] = []
 
     def ready(self, process: Process) -> None:

@@ -1,18 +1,18 @@
 """Messages and signals: calls, casts, exits, links, monitors, timers (chapters 1 and 2 of the rules).
 
-`link`, `unlink`, `monitor`, `demonitor`, `self_pid` and `flag_trap_exit` act for the process whose handler runs; in a test
-of an ``IsolatedTestCase`` that is the test's root process. All are synchronous: they have happened when they return.
+`link`, `unlink`, `monitor`, `demonitor`, `self_pid` and `flag_trap_exit` act for the process whose handler runs; in a
+test of an ``IsolatedTestCase`` that is the test's root process. All are synchronous: they have happened when they
+return.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from supertester._core.clock import TimerHandle
+from supertester._core.clock import TimerHandle, checked_timeout
 from supertester.errors import CallExit, UsageError
 from supertester.otp.messages import Down, Exit, Ref
 from supertester.otp.pid import Pid
-from supertester._core.clock import checked_timeout
 from supertester.otp.process import Process
 from supertester.otp.reasons import INFINITY, NOPROC, NORMAL
 from supertester.otp.refs import resolve
@@ -53,7 +53,7 @@ async def call(target: Any, request: Any, timeout: float = 5.0) -> Any:
 
 
 def cast(target: Any, message: Any) -> None:
-    """Send *message* to the ``handle_cast`` of *target* and go on. Never fails: a dead or unknown target is no error."""
+    """Send *message* to the ``handle_cast`` of *target* and go on. A dead or unknown target is no error (rule 4)."""
     process = resolve(target)
     if process is not None:
         process.cast(message)
@@ -86,8 +86,8 @@ async def stop(target: Any, reason: Any = NORMAL, timeout: float = INFINITY) -> 
 def exit(target: Any, reason: Any) -> None:  # `exit` is its name in OTP.
     """Send an exit signal from the current process to *target* (rule 5).
 
-    `NORMAL` is ignored unless the target traps exits or is the sender itself; `KILL` always ends it; any other reason ends
-    it unless it traps exits. A dead or unknown target is no error.
+    `NORMAL` is ignored unless the target traps exits or is the sender itself; `KILL` always ends it; any other reason
+    ends it unless it traps exits. A dead or unknown target is no error.
     """
     process = resolve(target)
     if process is not None:
@@ -122,8 +122,8 @@ def link(target: Any) -> None:
     """Tie the current process to *target*: when one ends, the other gets an exit signal (rule 6).
 
     Raises:
-        CallExit: *target* is dead and the current process does not trap exits; if it does, it gets ``Exit(pid, NOPROC)``.
-        UsageError: *target* is a name that nobody has.
+        CallExit: *target* is dead and the current process does not trap exits; if it does, it gets ``Exit(pid,
+        NOPROC)``. UsageError: *target* is a name that nobody has.
     """
     process = acting_process("link()")
     other = _other(target, "link")
@@ -169,9 +169,9 @@ def demonitor(ref: Ref, *, flush: bool = False) -> None:
     """Forget the monitor *ref*; with *flush* also remove its `Down` from the mailbox if it is there already."""
     process = ref.watcher
     process.runtime.check_thread("demonitor")
-    if process.monitors is not None and (target := process.monitors.pop(ref, None)) is not None:
-        if target.watchers is not None:
-            target.watchers.pop(ref, None)
+    target = process.monitors.pop(ref, None) if process.monitors is not None else None
+    if target is not None and target.watchers is not None:
+        target.watchers.pop(ref, None)
     if flush:
         for entry in process.queue:
             if entry.__class__ is Down and entry.ref is ref:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from supertester.errors import CallExit, StartFailed, UsageError
 from supertester.otp.child_spec import ChildSpec, SupervisorSpec
-from supertester.otp.drive import PAUSE
+from supertester.otp.drive import PAUSE, wake
 from supertester.otp.genserver import GenServer, spawn, wait_started
 from supertester.otp.pid import Pid
 from supertester.otp.process import Process
@@ -19,7 +19,17 @@ from supertester.otp.refs import existing, resolve
 from supertester.otp.results import IGNORE, Stop
 from supertester.otp.runtime import acting_process
 
-__all__ = ["BaseSupervisor", "Child", "ChildInfo", "Intensity", "SupervisionEvent", "TryAgain", "ask", "failed_child", "server_of"]
+__all__ = [
+    "BaseSupervisor",
+    "Child",
+    "ChildInfo",
+    "Intensity",
+    "SupervisionEvent",
+    "TryAgain",
+    "ask",
+    "failed_child",
+    "server_of",
+]
 
 
 class ChildInfo(NamedTuple):
@@ -33,10 +43,11 @@ class ChildInfo(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SupervisionEvent:
-    """Something that happened to a child: *kind* is ``"started"``, ``"terminated"``, ``"restarted"`` or ``"limit_exceeded"``.
+    """Something that happened to a child.
 
-    ``pid`` is the process concerned (for a restart the new one, with the old one in ``old_pid``), ``reason`` the true exit
-    reason of one that ended, ``at`` the runtime's time in seconds.
+    ``kind`` is ``"started"``, ``"terminated"``, ``"restarted"`` or ``"limit_exceeded"``. ``pid`` is the process
+    concerned (for a restart the new one, with the old one in ``old_pid``), ``reason`` the true exit reason of one that
+    ended, ``at`` the runtime's time in seconds.
     """
 
     kind: str
@@ -111,7 +122,7 @@ class BaseSupervisor(GenServer):
     pid: Process
 
     async def _otp_enter(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        self.pid = acting_process("init")  # type: ignore[assignment]
+        self.pid = acting_process("init")
         self.pid.trap_exit = True
         self.listeners = []
         self.by_pid = {}
@@ -203,11 +214,11 @@ class BaseSupervisor(GenServer):
     async def _wait_dead(self, process: Process, timeout: float) -> None:
         runtime = self.pid.runtime
         ended = runtime.loop.create_future()
-        forget = process.on_exit(lambda _: ended.done() or ended.set_result(None))
+        forget = process.on_exit(lambda _: wake(ended))
         timer = None
         if timeout != INFINITY:
             clock = runtime.clock
-            timer = clock.call_at(clock.time() + timeout, lambda: ended.done() or ended.set_result(None))
+            timer = clock.call_at(clock.time() + timeout, wake, ended)
         try:
             await ended
         finally:
@@ -249,7 +260,7 @@ async def in_task(awaitable: Any) -> Any:
 
     The first step of a supervisor's handler runs without a task; pausing once makes the process go on in one.
     """
-    if acting_process("a child's start").task is None:  # type: ignore[attr-defined]
+    if acting_process("a child's start").task is None:
         await PAUSE
     return await awaitable
 

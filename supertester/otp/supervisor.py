@@ -72,9 +72,9 @@ class Supervisor(BaseSupervisor):
         if cls.init is Supervisor.init:
             _spec_of(*args, **kwargs)
 
-    def init(self, children: Iterable[ChildSpec] = (), /, **options: Any) -> Any:
-        """Return the `SupervisorSpec` of the arguments; a subclass returns its own."""
-        return _spec_of(children, **options)
+    def init(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the `SupervisorSpec` of the arguments, which are its own; a subclass takes what it likes."""
+        return _spec_of(*args, **kwargs)
 
     async def begin(self, spec: SupervisorSpec) -> Any:
         self.children = {child.id: Child(child) for child in spec.children}
@@ -111,7 +111,7 @@ class Supervisor(BaseSupervisor):
 
     async def handle_info(self, message: Any) -> Any:
         if isinstance(message, Exit):
-            child = self.by_pid.pop(message.pid, None)  # type: ignore[arg-type]
+            child = self.by_pid.pop(message.pid, None)  # type: ignore[call-overload]
             if child is not None:
                 self.report("terminated", child.spec.id, child.process, message.reason)
                 return await self._ended(child, message.reason)
@@ -177,7 +177,7 @@ class Supervisor(BaseSupervisor):
                 reason: Any = ("already_started", known.process)
                 raise UsageError(f"the child {spec.id!r} is running already: {known.process!r}", reason=reason)
             raise UsageError(
-                f"there is a child {spec.id!r}, which is not running; restart_child() starts it, delete_child() forgets it",
+                f"the child {spec.id!r} exists, but does not run; restart_child() starts it, delete_child() forgets it",
                 reason="already_present",
             )
         if spec.significant and self.spec.auto_shutdown == "never":

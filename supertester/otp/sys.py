@@ -10,17 +10,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from supertester._core.clock import checked_timeout
 from supertester.errors import CallExit
 from supertester.otp.drive import PAUSE
 from supertester.otp.messages import PENDING, Barrier, Failure, System, SystemEvent
-from supertester._core.clock import checked_timeout
 from supertester.otp.process import Process
 from supertester.otp.reasons import NOPROC
 from supertester.otp.refs import resolve
 from supertester.otp.runtime import check_doomed, current
 
 if TYPE_CHECKING:
-    from supertester.otp.pid import Pid
+    pass
 
 __all__ = [
     "Statistics",
@@ -52,7 +52,7 @@ class Statistics:
 
 
 async def ask(target: Any, what: str, operation: Callable[[Process], Any], timeout: float) -> Any:
-    """Let the process *target* run ``operation(process)``, plain or async, between two messages and return the result."""
+    """Let *target* run ``operation(process)``, plain or async, between two messages, and return the result."""
     call = (what, target, None, checked_timeout(timeout))
     process = resolve(target)
     if process is None or process.exit_reason is not None:
@@ -86,7 +86,7 @@ async def get_state(target: Any, timeout: float = 5.0) -> Any:
 
 
 async def replace_state(target: Any, fn: Callable[[Any], Any], timeout: float = 5.0) -> Any:
-    """Make ``fn(state)`` the server's state and return it. If *fn* raises, the state stays and `CallExit` carries it."""
+    """Make ``fn(state)`` the server's state and return it. If *fn* raises, the state stays; `CallExit` says why."""
 
     def replace(process: Process) -> Any:
         assert process.server is not None
@@ -136,7 +136,7 @@ async def sync(target: Any, timeout: float = 5.0) -> None:
 
     The one system message that waits in line: a suspended server answers it after `resume`.
     """
-    await ask(target, "sync", lambda process: None, timeout)
+    await ask(target, "sync", lambda _: None, timeout)
 
 
 async def trace(target: Any, fn: Callable[[SystemEvent], object] | None, timeout: float = 5.0) -> None:

@@ -6,11 +6,11 @@ import inspect
 from collections.abc import Callable, Generator
 from typing import Any
 
+from supertester._core.clock import checked_timeout
 from supertester.errors import CallExit
 from supertester.otp.genserver import GenServer, spawn
 from supertester.otp.messages import PENDING, Call, Failure
 from supertester.otp.pid import Pid
-from supertester._core.clock import checked_timeout
 from supertester.otp.process import Process
 from supertester.otp.reasons import NORMAL
 from supertester.otp.results import Continue, Stop
