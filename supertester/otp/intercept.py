@@ -78,6 +78,7 @@ def intercept_entries(target: Any, fn: Callable[[Any], Iterable[Any]]) -> Iterat
 
 
 def _install(process: Process) -> None:
+    process.open_mailbox()
     deliver = process.put
 
     def put(entry: Any) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from contextvars import Context, copy_context
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from supertester.otp.genserver import GenServer
     from supertester.otp.process import Process
 
-__all__ = ["INIT", "Init", "Life"]
+__all__ = ["INIT", "UNOPENED", "Init", "Life"]
 
 
 class Init:
@@ -32,6 +33,11 @@ class Init:
 
 
 INIT: Final = Init()
+
+
+UNOPENED: Final[deque[Any]] = deque(maxlen=0)
+"""The mailbox of every process that never got a message."""
+_opening = threading.Lock()
 
 
 class Life(Pid):
@@ -95,8 +101,8 @@ class Life(Pid):
         self.initial_call: Any = server.__class__
         self.spawner = spawner
         self.parent: Process | None = None
-        self.queue: deque[Any] = deque()
-        self.put: Callable[[Any], object] = self.queue.append
+        self.queue: deque[Any] = UNOPENED
+        self.put: Callable[[Any], object] = self._put_first
         # True from the moment that somebody has to run the mailbox until it is found empty. Messages that come while
         # the process starts must wait until `init` is done, so it is born busy.
         self.scheduled = True
@@ -131,6 +137,17 @@ class Life(Pid):
     def recent_messages(self) -> list[Any]:
         """The last messages handled, oldest first, as ``(kind, message)``; how many, the runtime's ``history`` says."""
         return [payload_of(entry) for entry in self.record or ()]
+
+    def open_mailbox(self) -> deque[Any]:
+        """Return the mailbox, made when it is first needed: an idle process does without its 600 bytes."""
+        with _opening:  # Several threads may be the first.
+            if self.queue is UNOPENED:
+                self.queue = deque()
+                self.put = self.queue.append
+        return self.queue
+
+    def _put_first(self, entry: Any) -> None:
+        self.open_mailbox().append(entry)
 
     def deliver(self, entry: Any) -> None:
         """Put *entry* into the mailbox and see to it that it is handled."""
@@ -175,7 +192,7 @@ class Life(Pid):
         if self.task is not None and self.begun and asyncio.current_task() is not self.task:
             self.task.cancel()
         self.server = None
-        self.queue = deque()
+        self.queue = UNOPENED
         self.put = self._refuse
         self.scheduled = True
         self.tracer = None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from supertester._core.clock import checked_timeout
 from supertester.errors import CallExit, UsageError
 from supertester.otp.drive import PAUSE
-from supertester.otp.life import Life
+from supertester.otp.life import UNOPENED, Life
 from supertester.otp.messages import ENVELOPES, PENDING, Call, CastBox, Failure, Info, Terminate
 from supertester.otp.reasons import INFINITY, KILL, KILLED, NOPROC, NORMAL, TIMEOUT, checked_reason, is_reason
 from supertester.otp.runtime import DIRECT_TURNS, ProcessExited, Runtime, current
@@ -113,6 +113,8 @@ class Mailbox(Life):
         if self.queue or self.task is not None or self.attention:
             return False
         self.scheduled = True
+        if self.queue is UNOPENED:
+            self.open_mailbox()
         self.queue.append(slot)
         self.context.run(self.run)
         return True

@@ -352,7 +352,7 @@ class Process(Mailbox):
 
     def _next(self, arg: Any, timeout: float | None) -> None:
         if arg is not NOTHING:
-            self.queue.appendleft(ContinueMark(arg))
+            self.open_mailbox().appendleft(ContinueMark(arg))
         elif timeout is not None and timeout != INFINITY:
             clock = self.runtime.clock
             self.timeout = timeout
@@ -364,7 +364,7 @@ class Process(Mailbox):
             self.timer = None
             self.heed()
             if not self.queue:
-                self.queue.append(_TIMEOUT_MARK)
+                self.open_mailbox().append(_TIMEOUT_MARK)
                 if not self.scheduled:
                     self.scheduled = True
                     self.runtime.schedule(self)

@@ -28,7 +28,7 @@ class Root(Process):
         self.trap_exit = True
         self.current = None  # It has no handler that could be running; `scheduled` stays true: nobody is to run it.
         self.arrival: asyncio.Future[None] | None = None
-        append = self.queue.append
+        append = self.open_mailbox().append
 
         def put(entry: Any) -> None:
             append(entry)
