@@ -39,6 +39,8 @@ class Mailbox(Life):
             checked_timeout(timeout)
         if self.exit_reason is not None or caller is self or runtime.doomed:
             self._check_call(caller, request, timeout)
+        # An injected clock may move while the call waits for its turn; the loop's own hardly does, and asking it costs.
+        began = runtime.clock.time() if runtime.injected_clock else None
         slot = Call(request, caller, self)  # type: ignore[arg-type]
         if runtime.direct_calls and not self.scheduled and self._call_directly(slot):
             runtime.direct_turns -= 1
@@ -56,7 +58,7 @@ class Mailbox(Life):
             await PAUSE
         value = slot.value
         if value is PENDING:
-            value = await self.answer(slot, timeout)
+            value = await self.answer(slot, timeout, began)
         if value.__class__ is Failure:
             raise CallExit(value.reason, ("call", self, request, timeout))
         return value
@@ -74,15 +76,15 @@ class Mailbox(Life):
         """Whether it is the process itself that asks, so that it would wait for itself."""
         return self.task is not None and asyncio.current_task() is self.task
 
-    async def answer(self, slot: Call, timeout: float) -> Any:
-        """Wait until *slot* has a value and return it; after *timeout* seconds that is a `Failure`."""
+    async def answer(self, slot: Call, timeout: float, began: float | None = None) -> Any:
+        """Wait until *slot* has a value and return it; *timeout* seconds after it *began*, or now, that is a `Failure`."""
         runtime = self.runtime
         if get_ident() != runtime.thread:
-            there = asyncio.run_coroutine_threadsafe(self.answer(slot, timeout), runtime.loop)
+            there = asyncio.run_coroutine_threadsafe(self.answer(slot, timeout, began), runtime.loop)
             return await asyncio.wrap_future(there)
         if slot.value is PENDING:
             slot.future = runtime.loop.create_future()
-            timer = runtime.expect(slot, timeout)
+            timer = runtime.expect(slot, timeout, began)
             try:
                 await slot.future
             except BaseException:

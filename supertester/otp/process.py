@@ -272,8 +272,10 @@ class Process(Mailbox):
         if kind is CastBox:
             return server.handle_cast(entry.message)
         if kind is ContinueMark:
+            self.handled -= 1  # Nobody sent it.
             return server.handle_continue(entry.arg)
         if kind is TimeoutMark:
+            self.handled -= 1
             return server.handle_info(TIMEOUT)
         return Stop(entry.reason)
 

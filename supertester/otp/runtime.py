@@ -153,6 +153,7 @@ class Runtime:
         self.call_soon = loop.call_soon
         self.thread = get_ident()
         self.clock: Clock = self._clock or LoopClock(loop)
+        self.injected_clock = self._clock is not None
         if self.seed is not None:
             from supertester.otp.scheduler import SeededScheduler
 
@@ -280,9 +281,14 @@ class Runtime:
 
     # Deadlines of calls: nearly all have the same timeout, so a queue and one timer do -----------------------------
 
-    def expect(self, call: Call, timeout: float) -> TimerHandle | None:
-        """Let *call* expire after *timeout* seconds; return the timer that has to be cancelled, if there is one."""
-        if timeout == _DEFAULT_TIMEOUT:
+    def expect(self, call: Call, timeout: float, began: float | None = None) -> TimerHandle | None:
+        """Let *call* expire *timeout* seconds after it *began*, or now; return the timer to cancel, if there is one."""
+        if began is not None:
+            if began + timeout <= self.clock.time():
+                call.expire()
+            elif timeout != float("inf"):
+                return self.clock.call_at(began + timeout, call.expire)
+        elif timeout == _DEFAULT_TIMEOUT:
             deadlines = self._deadlines
             while deadlines and deadlines[0][1].value is not PENDING:
                 deadlines.popleft()
@@ -290,9 +296,9 @@ class Runtime:
             if self._deadline_timer is None:
                 self._deadline_timer = self.clock.call_at(deadlines[0][0], self._expire)
             return None
-        if timeout == float("inf"):
-            return None
-        return self.clock.call_at(self.clock.time() + timeout, call.expire)
+        elif timeout != float("inf"):
+            return self.clock.call_at(self.clock.time() + timeout, call.expire)
+        return None
 
     def _expire(self) -> None:
         self._deadline_timer = None

@@ -455,6 +455,16 @@ class Rule35Time(RuntimeCase):
             await calls[3]
         await self.still_pending(calls[4])
 
+    async def test_rule_35_the_patience_of_a_call_begins_with_the_call(self) -> None:
+        server = await self.start()
+        await sys.suspend(server)
+        for timeout in (5.0, 2.0, 0):
+            call = self.background(server.call("x", timeout))
+            await asyncio.sleep(0)  # It has called, and no more than that.
+            self.clock.advance(timeout)
+            with self.subTest(timeout=timeout), self.exits(TIMEOUT):
+                await call
+
     async def test_rule_35_without_a_clock_the_loop_keeps_the_time(self) -> None:
         async with Runtime() as runtime:
             loop = asyncio.get_running_loop()
