@@ -3,20 +3,45 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from supertester._core.evidence import history_of, shown, with_history
+from supertester._core.mismatch import Mismatch
 from supertester._core.naming import describe, unique_name
+from supertester._core.waiting import Bell, checked_seconds, wait_until
 from supertester.context import current_context
 from supertester.env import DEFAULT, current_env
-from supertester.errors import StartFailed
+from supertester.errors import CallExit, StartFailed, UsageError, WaitTimeout
+from supertester.otp import sys
 from supertester.otp.genserver import GenServer
 from supertester.otp.pid import Pid
+from supertester.otp.process import Process
+from supertester.otp.reasons import INFINITY, KILL, SHUTDOWN
+from supertester.otp.refs import Reference, resolve
 from supertester.otp.results import IGNORE
+from supertester.otp.runtime import Runtime, current_runtime
 from supertester.otp.supervision import BaseSupervisor
 
-__all__ = ["cleanup_on_exit", "setup_isolated_genserver", "setup_isolated_supervisor"]
+__all__ = [
+    "ProcessMonitor",
+    "check_always",
+    "check_eventually",
+    "check_process_alive",
+    "check_process_dead",
+    "check_process_restarted",
+    "cleanup_on_exit",
+    "cleanup_processes",
+    "listening",
+    "monitor_process_lifecycle",
+    "setup_isolated_genserver",
+    "setup_isolated_supervisor",
+    "started_and_responsive",
+    "wait_for_process_death",
+    "wait_for_process_restart",
+]
 
 _SERVER_OPTIONS = ("timeout",)
 _SUPERVISOR_OPTIONS = ("timeout", "strategy", "max_restarts", "max_seconds", "auto_shutdown", "max_children")
@@ -172,3 +197,338 @@ def _accepts_name(factory: Callable[..., Any]) -> bool:
     except (TypeError, ValueError):
         return False
     return "name" in parameters or any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+
+
+# Waiting -------------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def listening(runtime: Runtime) -> Iterator[Bell]:
+    """Give a `Bell` that rings whenever a process of *runtime* starts, is ready, or ends."""
+    bell = Bell()
+    forgetters: list[Callable[[], object]] = []
+
+    def spawned(process: Process) -> None:
+        bell.ring()
+        forgetters.append(process.on_exit(bell.ring))
+
+    forgetters += [process.on_exit(bell.ring) for process in runtime]
+    runtime.on_spawn.append(spawned)
+    try:
+        yield bell
+    finally:
+        runtime.on_spawn.remove(spawned)
+        for forget in forgetters:
+            forget()
+
+
+async def started_and_responsive(process: Process, bell: Bell) -> bool:
+    """Say whether *process* has started and handles messages; wait for that if it is busy, but not if it starts."""
+    started = process.started
+    if started is not None and not started.done():
+        started.add_done_callback(bell.ring)
+        return False
+    try:
+        await sys.sync(process, INFINITY)  # Whoever waits sets the limit.
+    except CallExit:
+        return False
+    return process.is_alive()
+
+
+async def wait_for_process_death(target: Reference, timeout: float = 1.0) -> Any:
+    """Wait until *target* is dead and return its exit reason, which is known for ever.
+
+    Args:
+        target: The process. A name that nobody has any more stands for the last process that died under it.
+        timeout: Seconds on the runtime's clock; 0 looks once.
+
+    Raises:
+        WaitTimeout: It lives.
+        UsageError: It is a name that nobody has or had.
+    """
+    checked_seconds("timeout", timeout)
+    process = _dead_or_alive(target, "wait_for_process_death")
+    bell = Bell(certain=True)
+    forget = process.on_exit(bell.ring)
+    try:
+        await wait_until(
+            lambda: not process.is_alive(),
+            f"the death of {process!r}",
+            timeout=timeout,
+            clock=process.runtime.clock,
+            seen=lambda: with_history("it is alive", process),
+            bell=bell,
+        )
+    finally:
+        forget()
+    return process.exit_reason
+
+
+def _dead_or_alive(target: Any, what: str) -> Process:
+    process = resolve(target)
+    if process is not None:
+        return process
+    for death in reversed(current_runtime().deaths):
+        if isinstance(death.pid, Process) and death.pid.name is not None and death.pid.name == target:
+            return death.pid
+    raise UsageError(f"{what}: no process is or was registered as {target!r}", reason="noproc")
+
+
+async def wait_for_process_restart(name: Reference, original_pid: Pid, timeout: float = 1.0) -> Pid:
+    """Wait until another process than *original_pid* has *name*, has started and answers; return it.
+
+    Args:
+        name: The registered name, or a function that returns the process. A pid stands for its name.
+        original_pid: The process that was to be replaced.
+        timeout: Seconds on the runtime's clock; 0 looks once.
+
+    Raises:
+        WaitTimeout: There was none; the message says who had the name last.
+        UsageError: *name* is the pid of a process without a name: a pid never stands for another process.
+    """
+    checked_seconds("timeout", timeout)
+    original, name = _original(original_pid), _renewable(name)
+    with listening(original.runtime) as bell:
+
+        async def look() -> Process | None:
+            process = resolve(name)
+            if process is None or process is original or not process.is_alive():
+                return None
+            return process if await started_and_responsive(process, bell) else None
+
+        return await wait_until(
+            look,
+            f"another process than {original!r} as {describe(name)}",
+            timeout=timeout,
+            clock=original.runtime.clock,
+            seen=lambda: _holder(name, original),
+            bell=bell,
+        )
+
+
+def _original(pid: Any) -> Process:
+    if not isinstance(pid, Process):
+        raise TypeError(f"original_pid must be the Pid of the process before the restart, got {pid!r}")
+    return pid
+
+
+def _renewable(name: Any) -> Any:
+    if not isinstance(name, Pid):
+        return name
+    if name.name is None:
+        raise UsageError(
+            f"{name!r} is one process for ever and has no name; give a name, or a function that returns the process"
+        )
+    return name.name
+
+
+def _holder(name: Any, original: Process) -> str:
+    process = resolve(name)
+    if process is None:
+        return with_history(f"no process is registered as {describe(name)}", original)
+    if process is original:
+        return with_history(f"still {process!r}", process)
+    state = "which does not answer" if process.is_alive() else "which is dead"
+    return with_history(f"{process!r}, {state}", process, original)
+
+
+class ProcessMonitor:
+    """What `monitor_process_lifecycle` returns: await it for the exit reason, as often as you like."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+
+    @property
+    def pid(self) -> Pid:
+        """The process."""
+        return self._process
+
+    @property
+    def reason(self) -> Any:
+        """Its exit reason; ``None`` while it is alive."""
+        return self._process.exit_reason
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return wait_for_process_death(self._process, INFINITY).__await__()
+
+    def __repr__(self) -> str:
+        return f"<monitor of {self._process!r}>"
+
+
+async def monitor_process_lifecycle(target: Reference) -> ProcessMonitor:
+    """Return an awaitable that gives the exit reason of *target* once it is dead.
+
+    Raises:
+        UsageError: It is a name that nobody has or had.
+    """
+    return ProcessMonitor(_dead_or_alive(target, "monitor_process_lifecycle"))
+
+
+# Ending --------------------------------------------------------------------------------------------------------------
+
+
+async def cleanup_processes(targets: Iterable[Reference], *, timeout: float = 1.0) -> None:
+    """Stop processes, the newest first, and kill what does not stop in *timeout* seconds; no failure stops the rest.
+
+    What has one of the others as its ancestor is left to that one, as a supervisor would restart what is taken from it,
+    and ended afterwards if it still lives. The dead, and names that nobody has, are no error.
+    """
+    checked_seconds("timeout", timeout)
+    if isinstance(targets, (str, Pid)):
+        raise TypeError(f"cleanup_processes() takes a list of processes, got {targets!r}; put it into a list")
+    processes = {process for process in map(resolve, targets) if process is not None}
+    newest_first = sorted(processes, key=lambda process: process.id, reverse=True)
+    heads = [process for process in newest_first if processes.isdisjoint(process.ancestors())]
+    for process in [*heads, *newest_first]:
+        if process.is_alive():
+            await _stop(process, timeout)
+
+
+async def _stop(process: Process, timeout: float) -> None:
+    try:
+        await process.stop(SHUTDOWN, timeout)
+    except CallExit:
+        pass  # It ended otherwise, or not at all.
+    finally:
+        process.exit(KILL)
+
+
+# Checks --------------------------------------------------------------------------------------------------------------
+
+
+async def check_process_alive(target: Reference, *, within: float = 0.0) -> Mismatch | None:
+    """Say why *target* is not alive, or return ``None``.
+
+    Args:
+        target: The process.
+        within: Seconds that a name may take to be registered; 0 looks once.
+    """
+    checked_seconds("within", within)
+    runtime = current_runtime()
+    with listening(runtime) as bell:
+        try:
+            await wait_until(
+                lambda: (process := resolve(target)) is not None and process.is_alive(),
+                "a process",
+                timeout=within,
+                clock=runtime.clock,
+                bell=bell,
+            )
+        except WaitTimeout:
+            process = resolve(target)
+            if process is None:
+                return Mismatch(f"no process is registered as {describe(target)}{_span(within)}")
+            return Mismatch(f"{process!r} is dead", history_of(process))
+    return None
+
+
+async def check_process_dead(target: Reference, *, within: float = 0.0) -> Mismatch | None:
+    """Say that *target* is alive, or return ``None``; a name that nobody has is dead enough.
+
+    Args:
+        target: The process.
+        within: Seconds that it may take to die; 0 looks once.
+    """
+    checked_seconds("within", within)
+    process = resolve(target)
+    if process is None:
+        return None
+    try:
+        await wait_for_process_death(process, within)
+    except WaitTimeout:
+        return Mismatch(f"{process!r} is alive{_span(within)}", history_of(process))
+    return None
+
+
+async def check_process_restarted(name: Reference, original_pid: Pid, *, within: float = 0.0) -> Mismatch | None:
+    """Say why *name* is not another, living process than *original_pid*, or return ``None``.
+
+    Args:
+        name: As for `wait_for_process_restart`.
+        original_pid: The process before.
+        within: Seconds that the restart may take; 0 looks once.
+    """
+    checked_seconds("within", within)
+    original, name = _original(original_pid), _renewable(name)
+
+    def restarted() -> bool:
+        process = resolve(name)
+        return process is not None and process is not original and process.is_alive()
+
+    with listening(original.runtime) as bell:
+        try:
+            await wait_until(restarted, "a restart", timeout=within, clock=original.runtime.clock, bell=bell)
+        except WaitTimeout:
+            message = f"{describe(name)} was not restarted{_span(within)}: {_holder(name, original)}"
+            return Mismatch(message)
+    return None
+
+
+def _span(within: float) -> str:
+    return f" within {within:g} s" if within else ""
+
+
+async def check_eventually(condition: Callable[[], Any | Awaitable[Any]], *, within: float = 5.0) -> Mismatch | None:
+    """Say what *condition* returned last if it does not come true, or return ``None``.
+
+    Args:
+        condition: Plain or async, without arguments. An ``AssertionError`` in it counts as not true yet.
+        within: Seconds on the runtime's clock; 0 looks once.
+    """
+    _check_condition(condition, "within", within)
+    last: list[Any] = ["an unfinished look"]
+
+    async def look() -> bool:
+        value, holds = await _look(condition)
+        last[0] = shown(value)
+        return holds
+
+    try:
+        await wait_until(look, describe(condition), timeout=within, clock=current_runtime().clock)
+    except WaitTimeout:
+        return Mismatch(f"{describe(condition)} was not true{_span(within)}; last seen: {last[0]}", _deaths())
+    return None
+
+
+async def check_always(condition: Callable[[], Any | Awaitable[Any]], *, during: float) -> Mismatch | None:
+    """Say when *condition* was not true and what it returned, or return ``None``.
+
+    It is looked at several times, not all the time: what is untrue for a moment only can be missed.
+
+    Args:
+        condition: Plain or async, without arguments. An ``AssertionError`` in it counts as not true.
+        during: Seconds on the runtime's clock; 0 looks once.
+    """
+    _check_condition(condition, "during", during)
+    clock = current_runtime().clock
+    start = clock.time()
+
+    async def look() -> str | None:
+        value, holds = await _look(condition)
+        return None if holds else f"after {clock.time() - start:g} s; it gave {shown(value)}"
+
+    try:
+        violation = await wait_until(look, describe(condition), timeout=during, clock=clock)
+    except WaitTimeout:
+        return None
+    return Mismatch(f"{describe(condition)} was not true {violation}", _deaths())
+
+
+def _check_condition(condition: Any, name: str, seconds: float) -> None:
+    if not callable(condition):
+        raise TypeError(f"a condition must be callable, got {condition!r}; pass the function, not its result")
+    checked_seconds(name, seconds)
+
+
+async def _look(condition: Callable[[], Any]) -> tuple[Any, bool]:
+    try:
+        value = condition()
+        if inspect.isawaitable(value):
+            value = await value
+    except AssertionError as error:
+        return error, False
+    return value, bool(value)
+
+
+def _deaths() -> list[str]:
+    return [f"death of {death.pid!r}" for death in list(current_runtime().deaths)[-5:]]

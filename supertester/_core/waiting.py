@@ -6,12 +6,12 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, overload
 
 from supertester._core.clock import Clock, LoopClock
 from supertester.errors import UsageError, WaitTimeout
 
-__all__ = ["checked_seconds", "wait_until"]
+__all__ = ["Bell", "checked_seconds", "wait_until"]
 
 T = TypeVar("T")
 
@@ -31,14 +31,65 @@ def checked_seconds(name: str, seconds: float) -> float:
     return seconds
 
 
+class Bell:
+    """Wakes a wait as soon as something happens that may have made its condition true.
+
+    Args:
+        certain: Whether the condition cannot come true without a ring; then nobody looks in between.
+    """
+
+    def __init__(self, *, certain: bool = False) -> None:
+        self.certain = certain
+        self._rung = False
+        self._pause: asyncio.Future[None] | None = None
+
+    def ring(self, *_: object) -> None:
+        """Let the waiting side look again; a callback for whatever happens."""
+        self._rung = True
+        if self._pause is not None:
+            _finish(self._pause)
+
+    def arm(self, pause: asyncio.Future[None]) -> None:
+        """Let the next ring end *pause*, at once if it rang since the last one."""
+        self._pause = pause
+        if self._rung:
+            self._rung = False
+            _finish(pause)
+
+
+@overload
 async def wait_until(
-    condition: Callable[[], T | Awaitable[T]],
+    condition: Callable[[], Awaitable[T | None]],
     description: str,
     *,
     timeout: float,
     clock: Clock | None = None,
     seen: Callable[[], object] | None = None,
-) -> T:
+    bell: Bell | None = None,
+) -> T: ...
+
+
+@overload
+async def wait_until(
+    condition: Callable[[], T | None],
+    description: str,
+    *,
+    timeout: float,
+    clock: Clock | None = None,
+    seen: Callable[[], object] | None = None,
+    bell: Bell | None = None,
+) -> T: ...
+
+
+async def wait_until(
+    condition: Callable[[], Any],
+    description: str,
+    *,
+    timeout: float,
+    clock: Clock | None = None,
+    seen: Callable[[], object] | None = None,
+    bell: Bell | None = None,
+) -> Any:
     """Wait until *condition* is true and return what it returned.
 
     Looks at once, a few times without letting time pass, then less and less often, and once more at the deadline; with
@@ -50,6 +101,7 @@ async def wait_until(
         timeout: Seconds.
         clock: Whose seconds; the running loop's by default.
         seen: Says what to show as last seen, instead of what the condition returned.
+        bell: Wakes this wait, so that it need not wait for its next look.
 
     Raises:
         WaitTimeout: It did not come true; the message says what was last seen.
@@ -69,13 +121,13 @@ async def wait_until(
     while True:
         # Asked before looking, so that the look after the deadline is the last one and still counts.
         over = clock.time() >= deadline
-        value: Any = condition()
+        value = condition()
         if isawaitable(value):
             value = await _bounded(value, clock, deadline, first=looks == 0)
         if value is not _NOTHING:
             last = value
             if value:
-                return value  # type: ignore[no-any-return]
+                return value
         if over:
             shown = "an unfinished look" if last is _NOTHING else repr(last)
             raise WaitTimeout(
@@ -86,16 +138,20 @@ async def wait_until(
             await asyncio.sleep(0)
         else:
             pause = min(_FIRST_PAUSE * 2 ** min(looks - _YIELDS - 1, 10), _LONGEST_PAUSE)
-            await _pause(clock, min(pause, max(deadline - clock.time(), 0.0)))
+            left = max(deadline - clock.time(), 0.0)
+            await _pause(clock, left if bell is not None and bell.certain else min(pause, left), bell)
 
 
-async def _pause(clock: Clock, seconds: float) -> None:
+async def _pause(clock: Clock, seconds: float, bell: Bell | None) -> None:
     due = asyncio.get_running_loop().create_future()
-    timer = clock.call_at(clock.time() + seconds, _finish, due)
+    timer = None if math.isinf(seconds) else clock.call_at(clock.time() + seconds, _finish, due)
+    if bell is not None:
+        bell.arm(due)
     try:
         await asyncio.wait({due})
     finally:
-        timer.cancel()
+        if timer is not None:
+            timer.cancel()
 
 
 def _finish(future: asyncio.Future[None]) -> None:

@@ -28,6 +28,7 @@ LAYERS: dict[str, int] = {
     "servers": 3,
     "supervision": 3,
     "tracing": 3,
+    "leaks": 3,
     "chaos": 3,
     "performance": 3,
     "harness": 3,

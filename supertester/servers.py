@@ -1,0 +1,640 @@
+"""Servers of a test: asked, told, synchronised with, put under load, and crashed.
+
+No function here disturbs its server unless that is its purpose: synchronisation goes through the runtime and is seen by
+no handler.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import inspect
+import random
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final
+
+from supertester._core.evidence import difference, history_of, shown, timed_out, with_history
+from supertester._core.mismatch import Mismatch
+from supertester._core.naming import describe
+from supertester._core.outcome import Outcome
+from supertester._core.seeds import run_seed
+from supertester._core.waiting import checked_seconds, wait_until
+from supertester.context import current_context
+from supertester.errors import CallExit, MissingSyncHandler, UnknownMessage, UsageError, WaitTimeout
+from supertester.otp import sys
+from supertester.otp.genserver import GenServer
+from supertester.otp.pid import Pid
+from supertester.otp.process import Process
+from supertester.otp.reasons import NOPROC, TIMEOUT
+from supertester.otp.refs import Reference, existing, resolve
+from supertester.otp.signals import call as otp_call
+from supertester.otp.supervision import BaseSupervisor
+from supertester.processes import listening, started_and_responsive, wait_for_process_death
+
+__all__ = [
+    "SYNC",
+    "CallResults",
+    "CrashRecovery",
+    "InvalidMessages",
+    "StressReport",
+    "TestableGenServer",
+    "call_with_timeout",
+    "cast_and_sync",
+    "check_genserver_handles_message",
+    "check_genserver_responsive",
+    "check_genserver_state",
+    "concurrent_calls",
+    "get_server_state_safely",
+    "probe_crash_recovery",
+    "probe_invalid_messages",
+    "stress_test_server",
+    "wait_for_genserver_sync",
+]
+
+SYNC: Final = "__supertester_sync__"
+"""The synchronisation message of a `TestableGenServer`."""
+_CASTS_AHEAD: Final = 32
+"""Casts that a worker of a stress test sends before it waits for the server."""
+_STRESS_CALL: Final = 0.1
+"""Seconds that a call of a stress test may take."""
+
+
+# Foreign servers -----------------------------------------------------------------------------------------------------
+
+
+class TestableGenServer:
+    """Mixin for servers of other actor libraries: their ``handle_call`` answers `SYNC` before it sees anything else.
+
+    `SYNC` is answered with ``"ok"``, ``(SYNC, {"return_state": True})`` with ``("ok", state)``. The state is the
+    attribute ``state``. Servers of the embedded runtime need no mixin, but may have it.
+
+    >>> class Actor(TestableGenServer):
+    ...     state = 7
+    ...     def handle_call(self, request, sender):
+    ...         return "handled"
+    >>> actor = Actor()
+    >>> actor.handle_call(SYNC, None), actor.handle_call((SYNC, {"return_state": True}), None)
+    ('ok', ('ok', 7))
+    >>> actor.handle_call("request", None)
+    'handled'
+    """
+
+    __test__ = False
+    answers_sync = True
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        handler = cls.handle_call
+        if not hasattr(handler, "answers_sync"):
+            cls.handle_call = _answering(handler)  # type: ignore[method-assign]
+
+    def handle_call(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        """Refuse any other request."""
+        raise UnknownMessage(f"{type(self).__qualname__} has no handle_call() for {request!r}")
+
+
+def _answering(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """Return *handler* with an answer to the synchronisation message before it; async if it is."""
+    if inspect.iscoroutinefunction(handler):
+
+        @functools.wraps(handler)
+        async def handle_call_async(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
+            return _answer(self, request) if _is_sync(request) else await handler(self, request, *args, **kwargs)
+
+        handle_call_async.answers_sync = True  # type: ignore[attr-defined]
+        return handle_call_async
+
+    @functools.wraps(handler)
+    def handle_call(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
+        return _answer(self, request) if _is_sync(request) else handler(self, request, *args, **kwargs)
+
+    handle_call.answers_sync = True  # type: ignore[attr-defined]
+    return handle_call
+
+
+def _is_sync(request: Any) -> bool:
+    if isinstance(request, tuple) and len(request) == 2 and isinstance(request[1], dict):
+        request = request[0]
+    return isinstance(request, str) and request == SYNC
+
+
+def _wants_state(request: Any) -> bool:
+    return isinstance(request, tuple) and request[1].get("return_state") is True
+
+
+def _answer(server: Any, request: Any) -> Any:
+    return ("ok", getattr(server, "state", None)) if _wants_state(request) else "ok"
+
+
+def _is_foreign(server: Any) -> bool:
+    """Say whether *server* is the handle of a server of another library."""
+    if isinstance(server, (Process, type)) or isinstance(getattr(server, "pid", None), Process):
+        return False
+    return callable(getattr(server, "cast", None)) or callable(getattr(server, "handle_call", None))
+
+
+def _barrier_of(server: Any) -> Callable[[float], Any]:
+    """Return the function that synchronises with a foreign server.
+
+    Raises:
+        MissingSyncHandler: It has none.
+    """
+    if callable(sync := getattr(server, "sync", None)):
+        return lambda timeout: sync(timeout=timeout)
+    if getattr(server, "answers_sync", None) is True and callable(call := getattr(server, "call", None)):
+        return lambda timeout: call(SYNC, timeout)
+    raise MissingSyncHandler(
+        f"{server!r} cannot be synchronised with; let its class have TestableGenServer and its handle the attribute "
+        "answers_sync = True, or give it a method sync(timeout). It was left untouched"
+    )
+
+
+async def _value(result: Any) -> Any:
+    return await result if inspect.isawaitable(result) else result
+
+
+# Asking --------------------------------------------------------------------------------------------------------------
+
+
+async def get_server_state_safely(server: Reference, timeout: float = 5.0) -> Outcome[Any]:
+    """Return the server's state itself, no copy; or the error ``NOPROC``, ``TIMEOUT`` or its exit reason."""
+    checked_seconds("timeout", timeout)
+    try:
+        return Outcome(await sys.get_state(server, timeout))
+    except CallExit as error:
+        return Outcome(error=error.reason)
+
+
+async def call_with_timeout(server: Reference, request: Any, timeout: float = 1.0) -> Outcome[Any]:
+    """Call *server* and return the reply; or the error ``NOPROC``, ``TIMEOUT`` or its exit reason."""
+    checked_seconds("timeout", timeout)
+    if _is_foreign(server):
+        foreign: Any = server
+        try:
+            return Outcome(await _value(foreign.call(request, timeout)))
+        except Exception as error:  # noqa: BLE001 - whatever a foreign server's library raises
+            return Outcome(error=error)
+    try:
+        return Outcome(await otp_call(server, request, timeout))
+    except CallExit as error:
+        return Outcome(error=error.reason)
+
+
+# Synchronising -------------------------------------------------------------------------------------------------------
+
+
+async def wait_for_genserver_sync(server: Reference, timeout: float = 1.0) -> Pid:
+    """Wait until *server* has handled every message sent to it so far; return its pid.
+
+    Works on every server of the embedded runtime; no handler sees it.
+
+    Raises:
+        WaitTimeout: It is too busy, or suspended; the message shows its last messages.
+        CallExit: It is dead, unknown, or died meanwhile.
+        MissingSyncHandler: It is a foreign server that cannot be synchronised with.
+    """
+    checked_seconds("timeout", timeout)
+    if _is_foreign(server):
+        await _value(_barrier_of(server)(timeout))
+        return server  # type: ignore[return-value]
+    process = _target(server, "wait_for_genserver_sync", None, timeout)
+    await _explained(process, sys.sync(process, timeout), "it was to handle its messages", timeout)
+    _check_not_suspended(process)
+    return process
+
+
+async def cast_and_sync(server: Reference, message: Any, sync_message: Any = SYNC, *, timeout: float = 1.0) -> Any:
+    """Cast *message* to *server* and wait until it is handled.
+
+    Args:
+        server: The server.
+        message: The cast.
+        sync_message: A request of your own to synchronise with, instead of the runtime's barrier.
+        timeout: Seconds on the runtime's clock.
+
+    Returns:
+        ``None``, or the reply to a *sync_message* of your own.
+
+    Raises:
+        WaitTimeout: It was not handled in time.
+        CallExit: The server is dead, unknown, or died of it, with its exit reason.
+        MissingSyncHandler: It has nothing to synchronise with; it was left alive and untouched.
+    """
+    checked_seconds("timeout", timeout)
+    if _is_foreign(server):
+        return await _cast_and_sync_foreign(server, message, sync_message, timeout)
+    try:
+        process = _target(server, "cast_and_sync", message, timeout)
+    except (CallExit, TypeError) as error:
+        if isinstance(server, (str, bytes, int, float, tuple, frozenset, Enum, Pid, type(None))) or callable(server):
+            raise
+        raise MissingSyncHandler(f"{server!r} is no server of the embedded runtime and has no cast()") from error
+    barrier = _is_sync(sync_message)
+    if not barrier and getattr(type(process.server), "handle_call", None) is GenServer.handle_call:
+        raise MissingSyncHandler(
+            f"{process!r} has no handle_call() for {sync_message!r}; leave sync_message out. It was left untouched"
+        )
+    process.cast(message)
+    if not barrier:
+        return await _explained(process, process.call(sync_message, timeout), _to_handle(message), timeout)
+    if _wants_state(sync_message):
+        state = await _explained(process, sys.get_state(process, timeout), _to_handle(message), timeout)
+        return "ok", state
+    await _explained(process, sys.sync(process, timeout), _to_handle(message), timeout)
+    _check_not_suspended(process)
+    return None
+
+
+async def _cast_and_sync_foreign(server: Any, message: Any, sync_message: Any, timeout: float) -> Any:
+    barrier = _barrier_of(server)
+    await _value(server.cast(message))
+    if _is_sync(sync_message) and not _wants_state(sync_message):
+        await _value(barrier(timeout))
+        return None
+    return await _value(server.call(sync_message, timeout))
+
+
+def _to_handle(message: Any) -> str:
+    return f"it was to handle the cast {shown(message)}"
+
+
+def _target(server: Any, function: str, message: Any, timeout: float) -> Process:
+    process = resolve(server)
+    if process is None:
+        raise CallExit(NOPROC, (function, server, message, timeout))
+    if not process.is_alive():
+        error = CallExit(NOPROC, (function, process, message, timeout))
+        error.add_note(with_history("what it had been through:", process))
+        raise error
+    return process
+
+
+async def _explained(process: Process, work: Awaitable[Any], what: str, timeout: float) -> Any:
+    """Await *work* and add the history of *process* to its failure."""
+    try:
+        return await work
+    except CallExit as error:
+        if error.reason == TIMEOUT and process.is_alive():
+            message = f"timed out after {timeout:g} s waiting for {process!r}: {what}"
+            raise timed_out(message, process) from None
+        error.add_note(with_history("what it had been through:", process))
+        raise
+
+
+def _check_not_suspended(process: Process) -> None:
+    if process.suspended:
+        raise timed_out(f"{process!r} is suspended, so it handles no messages; sys.resume() lets it go on", process)
+
+
+# Load ----------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class CallResults:
+    """What came of the calls of one request by `concurrent_calls`: replies, and reasons of those that failed."""
+
+    call: Any
+    successes: tuple[Any, ...]
+    errors: tuple[Any, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON-ready form."""
+        return {
+            "call": repr(self.call),
+            "successes": [repr(value) for value in self.successes],
+            "errors": [repr(error) for error in self.errors],
+        }
+
+
+async def concurrent_calls(
+    server: Reference, calls: Iterable[Any], count: int = 10, *, timeout: float = 5.0
+) -> list[CallResults]:
+    """Make each of *calls* *count* times, all at once, starting together from a barrier.
+
+    Returns:
+        What came of each distinct call, in the order of *calls*; the results in the order of the callers.
+
+    Raises:
+        UsageError: *calls* is empty, or *count* is less than 1.
+    """
+    requests = _listed("calls", calls)
+    _at_least_one("count", count)
+    checked_seconds("timeout", timeout)
+    barrier = asyncio.Barrier(len(requests) * count)
+
+    async def caller(request: Any) -> Outcome[Any]:
+        await barrier.wait()
+        return await call_with_timeout(server, request, timeout)
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [(request, group.create_task(caller(request))) for request in requests for _ in range(count)]
+    distinct: list[Any] = []
+    for request in requests:
+        if request not in distinct:
+            distinct.append(request)
+    return [_results_of(request, [task.result() for made, task in tasks if made == request]) for request in distinct]
+
+
+def _results_of(request: Any, outcomes: list[Outcome[Any]]) -> CallResults:
+    return CallResults(
+        request,
+        tuple(outcome.value for outcome in outcomes if outcome.ok),
+        tuple(outcome.error for outcome in outcomes if not outcome.ok),
+    )
+
+
+@dataclass(frozen=True)
+class StressReport:
+    """What `stress_test_server` did: answered calls, casts, and what failed; the seed repeats its choices."""
+
+    calls: int
+    casts: int
+    errors: int
+    duration_ms: float
+    seed: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON-ready form."""
+        return dict(vars(self))
+
+
+async def stress_test_server(
+    server: Reference,
+    operations: Iterable[tuple[str, Any]],
+    duration_ms: float = 5000,
+    *,
+    workers: int = 5,
+    seed: int | None = None,
+) -> StressReport:
+    """Let several workers send random *operations* to *server* until the time is up, and wait until it has done them.
+
+    Args:
+        server: The server. A name stands for whoever has it at the time, so restarts are survived.
+        operations: ``("call", request)`` and ``("cast", message)``, each as likely as the others.
+        duration_ms: Milliseconds on the runtime's clock.
+        workers: How many work at the same time.
+        seed: Of the choices; by default that of the running test.
+
+    Raises:
+        UsageError: A value makes no sense, or the server is dead or unknown from the start.
+    """
+    chosen = _listed("operations", operations)
+    for operation in chosen:
+        if not (isinstance(operation, tuple) and len(operation) == 2 and operation[0] in ("call", "cast")):
+            raise UsageError(f'an operation must be ("call", request) or ("cast", message), got {operation!r}')
+    _at_least_one("workers", workers)
+    checked_seconds("duration_ms", duration_ms)
+    if seed is None:
+        context = current_context.get()
+        seed = context.seed if context is not None else run_seed()
+    process = existing(server, "stress_test_server")
+    clock = process.runtime.clock
+    start = clock.time()
+    stress = _Stress(server, chosen, start + duration_ms / 1000, clock.time)
+    async with asyncio.TaskGroup() as group:
+        for worker in range(workers):
+            group.create_task(stress.work(random.Random(f"{seed}:{worker}")))
+    return StressReport(stress.calls, stress.casts, stress.errors, (clock.time() - start) * 1000, seed)
+
+
+class _Stress:
+    """The workers of a stress test and what they counted."""
+
+    def __init__(self, server: Any, operations: list[Any], deadline: float, now: Callable[[], float]) -> None:
+        self._server = server
+        self._operations = operations
+        self._deadline = deadline
+        self._now = now
+        self.calls = self.casts = self.errors = 0
+
+    async def work(self, choices: random.Random) -> None:
+        ahead = 0
+        while self._now() < self._deadline:
+            kind, message = choices.choice(self._operations)
+            process = resolve(self._server)
+            if process is None or not process.is_alive():
+                self.errors += 1
+                if process is not None and isinstance(self._server, Pid):
+                    return  # Dead for ever.
+            elif kind == "call":
+                await self._call(process, message)
+            else:
+                process.cast(message)
+                self.casts += 1
+                ahead += 1
+                if ahead == _CASTS_AHEAD:
+                    ahead = 0
+                    await self._catch_up()
+            await asyncio.sleep(0)
+        await self._catch_up()
+
+    async def _call(self, process: Process, request: Any) -> None:
+        try:
+            await process.call(request, _STRESS_CALL)
+        except CallExit:
+            self.errors += 1
+        else:
+            self.calls += 1
+
+    async def _catch_up(self) -> None:
+        """Let the server handle what was cast, or the mailbox would grow without end."""
+        process = resolve(self._server)
+        if process is not None and process.is_alive():
+            try:
+                await sys.sync(process)
+            except CallExit:
+                self.errors += 1
+
+
+# Probes --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class CrashRecovery:
+    """What became of a server that was made to crash; ``crash_reason`` is the exit reason that was seen."""
+
+    recovered: bool
+    original_pid: Pid
+    new_pid: Pid | None
+    crash_reason: Any
+    recovery_ms: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON-ready form."""
+        return {
+            "recovered": self.recovered,
+            "original_pid": repr(self.original_pid),
+            "new_pid": None if self.new_pid is None else repr(self.new_pid),
+            "crash_reason": repr(self.crash_reason),
+            "recovery_ms": self.recovery_ms,
+        }
+
+
+async def probe_crash_recovery(server: Reference, reason: Any, *, timeout: float = 5.0) -> CrashRecovery:
+    """Send *server* the exit signal *reason* and see whether another process takes its place and answers.
+
+    The successor is who has its name next; of a supervised child without a name, what its supervisor runs in its place.
+
+    Args:
+        server: The server.
+        reason: The exit signal.
+        timeout: Seconds on the runtime's clock for the death, and again for the recovery.
+
+    Raises:
+        WaitTimeout: It did not die: it traps exits, or the reason is `NORMAL`.
+        UsageError: It is dead or unknown.
+    """
+    checked_seconds("timeout", timeout)
+    original = existing(server, "probe_crash_recovery")
+    clock = original.runtime.clock
+    successor = _successor_of(server, original)
+    with listening(original.runtime) as bell:
+
+        async def look() -> Process | None:
+            process = resolve(successor)
+            if process is None or process is original or not process.is_alive():
+                return None
+            return process if await started_and_responsive(process, bell) else None
+
+        original.exit(reason)
+        await _died(original, reason, timeout)
+        died = clock.time()
+        crash_reason = original.exit_reason
+        if successor is None:
+            return CrashRecovery(False, original, None, crash_reason, None)  # noqa: FBT003 - a field
+        try:
+            new = await wait_until(look, "recovery", timeout=timeout, clock=clock, bell=bell)
+        except WaitTimeout:
+            return CrashRecovery(False, original, None, crash_reason, None)  # noqa: FBT003 - a field
+    return CrashRecovery(True, original, new, crash_reason, (clock.time() - died) * 1000)  # noqa: FBT003 - a field
+
+
+async def _died(process: Process, reason: Any, timeout: float) -> None:
+    if process.is_alive():
+        # One that traps exits has the signal in its mailbox now: after a barrier it is dead, or will go on.
+        with contextlib.suppress(CallExit):
+            await sys.sync(process, timeout)
+        if process.is_alive():
+            message = f"{process!r} did not die of {reason!r}; it traps exits, or ignores that reason"
+            raise timed_out(message, process)
+    await wait_for_process_death(process, timeout)
+
+
+def _successor_of(server: Any, process: Process) -> Any:
+    """Return a reference to whoever will take the place of *process*, or ``None`` if nobody can."""
+    if not isinstance(server, Pid):
+        return server
+    if process.name is not None:
+        return process.name
+    supervisor = process.parent.server if process.parent is not None else None
+    child = supervisor.by_pid.get(process) if isinstance(supervisor, BaseSupervisor) else None
+    return None if child is None else lambda: child.process
+
+
+@dataclass(frozen=True)
+class InvalidMessages:
+    """What came of messages that a server should refuse: each with its outcome, and whether the server survived."""
+
+    results: tuple[tuple[Any, Outcome[Any]], ...]
+    survived: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON-ready form."""
+        results = [{"message": repr(message), **outcome.to_dict()} for message, outcome in self.results]
+        return {"results": results, "survived": self.survived}
+
+
+async def probe_invalid_messages(
+    server: Reference, messages: Iterable[Any], *, timeout: float = 1.0
+) -> InvalidMessages:
+    """Call *server* with each of *messages*, in order, and see whether it survives.
+
+    Raises:
+        UsageError: *messages* is empty, or the server is dead or unknown.
+    """
+    listed = _listed("messages", messages)
+    checked_seconds("timeout", timeout)
+    process = existing(server, "probe_invalid_messages")
+    results = [(message, await call_with_timeout(server, message, timeout)) for message in listed]
+    return InvalidMessages(tuple(results), process.is_alive())
+
+
+# Checks --------------------------------------------------------------------------------------------------------------
+
+
+async def check_genserver_state(server: Reference, expected: Any, *, timeout: float = 5.0) -> Mismatch | None:
+    """Say how the state of *server* differs from *expected*, or return ``None``.
+
+    Args:
+        server: The server.
+        expected: A value to equal; or a predicate, plain or async, that gets the state.
+        timeout: Seconds that the server may take to answer.
+    """
+    outcome = await get_server_state_safely(server, timeout)
+    process = resolve(server)
+    if not outcome.ok:
+        return _unreadable(server, "the state", outcome.error)
+    state = outcome.value
+    if callable(expected):
+        if await _value(expected(state)):
+            return None
+        message = f"the state of {process!r} does not satisfy {describe(expected)}: {shown(state)}"
+        return Mismatch(message, history_of(process))
+    if state == expected:
+        return None
+    message = f"the state of {process!r} is not as expected (- expected, + actual):\n{difference(expected, state)}"
+    return Mismatch(message, history_of(process))
+
+
+async def check_genserver_responsive(server: Reference, *, timeout: float = 1.0) -> Mismatch | None:
+    """Say why *server* handles no messages, or return ``None``. It sees nothing of this."""
+    try:
+        await wait_for_genserver_sync(server, timeout)
+    except CallExit as error:
+        return _unreadable(server, "an answer", error.reason)
+    except WaitTimeout as error:
+        return Mismatch(str(error))
+    return None
+
+
+async def check_genserver_handles_message(
+    server: Reference, request: Any, expected: Any, *, timeout: float = 1.0
+) -> Mismatch | None:
+    """Say how the reply of *server* to *request* differs from *expected*, or return ``None``."""
+    outcome = await call_with_timeout(server, request, timeout)
+    if not outcome.ok:
+        return _unreadable(server, f"a reply to {shown(request)}", outcome.error)
+    if outcome.value == expected:
+        return None
+    process = None if _is_foreign(server) else resolve(server)
+    message = f"the reply of {process or server!r} to {shown(request)} is not as expected (- expected, + actual):\n"
+    return Mismatch(message + difference(expected, outcome.value), history_of(process))
+
+
+def _unreadable(server: Any, what: str, reason: Any) -> Mismatch:
+    process = None if _is_foreign(server) else resolve(server)
+    if process is None and reason == NOPROC:
+        return Mismatch(f"no process is registered as {describe(server)}")
+    return Mismatch(f"{process or server!r} did not give {what}: {shown(reason)}", history_of(process))
+
+
+# Arguments -----------------------------------------------------------------------------------------------------------
+
+
+def _listed(name: str, values: Any) -> list[Any]:
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        raise TypeError(f"{name} must be a list, got {name}={values!r}")
+    listed = list(values)
+    if not listed:
+        raise UsageError(f"{name} must hold at least one, got {name}={values!r}")
+    return listed
+
+
+def _at_least_one(name: str, number: Any) -> None:
+    if isinstance(number, bool) or not isinstance(number, int):
+        raise TypeError(f"{name} must be an integer, got {name}={number!r}")
+    if number < 1:
+        raise UsageError(f"{name} must be at least 1, got {name}={number!r}")
