@@ -1,0 +1,1 @@
+"""The tests of EchoLab: a module for each module of supertester, so that each shows what one of them is for."""

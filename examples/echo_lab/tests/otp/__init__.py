@@ -1,0 +1,1 @@
+"""What `supertester.otp` offers to an application, seen through the servers of EchoLab."""
