@@ -42,15 +42,17 @@ class LoopClock:
 
 
 class _ManualTimer:
-    __slots__ = ("args", "callback", "cancelled")
+    __slots__ = ("args", "callback", "clock")
 
-    def __init__(self, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
-        self.callback = callback
+    def __init__(self, clock: ManualClock, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
+        self.clock = clock
+        self.callback: Callable[..., object] | None = callback
         self.args = args
-        self.cancelled = False
 
     def cancel(self) -> None:
-        self.cancelled = True
+        if self.callback is not None:
+            self.callback, self.args = None, ()
+            self.clock._forget_cancelled()
 
 
 class ManualClock:
@@ -69,6 +71,7 @@ class ManualClock:
         self._now = start
         self._order = itertools.count()
         self._timers: list[tuple[float, int, _ManualTimer]] = []
+        self._cancelled = 0
 
     def time(self) -> float:
         """Return the present time in seconds."""
@@ -76,15 +79,23 @@ class ManualClock:
 
     def call_at(self, when: float, callback: Callable[..., object], *args: Any) -> _ManualTimer:
         """Run ``callback(*args)`` when the clock reaches *when*."""
-        timer = _ManualTimer(callback, args)
+        timer = _ManualTimer(self, callback, args)
         heapq.heappush(self._timers, (when, next(self._order), timer))
         return timer
 
     def next_timer(self) -> float | None:
         """Return the time of the earliest timer that is still armed, or ``None``."""
-        while self._timers and self._timers[0][2].cancelled:
+        while self._timers and self._timers[0][2].callback is None:
             heapq.heappop(self._timers)
+            self._cancelled -= 1
         return self._timers[0][0] if self._timers else None
+
+    def _forget_cancelled(self) -> None:
+        self._cancelled += 1
+        if self._cancelled > 100 and 2 * self._cancelled > len(self._timers):
+            self._timers = [entry for entry in self._timers if entry[2].callback is not None]
+            heapq.heapify(self._timers)
+            self._cancelled = 0
 
     def advance(self, seconds: float) -> None:
         """Move time forward by *seconds* and run what becomes due.
@@ -98,8 +109,10 @@ class ManualClock:
         while (when := self.next_timer()) is not None and when <= end:
             _, _, timer = heapq.heappop(self._timers)
             self._now = max(self._now, when)
-            timer.cancelled = True
-            timer.callback(*timer.args)
+            callback, args = timer.callback, timer.args
+            timer.callback = None  # It fired, so there is nothing left to cancel.
+            assert callback is not None
+            callback(*args)
         self._now = end
 
 

@@ -9,7 +9,7 @@ from supertester.otp.child_spec import ChildSpec, SupervisorSpec
 from supertester.otp.messages import Exit
 from supertester.otp.pid import Pid
 from supertester.otp.process import Process
-from supertester.otp.reasons import INFINITY, is_normal
+from supertester.otp.reasons import BRUTAL_KILL, INFINITY, KILL, SHUTDOWN, is_normal
 from supertester.otp.results import IGNORE, Stop
 from supertester.otp.supervision import BaseSupervisor, Child, ChildInfo, TryAgain
 
@@ -37,9 +37,10 @@ class DynamicSupervisor(BaseSupervisor):
     max_children: float = INFINITY
 
     @classmethod
-    def _otp_check(cls, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def _otp_check(cls, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         if cls.init is DynamicSupervisor.init:
             _options_of(*args, **kwargs)
+        return args
 
     def init(self, *args: Any, **kwargs: Any) -> Any:
         """Return a `SupervisorSpec` without children, of ``max_children``, ``max_restarts`` and ``max_seconds``.
@@ -56,9 +57,13 @@ class DynamicSupervisor(BaseSupervisor):
         return None
 
     async def terminate(self, reason: Any) -> None:
-        for child in reversed(list(self.children)):
-            if child.process is not None:
-                await self.stop_process(child.process, child.spec)
+        # All at once, as in Elixir: one that resists costs its own time only, not that of all the others too.
+        running = [(child, child.process) for child in reversed(self.children) if child.process is not None]
+        for child, process in running:
+            process.exit(KILL if child.spec.shutdown == BRUTAL_KILL else SHUTDOWN)
+        begun = self.pid.runtime.clock.time()
+        for child, process in running:
+            await self.stop_process(process, child.spec, asked_at=begun)
         self.children.clear()
 
     async def handle_info(self, message: Any) -> Any:

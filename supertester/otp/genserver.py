@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from inspect import iscoroutinefunction
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from supertester._core.clock import checked_timeout
@@ -49,6 +50,8 @@ class GenServer:
 
     _otp_needs_task: ClassVar[bool] = False
     _otp_supervises: ClassVar[bool] = False
+    # Its handlers take their first step without a task, which only those of the library can stand.
+    _otp_steps_eagerly: ClassVar[bool] = False
     _otp_checks: ClassVar[bool] = False
 
     if TYPE_CHECKING:
@@ -56,13 +59,16 @@ class GenServer:
         async def _otp_enter(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any: ...
 
     @classmethod
-    def _otp_check(cls, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Refuse wrong arguments before a process exists."""
+    def _otp_check(cls, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:  # noqa: ARG003
+        """Refuse wrong arguments before a process exists; return the positional ones."""
+        return args
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls._otp_checks = cls._otp_check.__func__ is not GenServer._otp_check.__func__  # type: ignore[attr-defined]
-        if not cls._otp_supervises:
+        if cls._otp_supervises:
+            cls._otp_steps_eagerly = all(_is_ours(getattr(cls, name)) for name in _CALLBACKS[1:])
+        else:
             cls._otp_needs_task = any(iscoroutinefunction(getattr(cls, name)) for name in _CALLBACKS)
 
     # Callbacks ---------------------------------------------------------------------------------------------------
@@ -128,9 +134,9 @@ class GenServer:
         here = current.get()
         if timeout is not None:
             checked_timeout(timeout)
-        if here is None or here.__class__ is Runtime:
+        if here is None or isinstance(here, Runtime) or here.runtime.thread != get_ident():
             return await cls.start(*args, name=name, timeout=timeout, **kwargs)
-        process = spawn(here.runtime, cls, args, kwargs, name, here, link=True)  # type: ignore[arg-type,union-attr]
+        process = spawn(here.runtime, cls, args, kwargs, name, here, link=True)
         if process.exit_reason is None and process.started is None:
             return process  # The commonest way out of `wait_started`, in line.
         return await wait_started(process, timeout)  # type: ignore[no-any-return]
@@ -141,12 +147,16 @@ class GenServer:
         here = current.get()
         if timeout is not None:
             checked_timeout(timeout)
-        spawner = None if here is None or isinstance(here, Runtime) else here
-        runtime = current_runtime() if spawner is None else spawner.runtime
+        runtime = current_runtime()
+        spawner = here if isinstance(here, Process) and here.runtime is runtime else None
         process = spawn(runtime, cls, args, kwargs, name, spawner, link=False)
         if process.exit_reason is None and process.started is None:
             return process
         return await wait_started(process, timeout)  # type: ignore[no-any-return]
+
+
+def _is_ours(callback: Any) -> bool:
+    return bool(callback.__module__.startswith(__package__ + "."))
 
 
 def spawn(  # noqa: PLR0917  # The hottest start there is; keywords cost.
@@ -163,18 +173,22 @@ def spawn(  # noqa: PLR0917  # The hottest start there is; keywords cost.
     if spawner is not None and spawner.exit_reason is not None:
         raise ProcessExited(spawner.exit_reason)
     if cls._otp_checks:
-        cls._otp_check(args, kwargs)
+        args = cls._otp_check(args, kwargs)
     if name is not None and (holder := holder_of(runtime, name)) is not None:
         raise StartFailed(("already_started", holder), module=cls, name=name)
     process = Process(runtime, cls(), spawner)
-    if name is not None:
-        claim(process, name)
+    if name is not None or runtime.on_spawn:
+        try:
+            if name is not None:
+                claim(process, name)
+            for callback in runtime.on_spawn:
+                callback(process)
+        except BaseException:
+            process.never_was()
+            raise
     if link and spawner is not None:
         process.parent = spawner
         process.link(spawner)
-    if runtime.on_spawn:
-        for callback in runtime.on_spawn:
-            callback(process)
     process.start(args, kwargs)
     return process
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys as python
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,10 +49,15 @@ class ProcessDetails:
     parent: Pid | None
     ancestors: tuple[Pid, ...]
     """Who started it, who started that, and so on."""
-    memory: int
-    """Bytes of its state and mailbox: an estimate that follows references."""
     dictionary: Mapping[str, Any]
     """The values of the context variables that hold in the process."""
+
+    _weighed: tuple[Any, ...]
+
+    @property
+    def memory(self) -> int:
+        """Bytes of its state and mailbox, as they are when this is read: an estimate that follows references."""
+        return deep_size(*self._weighed)
 
     @property
     def callers(self) -> tuple[Pid, ...]:
@@ -74,7 +80,8 @@ class ProcessDetails:
 
 def asdict_shallow(details: ProcessDetails) -> dict[str, Any]:
     """Return the fields without copying their values."""
-    return {name: getattr(details, name) for name in ProcessDetails.__dataclass_fields__}
+    names = [name for name in ProcessDetails.__dataclass_fields__ if not name.startswith("_")]
+    return {name: getattr(details, name) for name in [*names, "memory"]}
 
 
 def process_info(target: Any) -> ProcessDetails | None:
@@ -82,7 +89,7 @@ def process_info(target: Any) -> ProcessDetails | None:
     process = resolve(target)
     if process is None or process.exit_reason is not None:
         return None
-    queue = [entry for entry in process.queue if not isinstance(entry, System)]
+    queue = [entry for entry in list(process.queue) if not isinstance(entry, System)]
     state = None if process.server is None else process.server.state
     return ProcessDetails(
         pid=process,
@@ -101,8 +108,8 @@ def process_info(target: Any) -> ProcessDetails | None:
         trap_exit=process.trap_exit,
         parent=process.parent,
         ancestors=tuple(process.ancestors()),
-        memory=deep_size(state, [payload_of(entry)[1] for entry in queue]),
         dictionary={variable.name: value for variable, value in process.context.items()},
+        _weighed=(state, [payload_of(entry)[1] for entry in queue]),
     )
 
 
@@ -138,11 +145,16 @@ def deep_size(*roots: Any) -> int:
             continue
         seen.add(id(item))
         total += python.getsizeof(item, 0)
-        if isinstance(item, Mapping):
-            todo.extend(item.keys())
-            todo.extend(item.values())
-        elif isinstance(item, (list, tuple, set, frozenset)) or type(item).__name__ == "deque":
-            todo.extend(item)
-        elif hasattr(item, "__dict__"):
-            todo.append(vars(item))
+        try:
+            todo.extend(_parts(item))
+        except Exception:  # noqa: BLE001  # A lazy mapping, say, whose source is gone: it weighs what it weighs.
+            continue
     return total
+
+
+def _parts(item: Any) -> Iterable[Any]:
+    if isinstance(item, Mapping):
+        return [*item.keys(), *item.values()]
+    if isinstance(item, (list, tuple, set, frozenset, deque)):
+        return list(item)
+    return [vars(item)] if hasattr(item, "__dict__") else []

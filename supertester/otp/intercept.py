@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from supertester.otp.messages import Barrier, Call, CastBox, Info, System, Terminate, payload_of
+from supertester.otp.messages import ENVELOPES, Barrier, Call, CastBox, Info, System, Terminate, payload_of
 from supertester.otp.process import Process
 from supertester.otp.refs import existing
 from supertester.otp.runtime import check_doomed
@@ -37,23 +37,23 @@ def intercept(target: Any, fn: Callable[[Any], Iterable[Any]]) -> Iterator[None]
     """
 
     def on_entry(entry: Any) -> Iterable[Any]:
-        _, payload = payload_of(entry)
-        return [_carry(entry, payload, wanted) for wanted in fn(payload)]
+        kind, payload = payload_of(entry)
+        return [_carry(entry, kind, payload, wanted) for wanted in fn(payload)]
 
     with intercept_entries(target, on_entry):
         yield
 
 
-def _carry(entry: Any, payload: Any, wanted: Any) -> Any:
+def _carry(entry: Any, kind: str, payload: Any, wanted: Any) -> Any:
     """Return an entry of the same kind as *entry* with the content *wanted*."""
     if wanted is payload:
         return entry
     if isinstance(entry, Call):
         entry.request = wanted
         return entry
-    if isinstance(entry, (Info, CastBox)):
-        return type(entry)(wanted)
-    return wanted
+    if kind == "info":
+        return Info(wanted)
+    return CastBox(wanted) if wanted.__class__ in ENVELOPES else wanted
 
 
 @contextmanager
@@ -85,7 +85,15 @@ def _install(process: Process) -> None:
         entries = [entry]
         if entry.__class__ not in _INTERNAL:
             for interceptor in tuple(process.interceptors or ()):
-                entries = [out for each in entries for out in interceptor(each)]
+                try:
+                    entries = [out for each in entries for out in interceptor(each)]
+                except Exception as error:  # noqa: BLE001  # Whoever sends is not to blame: a cast never fails.
+                    process.runtime.loop.call_exception_handler(
+                        {"message": f"an interceptor of {process!r} failed", "exception": error}
+                    )
+        if process.exit_reason is not None:
+            process.put(entry)  # An interceptor ended it: the caller, if there is one, must hear of that.
+            return
         for each in entries:
             deliver(each)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from supertester._core.clock import TimerHandle
 from supertester.otp.messages import PENDING, Call, Down, Exit, Failure, Info, Ref, SystemEvent, payload_of
 from supertester.otp.pid import Pid
-from supertester.otp.reasons import NOPROC, NORMAL, is_reason
+from supertester.otp.reasons import KILLED, NOPROC, NORMAL, is_reason
 from supertester.otp.results import NOTHING
 from supertester.otp.runtime import Death, Runtime, current
 
@@ -38,6 +38,14 @@ INIT: Final = Init()
 UNOPENED: Final[deque[Any]] = deque(maxlen=0)
 """The mailbox of every process that never got a message."""
 _opening = threading.Lock()
+
+
+_NO_CONTEXT: Final = Context()
+
+
+def current_task() -> asyncio.Task[Any] | None:
+    """Return the task that runs, also where no event loop does."""
+    return asyncio.current_task() if asyncio._get_running_loop() is not None else None
 
 
 class Life(Pid):
@@ -100,6 +108,10 @@ class Life(Pid):
         self.server: GenServer | None = server
         self.initial_call: Any = server.__class__
         self.spawner = spawner
+        if spawner is not None:
+            # Whoever ended long ago is no help to anybody; kept, a server that starts its successor would grow a chain.
+            while spawner.spawner is not None and spawner.spawner.exit_reason is not None:
+                spawner.spawner = spawner.spawner.spawner
         self.parent: Process | None = None
         self.queue: deque[Any] = UNOPENED
         self.put: Callable[[Any], object] = self._put_first
@@ -121,7 +133,10 @@ class Life(Pid):
     def __repr__(self) -> str:
         what = getattr(self.initial_call, "__qualname__", "process")
         name = "" if self.name is None else f" {self.name!r}"
-        end = "" if self.exit_reason is None else f" dead: {self.exit_reason!r}"
+        try:
+            end = "" if self.exit_reason is None else f" dead: {self.exit_reason!r}"
+        except Exception as error:  # noqa: BLE001  # A reason that cannot show itself must not spoil every message.
+            end = f" dead: <{type(self.exit_reason).__name__} whose repr raised {type(error).__name__}>"
         return f"<Pid {self.id} {what}{name}{end}>"
 
     def ancestors(self) -> list[Process]:
@@ -141,13 +156,14 @@ class Life(Pid):
     def open_mailbox(self) -> deque[Any]:
         """Return the mailbox, made when it is first needed: an idle process does without its 600 bytes."""
         with _opening:  # Several threads may be the first.
-            if self.queue is UNOPENED:
+            if self.queue is UNOPENED and self.exit_reason is None:
                 self.queue = deque()
                 self.put = self.queue.append
         return self.queue
 
     def _put_first(self, entry: Any) -> None:
-        self.open_mailbox().append(entry)
+        self.open_mailbox()
+        self.put(entry)
 
     def deliver(self, entry: Any) -> None:
         """Put *entry* into the mailbox and see to it that it is handled."""
@@ -189,20 +205,28 @@ class Life(Pid):
         if self.started is not None and not self.started.done():
             self.started.set_result(None)
         # A task that has not taken its first step sees the death there, one that runs sees it after its present step.
-        if self.task is not None and self.begun and asyncio.current_task() is not self.task:
+        if self.task is not None and self.begun and current_task() is not self.task:
             self.task.cancel()
         self.server = None
-        self.queue = UNOPENED
-        self.put = self._refuse
+        with _opening:
+            self.queue = UNOPENED
+            self.put = self._refuse
+        self.context = _NO_CONTEXT
         self.scheduled = True
         self.tracer = None
         if runtime.idle_watches:
             runtime.now_resting(self)  # type: ignore[arg-type]
         runtime.flush_signals()
 
+    def never_was(self) -> None:
+        """Take back a process that could not even begin."""
+        self.die(KILLED)
+        self.current = None
+        self.runtime.doomed.discard(self)
+
     def _fail_callers(self, reason: Any) -> None:
         failure = Failure(reason)
-        for entry in (self.current, *(self.unanswered or ()), *self.queue):
+        for entry in (self.current, *(self.unanswered or ()), *list(self.queue)):
             if isinstance(entry, Call) and entry.value is PENDING:
                 entry.settle(failure)
         self.unanswered = None

@@ -15,9 +15,6 @@ from supertester.otp.messages import ENVELOPES, PENDING, Call, CastBox, Failure,
 from supertester.otp.reasons import INFINITY, KILL, KILLED, NOPROC, NORMAL, TIMEOUT, checked_reason, is_reason
 from supertester.otp.runtime import DIRECT_TURNS, ProcessExited, Runtime, current
 
-if TYPE_CHECKING:
-    pass
-
 __all__ = ["Mailbox"]
 
 
@@ -30,7 +27,7 @@ class Mailbox(Life):
 
         def run(self) -> None: ...
 
-    async def call(self, request: Any, timeout: float = 5.0) -> Any:
+    async def call(self, request: Any, timeout: float = 5.0) -> Any:  # noqa: C901  # The hottest path, in one piece.
         runtime = self.runtime
         caller = current.get()
         if caller.__class__ is Runtime:
@@ -55,7 +52,13 @@ class Mailbox(Life):
                     runtime.call_soon(self.run, context=self.context)  # What `schedule` does, in line.
                 else:
                     runtime.schedule(self)  # type: ignore[arg-type]
-            await PAUSE
+                    if not self.scheduled:
+                        raise CallExit(NOPROC, ("call", self, request, timeout))  # The loop is closed.
+            try:
+                await PAUSE
+            except BaseException:
+                slot.abandon()
+                raise
         value = slot.value
         if value is PENDING:
             value = await self.answer(slot, timeout, began)
@@ -77,7 +80,7 @@ class Mailbox(Life):
         return self.task is not None and asyncio.current_task() is self.task
 
     async def answer(self, slot: Call, timeout: float, began: float | None = None) -> Any:
-        """Wait until *slot* has a value and return it; *timeout* seconds after it *began*, or now, that is a `Failure`."""
+        """Return the value of *slot* when it has one; *timeout* seconds after it *began*, or now, that is a `Failure`."""
         runtime = self.runtime
         if get_ident() != runtime.thread:
             there = asyncio.run_coroutine_threadsafe(self.answer(slot, timeout, began), runtime.loop)
@@ -112,7 +115,7 @@ class Mailbox(Life):
 
     def _call_directly(self, slot: Call) -> bool:
         """Let the idle server handle *slot* inside the caller; say whether it did."""
-        if self.queue or self.task is not None or self.attention:
+        if self.queue or self.task is not None or self.attention or get_ident() != self.runtime.thread:
             return False
         self.scheduled = True
         if self.queue is UNOPENED:

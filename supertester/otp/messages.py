@@ -82,7 +82,8 @@ class Call:
         """Answer the call, now or later, from any thread. A second answer is dropped; a late one too, and counted."""
         runtime = self.process.runtime
         if get_ident() != runtime.thread:
-            runtime.loop.call_soon_threadsafe(self.reply, value)
+            if not runtime.loop.is_closed():
+                runtime.loop.call_soon_threadsafe(self.reply, value)
         elif self.value is PENDING:
             if self.process.tracer is not None and self.__class__ is Call:
                 self.process.report("reply", value)

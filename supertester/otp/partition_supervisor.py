@@ -33,21 +33,23 @@ class PartitionSupervisor(Supervisor):
         return _spec_of(*args, **kwargs)
 
     @classmethod
-    def _otp_check(cls, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def _otp_check(cls, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         if cls.init is PartitionSupervisor.init:
             _spec_of(*args, **kwargs)
+        return args
 
     @staticmethod
     def whereis(supervisor: Any, key: Any) -> Pid | None:
         """Return the partition for *key*: an integer counts modulo the partitions, anything else by a stable hash.
 
-        ``None`` while that partition is being restarted.
+        ``None`` while that partition does not run.
         """
         server = server_of(supervisor, "PartitionSupervisor.whereis")
         if not isinstance(server, PartitionSupervisor):
             raise UsageError(f"{supervisor!r} is no PartitionSupervisor")
         number = key if isinstance(key, int) else crc32(repr(key).encode())
-        return server.children[number % len(server.children)].process
+        child = server.children.get(number % PartitionSupervisor.partitions(supervisor))
+        return None if child is None else child.process
 
     @staticmethod
     def partitions(supervisor: Any) -> int:

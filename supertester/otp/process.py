@@ -82,11 +82,9 @@ class Process(Mailbox):
         current.set(self)
         try:
             result = server._otp_enter(args, kwargs) if server._otp_supervises else server.init(*args, **kwargs)
-        except BaseException as error:
-            self._failed(INIT, error)
+        except BaseException as error:  # noqa: BLE001
+            self._failed_or_interrupted(INIT, error)
             self._unwound()
-            if isinstance(error, (KeyboardInterrupt, SystemExit)):
-                raise
             return
         kind = result.__class__
         if kind in SPECIAL or kind is Ignore or self.exit_reason is not None:
@@ -117,11 +115,8 @@ class Process(Mailbox):
             self.record.append(slot)
         try:
             result = self.server.handle_call(slot.request, slot)  # type: ignore[union-attr]
-        except BaseException as error:
-            pending = self._failed(slot, error)
-            if isinstance(error, (KeyboardInterrupt, SystemExit)):
-                self._abandon(pending)
-                raise
+        except BaseException as error:  # noqa: BLE001
+            pending = self._failed_or_interrupted(slot, error)
         else:
             if result.__class__ not in SPECIAL and slot.value is PENDING and self.unanswered is None:
                 # Not dead either, for then the slot had been failed.
@@ -190,11 +185,8 @@ class Process(Mailbox):
                             pending = self._special(entry, result)
                             if pending is not None:
                                 return pending
-                except BaseException as error:
-                    pending = self._failed(entry, error)
-                    if isinstance(error, (KeyboardInterrupt, SystemExit)):
-                        self._abandon(pending)
-                        raise
+                except BaseException as error:  # noqa: BLE001
+                    pending = self._failed_or_interrupted(entry, error)
                     if pending is not None:
                         return pending
                 if self.exit_reason is not None:
@@ -206,12 +198,18 @@ class Process(Mailbox):
         if pending is not None:
             bury(self, pending[1])
         self.die(KILLED)
+        self._unwound()
+
+    def is_ending(self) -> bool:
+        """Whether it is dead, or somebody has cancelled its task."""
+        return self.exit_reason is not None or (self.task is not None and self.task.cancelling() > 0)
 
     def _attend(self) -> Any:
         """Choose the next message where something unusual is on: a timeout, a suspension or a tracer."""
         queue = self.queue
         if self.suspended:
-            index = next((index for index, entry in enumerate(queue) if self._is_urgent(entry)), None)
+            # A copy, since other threads may add to it meanwhile; they do so at its end, so the index holds.
+            index = next((index for index, entry in enumerate(list(queue)) if self._is_urgent(entry)), None)
             if index is None:
                 return None
             entry = queue[index]
@@ -227,8 +225,10 @@ class Process(Mailbox):
                 self._next(NOTHING, self.timeout)  # As in OTP: looking at a server starts its timeout anew, in full.
             self.heed()
         if self.tracer is not None and not isinstance(entry, System):
-            kind, payload = payload_of(entry)
-            self.report(kind, payload)
+            self.current = entry
+            self.report(*payload_of(entry))
+            if self.exit_reason is not None:
+                return None  # The tracer ended it.
         return entry
 
     def _is_urgent(self, entry: Any) -> bool:
@@ -285,14 +285,14 @@ class Process(Mailbox):
         """Do what the *result* of handling *entry* asks for, where that is more than a plain reply."""
         kind = result.__class__
         if kind is CoroutineType:
-            if not self.server._otp_supervises:  # type: ignore[union-attr]
+            if not self.server._otp_steps_eagerly:  # type: ignore[union-attr]
                 return entry, result, PENDING
             try:
                 return entry, result, result.send(None)
             except StopIteration as stop:
                 return self._settled(entry, stop.value)
-            except BaseException as error:  # noqa: BLE001  # Every way out of a handler is a reason.
-                return self._failed(entry, error)
+            except BaseException as error:  # noqa: BLE001
+                return self._failed_or_interrupted(entry, error)
         return self._settled(entry, result)
 
     def _settled(self, entry: Any, result: Any) -> Pending | None:  # noqa: C901  # The table of all results.
@@ -353,7 +353,7 @@ class Process(Mailbox):
         return None
 
     def _next(self, arg: Any, timeout: float | None) -> None:
-        if arg is not NOTHING:
+        if arg is not NOTHING:  # A timeout beside it would be for a message that is there already.
             self.open_mailbox().appendleft(ContinueMark(arg))
         elif timeout is not None and timeout != INFINITY:
             clock = self.runtime.clock
@@ -387,6 +387,13 @@ class Process(Mailbox):
             return None
         return self._stop(_Stopping(Crash(error)))
 
+    def _failed_or_interrupted(self, entry: Any, error: BaseException) -> Pending | None:
+        pending = self._failed(entry, error)
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            self._abandon(pending)
+            raise error
+        return pending
+
     def _stop(self, stopping: _Stopping) -> Pending | None:
         """Run ``terminate`` and end."""
         if self.current.__class__ is Init:
@@ -395,7 +402,7 @@ class Process(Mailbox):
         try:
             result = self.server.terminate(stopping.reason)  # type: ignore[union-attr]
         except BaseException as error:  # noqa: BLE001
-            return self._failed(stopping, error)
+            return self._failed_or_interrupted(stopping, error)
         if result.__class__ is CoroutineType:
             return self._special(stopping, result)
         return self._settled(stopping, result)
@@ -408,20 +415,19 @@ class Process(Mailbox):
     def _rest(self) -> None:
         """Nothing is being handled: go on with what has come meanwhile, or be idle."""
         self.current = None
-        queue = self.queue
-        if queue and not self._only_waits():
+        if self.queue and not self._only_waits():
             self.runtime.schedule(self)
             return
         self.scheduled = False
-        # Another thread may have seen the flag before it fell, after we had seen the mailbox empty.
-        if queue and not self._only_waits() and not self.scheduled:
+        # Another thread may have seen the flag before it fell, after we had seen the mailbox empty; look again.
+        if self.queue and not self._only_waits() and not self.scheduled:
             self.scheduled = True
             self.runtime.schedule(self)
         elif self.runtime.idle_watches:
             self.runtime.now_resting(self)
 
     def _only_waits(self) -> bool:
-        return self.suspended and not any(map(self._is_urgent, self.queue))
+        return self.suspended and not any(map(self._is_urgent, list(self.queue)))
 
     # The task, where there is one --------------------------------------------------------------------------------
 
@@ -455,14 +461,12 @@ class Process(Mailbox):
                         if not self.is_alive():
                             return
                         if isinstance(error, asyncio.CancelledError) and task.cancelling():
-                            self.die(KILLED)
+                            self._cancelled_from_outside()
                             raise
-                        pending = self._failed(entry, error)
-                        if isinstance(error, (KeyboardInterrupt, SystemExit)):
-                            raise
+                        pending = self._failed_or_interrupted(entry, error)
                     else:
                         if task.cancelling() and self.is_alive():
-                            self.die(KILLED)  # Cancelled from outside, and the handler swallowed it.
+                            self._cancelled_from_outside()  # And the handler swallowed it.
                             return
                         pending = self._settled(entry, result)
                 self.steps = None
@@ -479,8 +483,20 @@ class Process(Mailbox):
                 self.parked = self.runtime.loop.create_future()
                 self._rest()
                 await self.parked
+        except asyncio.CancelledError:
+            self._cancelled_from_outside()
+            raise
         finally:
             self._unwound()
+
+    def _cancelled_from_outside(self) -> None:
+        # `asyncio.run` ends a program by cancelling all tasks there are. Then the whole world ends: no supervisor may
+        # start anew what nobody would ever stop.
+        loop = self.runtime.loop
+        if self.exit_reason is None and all(task.cancelling() for task in asyncio.all_tasks(loop)):
+            for process in reversed(list(self.runtime.processes)):
+                process.die(KILLED)
+        self.die(KILLED)
 
     def unpark(self) -> None:
         """Let the task go on with the mailbox."""
@@ -492,7 +508,8 @@ class Process(Mailbox):
         if not self.begun:
             bury(self, first)  # Cancelled before its first step.
         if self.exit_reason is None and self.task is task:
-            self.die(KILLED)
+            self._cancelled_from_outside()
+            self._unwound()
         if not task.cancelled() and isinstance(error := task.exception(), Exception):
             self.runtime.loop.call_exception_handler(
                 {"message": f"the task of {self!r} failed", "exception": error, "task": task}

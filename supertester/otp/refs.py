@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from supertester.errors import UsageError
 from supertester.otp.pid import Pid
@@ -16,7 +17,8 @@ Reference = Pid | Hashable | Callable[[], Any]
 """A `Pid`, a registered name, an object with a ``pid`` attribute, or a function without arguments that returns one."""
 
 
-class Via(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Via:
     """A name that lives in a `Registry` instead of the runtime: OTP's ``{via, Registry, {registry, key}}``."""
 
     registry: Any

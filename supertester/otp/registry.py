@@ -35,19 +35,20 @@ class Registry(GenServer):
     table: dict[Any, dict[Process, Any]]
 
     @classmethod
-    def _otp_check(cls, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def _otp_check(cls, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         keys = args[0] if args else kwargs.get("keys", "unique")
         if keys not in _KINDS:
             raise UsageError(f"keys must be 'unique' or 'duplicate', got keys={keys!r}")
+        return args
 
     def init(self, keys: str = "unique") -> Any:
         self.table = {}
         self.unique = keys == "unique"
-        self.forgetters: dict[Process, Callable[[], object]] = {}
+        self.owners: dict[Process, tuple[Callable[[], object], dict[Any, None]]] = {}
         return keys
 
     def terminate(self, reason: Any) -> None:
-        for forget in self.forgetters.values():
+        for forget, _ in self.owners.values():
             forget()
 
     # The table ---------------------------------------------------------------------------------------------------
@@ -62,12 +63,14 @@ class Registry(GenServer):
         server = _server(registry)
         owner = acting_process("register()") if pid is None else existing(pid, "register")
         owners = server.table.setdefault(key, {})
-        holder = next(iter(owners), None) if server.unique else owner if owner in owners else None
+        holders = [each for each in owners if each.is_alive() and (server.unique or each is owner)]
+        holder = holders[0] if holders else None
         if holder is not None:
             raise UsageError(f"the key {key!r} is taken by {holder!r}", reason=("already_registered", holder))
         owners[owner] = value
-        if owner not in server.forgetters:
-            server.forgetters[owner] = owner.on_exit(server.forget)
+        if owner not in server.owners:
+            server.owners[owner] = (owner.on_exit(server.forget), {})
+        server.owners[owner][1][key] = None
 
     @staticmethod
     def unregister(registry: Any, key: Any, *, pid: Pid | None = None) -> None:
@@ -92,7 +95,8 @@ class Registry(GenServer):
     @staticmethod
     def keys(registry: Any, pid: Pid) -> list[Any]:
         """Return the keys of *pid*."""
-        return [key for key, owners in _server(registry).table.items() if pid in owners]
+        known = _server(registry).owners.get(pid)  # type: ignore[call-overload]
+        return list(known[1]) if known else []
 
     @staticmethod
     def dispatch(registry: Any, key: Any, fn: Callable[[list[tuple[Pid, Any]]], object]) -> None:
@@ -113,15 +117,16 @@ class Registry(GenServer):
 
     def forget(self, owner: Process) -> None:
         """*owner* has ended: remove its entries."""
-        self.forgetters.pop(owner, None)
-        for key in [key for key, owners in self.table.items() if owner in owners]:
+        for key in self.owners[owner][1].copy():
             self.remove(key, owner)
+        self.owners.pop(owner, None)
 
     def remove(self, key: Any, owner: Any) -> None:
         """Remove one entry."""
         owners = self.table.get(key)
-        if owners is not None:
-            owners.pop(owner, None)
+        if owners is not None and owner in owners:
+            del owners[owner]
+            self.owners[owner][1].pop(key, None)
             if not owners:
                 del self.table[key]
 

@@ -22,7 +22,11 @@ NOTHING: Final = _Nothing()
 """Stands for an argument that was not given where ``None`` is a value like any other."""
 
 
-def _checked(timeout: float | None) -> float | None:
+def _checked(timeout: float | None, continue_: Any = None) -> float | None:
+    if timeout is not None and continue_ is not None and continue_ is not NOTHING:
+        raise UsageError(
+            f"a result cannot both continue and set timeout={timeout!r}; let handle_continue return the timeout"
+        )
     if timeout is not None and not timeout >= 0:
         raise UsageError(f"timeout must be 0 or more seconds, or None for no timeout; got timeout={timeout!r}")
     return timeout
@@ -42,7 +46,7 @@ class Reply:
 
     def __init__(self, value: Any, timeout: float | None = None, continue_: Any = NOTHING) -> None:
         self.value = value
-        self.timeout = _checked(timeout)
+        self.timeout = _checked(timeout, continue_)
         self.continue_ = continue_
 
 
@@ -53,7 +57,7 @@ class NoReply:
     __slots__ = ("continue_", "timeout")
 
     def __init__(self, timeout: float | None = None, continue_: Any = NOTHING) -> None:
-        self.timeout = _checked(timeout)
+        self.timeout = _checked(timeout, continue_)
         self.continue_ = continue_
 
     def __repr__(self) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from supertester._core.clock import checked_timeout
 from supertester.errors import WaitTimeout
 from supertester.otp.drive import wake
-from supertester.otp.messages import payload_of
+from supertester.otp.messages import Failure, System, payload_of
 from supertester.otp.process import Process
 from supertester.otp.reasons import INFINITY
 from supertester.otp.results import NOTHING
@@ -20,22 +20,29 @@ __all__ = ["Root"]
 class Root(Process):
     """A process that only receives: the body of a test. It traps exits, so no crash of a server ends it."""
 
-    __slots__ = ("arrival",)
+    __slots__ = ("arrivals",)
 
     def __init__(self, runtime: Runtime, name: str) -> None:
         super().__init__(runtime, None, None)
         self.initial_call = name
         self.trap_exit = True
         self.current = None  # It has no handler that could be running; `scheduled` stays true: nobody is to run it.
-        self.arrival: asyncio.Future[None] | None = None
+        self.arrivals: set[asyncio.Future[None]] = set()
         append = self.open_mailbox().append
 
         def put(entry: Any) -> None:
+            if isinstance(entry, System):
+                entry.settle(Failure("not_a_server"))  # Nobody would ever answer.
+                return
             append(entry)
-            if self.arrival is not None and not self.arrival.done():
-                runtime.loop.call_soon_threadsafe(wake, self.arrival)
+            if self.arrivals:
+                runtime.loop.call_soon_threadsafe(self._arrived)
 
         self.put = put
+
+    def _arrived(self) -> None:
+        for arrival in self.arrivals:
+            wake(arrival)
 
     def __repr__(self) -> str:
         return f"<Pid {self.id} {self.initial_call}>"
@@ -46,7 +53,7 @@ class Root(Process):
     @property
     def messages(self) -> list[Any]:
         """What has arrived and was not taken by `receive`, oldest first."""
-        return [payload_of(entry)[1] for entry in self.queue]
+        return [payload_of(entry)[1] for entry in list(self.queue)]
 
     async def receive(self, match: Any = NOTHING, timeout: float = 5.0) -> Any:
         """Take and return the first message that matches, waiting for it; the others stay, in order.
@@ -61,7 +68,7 @@ class Root(Process):
         clock = self.runtime.clock
         deadline = clock.time() + checked_timeout(timeout)
         while True:
-            for index, entry in enumerate(self.queue):
+            for index, entry in enumerate(list(self.queue)):
                 message = payload_of(entry)[1]
                 if _matches(match, message):
                     del self.queue[index]
@@ -69,12 +76,13 @@ class Root(Process):
             if clock.time() >= deadline:
                 wanted = "a message" if match is NOTHING else f"a message that matches {match!r}"
                 raise WaitTimeout(f"no {wanted[2:]} within {timeout} s; the mailbox holds {self.messages!r}")
-            arrival = self.arrival = self.runtime.loop.create_future()
+            arrival = self.runtime.loop.create_future()
+            self.arrivals.add(arrival)
             timer = None if timeout == INFINITY else clock.call_at(deadline, wake, arrival)
             try:
                 await arrival
             finally:
-                self.arrival = None
+                self.arrivals.discard(arrival)
                 if timer is not None:
                     timer.cancel()
 

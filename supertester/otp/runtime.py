@@ -48,6 +48,8 @@ _BUDGET: Final = 1000
 DIRECT_TURNS: Final = 128
 """Direct calls after which a caller lets the loop go round."""
 _DEFAULT_TIMEOUT: Final = 5.0
+_COMPACT_AT: Final = 1000
+"""Deadlines that may pile up behind one that is still to come."""
 _EARLY: Final = 1e-6
 """Loops fire timers up to their clock's resolution early."""
 
@@ -138,6 +140,7 @@ class Runtime:
         self._signals: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._signalling = False
         self._deadlines: deque[tuple[float, Call]] = deque()
+        self._compact_at = _COMPACT_AT
         self._deadline_timer: TimerHandle | None = None
         self._clock = clock
         self._token: contextvars.Token[Process | Runtime | None] | None = None
@@ -218,13 +221,15 @@ class Runtime:
         self.ordinary = False
 
     def _schedule_next(self, process: Process) -> None:
-        if get_ident() != self.thread:
-            self.loop.call_soon_threadsafe(self._schedule_next, process)
-            return
-        if process.task is None:
-            self.call_soon(process.run, context=process.context)
-        else:
-            process.unpark()
+        try:
+            if get_ident() != self.thread:
+                self.loop.call_soon_threadsafe(self._schedule_next, process)
+                return
+            self.resume(process)
+        except RuntimeError:
+            if not self.loop.is_closed():
+                raise
+            process.scheduled = False  # The world has ended, and a cast never fails.
         if self.idle_watches:
             self.now_busy(process)
 
@@ -292,6 +297,9 @@ class Runtime:
             deadlines = self._deadlines
             while deadlines and deadlines[0][1].value is not PENDING:
                 deadlines.popleft()
+            if len(deadlines) > self._compact_at:  # One call that waits long must not keep all that came after it.
+                deadlines = self._deadlines = deque(each for each in deadlines if each[1].value is PENDING)
+                self._compact_at = max(_COMPACT_AT, 2 * len(deadlines))
             deadlines.append((self.clock.time() + timeout, call))
             if self._deadline_timer is None:
                 self._deadline_timer = self.clock.call_at(deadlines[0][0], self._expire)
@@ -314,12 +322,14 @@ class Runtime:
     def call_threadsafe(self, function: Callable[..., T], *args: Any) -> concurrent.futures.Future[T]:
         """Run ``function(*args)`` on the runtime's thread and return a future of its result.
 
-        The way for other threads to `exit`, `link`, `register` and so on. From the runtime's own thread it runs at
+        The way for other threads to `exit`, `register` and so on. From the runtime's own thread it runs at
         once.
         """
         future: concurrent.futures.Future[T] = concurrent.futures.Future()
 
         def run() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
             try:
                 future.set_result(function(*args))
             except BaseException as error:
@@ -362,13 +372,15 @@ def current_runtime() -> Runtime:
     if here is not None:
         runtime = here if isinstance(here, Runtime) else here.runtime
         # A loop that ended took its runtime along; a context copied from there must not bring it back.
-        if not runtime.loop.is_closed():
+        # Nor may a thread that inherited the context work in a world that is not its own.
+        if not runtime.loop.is_closed() and runtime.thread == get_ident():
             return runtime
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
         raise UsageError(
-            "no event loop is running; call this from a coroutine, or keep the Pid instead of a name"
+            "no event loop runs in this thread; call this from a coroutine, keep the Pid instead of a name, or use "
+            "runtime.call_threadsafe(...)"
         ) from None
     return default_runtime(loop)
 

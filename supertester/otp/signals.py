@@ -173,9 +173,9 @@ def demonitor(ref: Ref, *, flush: bool = False) -> None:
     if target is not None and target.watchers is not None:
         target.watchers.pop(ref, None)
     if flush:
-        for entry in process.queue:
+        for index, entry in enumerate(list(process.queue)):
             if entry.__class__ is Down and entry.ref is ref:
-                process.queue.remove(entry)
+                del process.queue[index]
                 break
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections import deque
 from collections.abc import Callable
@@ -114,6 +115,7 @@ class BaseSupervisor(GenServer):
     """A server that traps exits, owns children, and answers requests made of functions."""
 
     _otp_supervises: ClassVar[bool] = True
+    _otp_steps_eagerly: ClassVar[bool] = True
 
     spec: SupervisorSpec
     intensity: Intensity
@@ -128,7 +130,7 @@ class BaseSupervisor(GenServer):
         self.by_pid = {}
         result = self.init(*args, **kwargs)
         if inspect.isawaitable(result):
-            result = await result
+            result = await in_task(result)
         if result is IGNORE or isinstance(result, Stop):
             return result
         if not isinstance(result, SupervisorSpec):
@@ -169,7 +171,11 @@ class BaseSupervisor(GenServer):
         if spec.is_server:
             kwargs = dict(spec.kwargs)
             name, timeout = kwargs.pop("name", None), kwargs.pop("timeout", None)
-            process = spawn(self.pid.runtime, spec.start, tuple(spec.args), kwargs, name, self.pid, link=True)  # type: ignore[arg-type]
+            server: Any = spec.start
+            try:
+                process = spawn(self.pid.runtime, server, tuple(spec.args), kwargs, name, self.pid, link=True)
+            except (UsageError, TypeError) as error:
+                raise StartFailed(Crash(error), module=server) from error
             started = process if process.exit_reason is None and process.started is None else None
             if started is None:
                 started = await wait_started(process, timeout)
@@ -184,28 +190,35 @@ class BaseSupervisor(GenServer):
             started = spec.start(*spec.args, **spec.kwargs)
             if inspect.isawaitable(started):
                 started = await in_task(started)
+            if isinstance(started, Process) and started in self.by_pid:
+                raise StartFailed(("already_started", started), module=spec.start)
         except StartFailed:
             raise
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            if self.pid.is_ending():
+                raise
             raise StartFailed(Crash(error), module=spec.start) from error
         if started is not IGNORE and not isinstance(started, Process):
             raise StartFailed(("bad_return_value", started), module=spec.start)
-        if isinstance(started, Process) and started.exit_reason is None:
-            # A function may have used `start`; a supervisor without a link would never hear of the end.
+        if isinstance(started, Process) and started.parent is not self.pid:
+            # The function used `start`; without a link the supervisor would never hear of the end.
+            if started.exit_reason is not None:
+                raise StartFailed(started.exit_reason, module=spec.start)
             self.pid.link(started)
             started.parent = self.pid
         return started
 
-    async def stop_process(self, process: Process, spec: ChildSpec) -> Any:
-        """End one child as its spec says and return its exit reason (rule 27); it stays linked until it is dead."""
+    async def stop_process(self, process: Process, spec: ChildSpec, asked_at: float | None = None) -> Any:
+        """End one child as its spec says and return its exit reason (rule 27); it stays linked until it is dead.
+
+        *asked_at* is when it was asked to end, if that has been done already.
+        """
+        if asked_at is None:
+            process.exit(KILL if spec.shutdown == BRUTAL_KILL else SHUTDOWN)
         if process.exit_reason is None:
-            if spec.shutdown == BRUTAL_KILL:
-                process.exit(KILL)
-            else:
-                process.exit(SHUTDOWN)
-                if process.exit_reason is None:
-                    await self._wait_dead(process, spec.shutdown)
-                    process.exit(KILL)
+            passed = 0.0 if asked_at is None else self.pid.runtime.clock.time() - asked_at
+            await self._wait_dead(process, max(0.0, spec.shutdown - passed))
+            process.exit(KILL)
         self.pid.unlink(process)
         self.by_pid.pop(process, None)
         self.report("terminated", spec.id, process, process.exit_reason)
@@ -261,7 +274,12 @@ async def in_task(awaitable: Any) -> Any:
     The first step of a supervisor's handler runs without a task; pausing once makes the process go on in one.
     """
     if acting_process("a child's start").task is None:
-        await PAUSE
+        try:
+            await PAUSE
+        except BaseException:
+            if inspect.iscoroutine(awaitable):
+                awaitable.close()
+            raise
     return await awaitable
 
 

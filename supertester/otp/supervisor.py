@@ -68,9 +68,11 @@ class Supervisor(BaseSupervisor):
     children: dict[Any, Child]
 
     @classmethod
-    def _otp_check(cls, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if cls.init is Supervisor.init:
-            _spec_of(*args, **kwargs)
+    def _otp_check(cls, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+        if cls.init is not Supervisor.init:
+            return args
+        children = _spec_of(*args, **kwargs).children
+        return (children, *args[1:]) if args else args  # What was a generator is exhausted now.
 
     def init(self, *args: Any, **kwargs: Any) -> Any:
         """Return the `SupervisorSpec` of the arguments, which are its own; a subclass takes what it likes."""

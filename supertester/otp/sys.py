@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from supertester._core.clock import checked_timeout
 from supertester.errors import CallExit
@@ -18,9 +18,6 @@ from supertester.otp.process import Process
 from supertester.otp.reasons import NOPROC
 from supertester.otp.refs import resolve
 from supertester.otp.runtime import check_doomed, current
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = [
     "Statistics",
@@ -159,7 +156,7 @@ async def statistics(target: Any, timeout: float = 5.0) -> Statistics:
 
 def count(process: Process) -> Statistics:
     """Return the counts of *process* as they are now."""
-    waiting = sum(not isinstance(entry, System) for entry in process.queue)
+    waiting = sum(not isinstance(entry, System) for entry in list(process.queue))
     return Statistics(
         messages_in=process.handled + waiting,
         message_queue_len=waiting,
