@@ -80,7 +80,7 @@ class Mailbox(Life):
         return self.task is not None and asyncio.current_task() is self.task
 
     async def answer(self, slot: Call, timeout: float, began: float | None = None) -> Any:
-        """Return the value of *slot* when it has one; *timeout* seconds after it *began*, or now, that is a `Failure`."""
+        """Return the value of *slot* once it has one: a `Failure`, *timeout* seconds after it *began*, or after now."""
         runtime = self.runtime
         if get_ident() != runtime.thread:
             there = asyncio.run_coroutine_threadsafe(self.answer(slot, timeout, began), runtime.loop)
