@@ -113,6 +113,9 @@ defmodule Figures do
   end
 end
 
+# A supervisor of OTP logs every restart, one here does not.
+Logger.configure(level: :none)
+
 for line <- IO.stream(:stdio, :line) do
   [name, units] = String.split(line)
   IO.puts(Figures.run(name, String.to_integer(units)))

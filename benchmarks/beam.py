@@ -34,9 +34,9 @@ class Beam:
             raise RuntimeError(f"the BEAM ended while it measured {figure!r}; what it printed is above")
         return float(answer) / 1e9
 
-    def subject(self, figure: str, *, units: int) -> Subject:
+    def subject(self, figure: str, *, units: int, repeat: int = 1) -> Subject:
         """Return the subject that measures *figure* there."""
-        return Subject(name=BEAM, run=partial(self.run, figure), units=units)
+        return Subject(name=BEAM, run=partial(self.run, figure), units=units, repeat=repeat)
 
 
 @contextmanager
