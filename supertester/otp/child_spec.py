@@ -34,9 +34,8 @@ class ChildSpec:
         args: Arguments of the start.
         kwargs: Keyword arguments of the start, e.g. ``name=``.
         restart: ``"permanent"``: always restarted; ``"transient"``: after a crash only; ``"temporary"``: never.
-        shutdown: Seconds to wait after asking it to end, before it is killed; ``BRUTAL_KILL``: kill at once;
-        ``INFINITY``:
-            wait for ever. By default 5.0 for workers and ``INFINITY`` for supervisors.
+        shutdown: Seconds between asking it to end and killing it; ``BRUTAL_KILL``: kill at once; ``INFINITY``: wait for
+            ever. By default 5.0 for workers and ``INFINITY`` for supervisors.
         type: ``"worker"`` or ``"supervisor"``; known from *start* if that is a class.
         modules: The classes it consists of; ``[start]`` for a class.
         significant: Whether its normal end may shut the supervisor down (``auto_shutdown``).

@@ -82,9 +82,8 @@ class Runtime:
 
     Args:
         seed: Choose among runnable processes at random, one message at a time, reproducibly. ``None``: in order.
-        late_reply: What becomes of a reply after its caller's timeout: ``"drop"`` (OTP 24 and later) or ``"deliver"``,
-        as
-            ``(sender, value)`` to the ``handle_info`` of the calling process (before OTP 24).
+        late_reply: What becomes of a reply after its caller's timeout. ``"drop"``: nothing, as since OTP 24;
+            ``"deliver"``: the ``handle_info`` of the calling process gets ``(sender, value)``, as before.
         direct_calls: Let a call run the handler of an idle server inside the caller. Several times faster, but
             interleavings that the mailbox would allow no longer happen.
         clock: Seconds and timers; the loop's own by default, a ``ManualClock`` to hold time still.

@@ -122,8 +122,9 @@ def link(target: Any) -> None:
     """Tie the current process to *target*: when one ends, the other gets an exit signal (rule 6).
 
     Raises:
-        CallExit: *target* is dead and the current process does not trap exits; if it does, it gets ``Exit(pid,
-        NOPROC)``. UsageError: *target* is a name that nobody has.
+        CallExit: *target* is dead, and the current process does not trap exits; if it does, it gets an `Exit` with
+            reason `NOPROC` instead.
+        UsageError: *target* is a name that nobody has.
     """
     process = acting_process("link()")
     other = _other(target, "link")
