@@ -37,16 +37,14 @@ __all__ = ["EchoLab", "WorkerSupervisor"]
 class WorkerSupervisor(Supervisor):
     """Two workers, ``worker_a`` and ``worker_b``, registered under these names."""
 
-    def init(  # type: ignore[override]  # A supervisor of ours has arguments of its own.
-        self, strategy: str = "one_for_one", journal: Reference | None = None
-    ) -> SupervisorSpec:
+    def init(self, strategy: str = "one_for_one", journal: Reference | None = None) -> SupervisorSpec:
         return SupervisorSpec([worker("worker_a", journal), worker("worker_b", journal)], strategy=strategy)
 
 
 class EchoLab(Supervisor):
     """The whole application; *start* is what its counter starts with."""
 
-    def init(self, start: int = 0) -> SupervisorSpec:  # type: ignore[override]
+    def init(self, start: int = 0) -> SupervisorSpec:
         shard = ChildSpec("shard", Counter)
         children = [
             named(rooms.REGISTRY, Registry, "unique"),

@@ -50,7 +50,7 @@ class Hoarder(GenServer):
 
 
 class Stubborn(GenServer):
-    """Swallows whatever is thrown at it, and waits again."""
+    """Swallows every cancellation, and waits again."""
 
     def init(self) -> None:
         self.gate = asyncio.Event()
@@ -60,5 +60,5 @@ class Stubborn(GenServer):
         while not self.gate.is_set():
             try:
                 await self.gate.wait()
-            except BaseException:  # noqa: BLE001 - just this is the point of it
+            except asyncio.CancelledError:
                 continue

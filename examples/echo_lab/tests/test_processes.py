@@ -13,7 +13,7 @@ from tests.support import Notebook
 class BrokenSupervisor(Supervisor):
     """Its init does not return what it should."""
 
-    def init(self) -> SupervisorSpec:  # type: ignore[override]
+    def init(self) -> SupervisorSpec:
         return "no spec"  # type: ignore[return-value]
 
 

@@ -64,7 +64,7 @@ class TestTestableServer(OTPAssertions, IsolatedTestCase):
     async def test_a_testable_server_can_be_synchronised_with(self) -> None:
         """cast_and_sync() works on it as on any other."""
         counter = TestableCounter()
-        await self.cast_and_sync(counter, ("add", 1))  # type: ignore[arg-type]
+        await self.cast_and_sync(counter, ("add", 1))
         self.assertEqual(counter.state, 1)
 
     async def test_an_embedded_server_answers_the_same(self) -> None:

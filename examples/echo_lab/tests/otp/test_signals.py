@@ -70,7 +70,7 @@ class TestSignals(IsolatedTestCase):
         self.assertEqual(worker.exit_reason, KILLED)
 
     async def test_a_kill_cannot_be_swallowed(self) -> None:
-        """A server that catches every exception and waits again is dead all the same when it is killed."""
+        """A server that swallows every cancellation and waits again is dead all the same when it is killed."""
         stubborn = await Stubborn.start_link()
         stubborn.cast("wait for ever")
         await stubborn_is_waiting(stubborn)
