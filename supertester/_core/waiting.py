@@ -17,6 +17,8 @@ T = TypeVar("T")
 
 _YIELDS: Final = 3
 """Looks that cost one turn of the loop each, before waiting for time to pass."""
+_TURNS: Final = 100
+"""Turns of the loop that the first look may take when there is no time left for it."""
 _FIRST_PAUSE: Final = 0.001
 _LONGEST_PAUSE: Final = 0.05
 _NOTHING: Final = object()
@@ -163,12 +165,15 @@ async def _bounded(look: Awaitable[Any], clock: Clock, deadline: float, *, first
     task = asyncio.ensure_future(look)
     if math.isinf(deadline):
         return await task
-    # The first look always gets a turn of the loop, or a timeout of 0 would never see anything.
     due = asyncio.get_running_loop().create_future()
-    timer = clock.call_at(max(deadline, clock.time()), _finish, due)
+    timer = clock.call_at(deadline, _finish, due)
     try:
-        await asyncio.wait({task, due}, return_when=asyncio.FIRST_COMPLETED)
-        if first:
+        if clock.time() < deadline:
+            await asyncio.wait({task, due}, return_when=asyncio.FIRST_COMPLETED)
+        # The first look gets turns of the loop though no time, or a timeout of 0 would never see anything.
+        for _ in range(_TURNS if first else 1):
+            if task.done():
+                break
             await asyncio.sleep(0)
         if not task.done():
             task.cancel()
