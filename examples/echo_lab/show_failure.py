@@ -37,7 +37,13 @@ def report_of(test: str) -> str:
     return run_inner(WrongOnPurpose(test)).report
 
 
-if __name__ == "__main__":
+def main() -> None:
     for name in vars(WrongOnPurpose):
         if name.startswith("test_"):
             print(f"\n{'=' * 120}\n{name}: {getattr(WrongOnPurpose, name).__doc__}\n\n{report_of(name)}")
+
+
+if __name__ == "__main__":
+    import show_failure  # Under its own name, so that the reports name tests that can be run.
+
+    show_failure.main()

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from supertester._core.clock import ManualClock
 from supertester.servers import TestableGenServer
 
-__all__ = ["ManualClock", "Notebook", "PlainCounter", "TestableCounter"]
+__all__ = ["Notebook", "PlainCounter", "TestableCounter"]
 
 
 class Notebook:

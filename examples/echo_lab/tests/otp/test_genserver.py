@@ -7,8 +7,7 @@ import asyncio
 from echo_lab import Counter, Dictionary, Echo, Session, Tally
 
 from supertester import CallExit, IsolatedTestCase, StartFailed, UnknownMessage
-from supertester.otp import NORMAL, TIMEOUT, Crash, Pid, Runtime, is_crash, until_idle
-from tests.support import ManualClock
+from supertester.otp import NORMAL, TIMEOUT, Crash, ManualClock, Pid, Runtime, is_crash, until_idle
 
 
 class TestGenServer(IsolatedTestCase):

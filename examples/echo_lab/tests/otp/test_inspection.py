@@ -5,7 +5,7 @@ from __future__ import annotations
 from echo_lab import Counter, Echo, Hoarder, Worker
 
 from supertester import CallExit, IsolatedTestCase, WaitTimeout
-from supertester.otp import TIMEOUT, Runtime, SystemEvent, intercept, process_info, sys, until_idle
+from supertester.otp import KILL, TIMEOUT, Runtime, SystemEvent, intercept, process_info, sys, until_idle
 
 
 class TestSys(IsolatedTestCase):
@@ -60,6 +60,7 @@ class TestProcessInfo(IsolatedTestCase):
         info = process_info("hoarder")
         self.assertEqual((info.status, info.messages), ("running", (1, 2)))
         self.assertIn("handle_cast", info.current_function[0])
+        hoarder.exit(KILL)  # It would never read a request to stop.
 
     async def test_the_family_of_a_process_is_known(self) -> None:
         """A process knows who started it; the test is the parent of what it starts."""
@@ -94,6 +95,7 @@ class TestUntilIdle(IsolatedTestCase):
         await (await Counter.start_link()).call("value")
         with self.assertRaisesRegex(WaitTimeout, "'hoarder'.*handle_cast"):
             await until_idle(hoarder, timeout=0)
+        hoarder.exit(KILL)
 
 
 class TestIntercept(IsolatedTestCase):
