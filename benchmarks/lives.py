@@ -63,8 +63,8 @@ def figures(beam: Beam | None) -> list[Figure]:
     rows: tuple[tuple[str, str, str, Callable[[type[GenServer], int], Coroutine[Any, Any, float]], int, int], ...] = (
         ("spawn", "a server's start", "start", spawn, 20_000, 1),
         ("spawn-linked", "the same, linked to its starter", "start", spawn_linked, 20_000, 1),
-        # Few for each supervisor: on the BEAM a restart was measured to cost more the more there were just before it, 6 µs
-        # after 100 and 80 µs after 8,000 on one scheduler. Longer runs would flatter whatever stands beside it.
+        # Few for each supervisor: on the BEAM a restart was measured to cost more the more there were just before it,
+        # 6 µs after 100 and 80 µs after 8,000 on one scheduler. Longer runs would flatter whatever stands beside it.
         ("restart", "killed, restarted, and called", "restart", restart, 100, 20),
     )
     made = []
