@@ -505,7 +505,7 @@ async def check_always(condition: Callable[[], Any | Awaitable[Any]], *, during:
 
     async def look() -> str | None:
         value, holds = await _look(condition)
-        return None if holds else f"after {clock.time() - start:g} s; it gave {shown(value)}"
+        return None if holds else f"after {clock.time() - start:.3g} s; it gave {shown(value)}"
 
     try:
         violation = await wait_until(look, describe(condition), timeout=during, clock=clock)

@@ -204,7 +204,6 @@ async def wait_for_genserver_sync(server: Reference, timeout: float = 1.0) -> Pi
         return server  # type: ignore[return-value]
     process = _target(server, "wait_for_genserver_sync", None, timeout)
     await _explained(process, sys.sync(process, timeout), "it was to handle its messages", timeout)
-    _check_not_suspended(process)
     return process
 
 
@@ -242,12 +241,11 @@ async def cast_and_sync(server: Reference, message: Any, sync_message: Any = SYN
     process.cast(message)
     if not barrier:
         return await _explained(process, process.call(sync_message, timeout), _to_handle(message), timeout)
-    if _wants_state(sync_message):
-        state = await _explained(process, sys.get_state(process, timeout), _to_handle(message), timeout)
-        return "ok", state
+    # A suspended server tells its state out of turn, so the barrier comes first in any case.
     await _explained(process, sys.sync(process, timeout), _to_handle(message), timeout)
-    _check_not_suspended(process)
-    return None
+    if not _wants_state(sync_message):
+        return None
+    return "ok", await _explained(process, sys.get_state(process, timeout), "it was to tell its state", timeout)
 
 
 async def _cast_and_sync_foreign(server: Any, message: Any, sync_message: Any, timeout: float) -> Any:
@@ -280,15 +278,11 @@ async def _explained(process: Process, work: Awaitable[Any], what: str, timeout:
         return await work
     except CallExit as error:
         if error.reason == TIMEOUT and process.is_alive():
-            message = f"timed out after {timeout:g} s waiting for {process!r}: {what}"
+            suspended = " but is suspended" if process.suspended else ""
+            message = f"timed out after {timeout:g} s waiting for {process!r}: {what}{suspended}"
             raise timed_out(message, process) from None
         error.add_note(with_history("what it had been through:", process))
         raise
-
-
-def _check_not_suspended(process: Process) -> None:
-    if process.suspended:
-        raise timed_out(f"{process!r} is suspended, so it handles no messages; sys.resume() lets it go on", process)
 
 
 # Load ----------------------------------------------------------------------------------------------------------------
