@@ -101,8 +101,14 @@ def _retrieve(future: asyncio.Future[Any]) -> None:
         future.exception()
 
 
-_graveyard: list[Any] = []
-"""Coroutines that resisted their end. The garbage collector would step them again, and complain, so it never may."""
+def _keep_for_ever(resisting: object) -> None:
+    """Keep a coroutine that resisted its end from the garbage collector, which would step it once more.
+
+    Also at the exit of the program, when lists and modules are emptied: a loop that swallows everything would hang it.
+    """
+    import ctypes  # Hardly ever needed.
+
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(resisting))
 
 
 def bury(process: Process, steps: Coroutine[Any, Any, Any]) -> None:
@@ -117,7 +123,8 @@ def bury(process: Process, steps: Coroutine[Any, Any, Any]) -> None:
         pass  # Whatever it says, nobody listens any more.
     resisting = [each for each in chain if getattr(each, "cr_frame", None) is not None]
     if resisting:
-        _graveyard.extend(resisting)
+        for each in resisting:
+            _keep_for_ever(each)
         process.resisted_kill = True
         process.runtime.resisted_kills += 1
 

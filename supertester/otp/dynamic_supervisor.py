@@ -91,7 +91,7 @@ class DynamicSupervisor(BaseSupervisor):
         return None
 
     async def _start(self, child: Child, *, restart: bool = False) -> Process | None:
-        process = await self.start_process(child.spec)
+        process = await self.start_anew(child)
         if process is None:
             self.children.pop(child, None)
             return None

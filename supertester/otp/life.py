@@ -110,8 +110,12 @@ class Life(Pid):
         self.spawner = spawner
         if spawner is not None:
             # Whoever ended long ago is no help to anybody; kept, a server that starts its successor would grow a chain.
-            while spawner.spawner is not None and spawner.spawner.exit_reason is not None:
-                spawner.spawner = spawner.spawner.spawner
+            below = spawner
+            while (above := below.spawner) is not None:
+                if above.exit_reason is None:
+                    below = above
+                else:
+                    below.spawner = above.spawner
         self.parent: Process | None = None
         self.queue: deque[Any] = UNOPENED
         self.put: Callable[[Any], object] = self._put_first

@@ -49,11 +49,14 @@ class Mailbox(Life):
             if not self.scheduled:
                 self.scheduled = True
                 if runtime.ordinary and self.task is None and get_ident() == runtime.thread:
-                    runtime.call_soon(self.run, context=self.context)  # What `schedule` does, in line.
+                    try:
+                        runtime.call_soon(self.run, context=self.context)  # What `schedule` does, in line.
+                    except RuntimeError:
+                        runtime.schedule(self)  # type: ignore[arg-type]
                 else:
                     runtime.schedule(self)  # type: ignore[arg-type]
-                    if not self.scheduled:
-                        raise CallExit(NOPROC, ("call", self, request, timeout))  # The loop is closed.
+                if not self.scheduled:
+                    raise CallExit(NOPROC, ("call", self, request, timeout))  # The loop is closed.
             try:
                 await PAUSE
             except BaseException:
@@ -85,6 +88,8 @@ class Mailbox(Life):
         if get_ident() != runtime.thread:
             there = asyncio.run_coroutine_threadsafe(self.answer(slot, timeout, began), runtime.loop)
             return await asyncio.wrap_future(there)
+        if slot.value is PENDING and self.exit_reason is not None:
+            slot.settle(Failure(self.exit_reason))  # Sent by another thread at the moment of death.
         if slot.value is PENDING:
             slot.future = runtime.loop.create_future()
             timer = runtime.expect(slot, timeout, began)

@@ -218,7 +218,7 @@ class Process(Mailbox):
             return None
         else:
             entry = queue.popleft()
-        if self.timer is not None:
+        if self.timer is not None and entry.__class__ is not ContinueMark:  # Which is no message.
             self.timer.cancel()
             self.timer = None
             if isinstance(entry, System):
@@ -353,9 +353,11 @@ class Process(Mailbox):
         return None
 
     def _next(self, arg: Any, timeout: float | None) -> None:
-        if arg is not NOTHING:  # A timeout beside it would be for a message that is there already.
+        if arg is not NOTHING:
             self.open_mailbox().appendleft(ContinueMark(arg))
-        elif timeout is not None and timeout != INFINITY:
+        if timeout is not None and timeout != INFINITY:
+            if self.timer is not None:
+                self.timer.cancel()
             clock = self.runtime.clock
             self.timeout = timeout
             self.timer = clock.call_at(clock.time() + timeout, self._timed_out)

@@ -92,7 +92,10 @@ class Crash:
         return hash((Crash, type(self.exception)))
 
     def __repr__(self) -> str:
-        return f"Crash({self.exception!r})"
+        try:
+            return f"Crash({self.exception!r})"
+        except Exception:  # noqa: BLE001  # A repr that fails must not spoil every message that shows the reason.
+            return f"Crash(<{type(self.exception).__name__} whose repr failed>)"
 
 
 def is_reason(reason: Any, wanted: Any) -> bool:

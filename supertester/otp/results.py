@@ -22,11 +22,7 @@ NOTHING: Final = _Nothing()
 """Stands for an argument that was not given where ``None`` is a value like any other."""
 
 
-def _checked(timeout: float | None, continue_: Any = None) -> float | None:
-    if timeout is not None and continue_ is not None and continue_ is not NOTHING:
-        raise UsageError(
-            f"a result cannot both continue and set timeout={timeout!r}; let handle_continue return the timeout"
-        )
+def _checked(timeout: float | None) -> float | None:
     if timeout is not None and not timeout >= 0:
         raise UsageError(f"timeout must be 0 or more seconds, or None for no timeout; got timeout={timeout!r}")
     return timeout
@@ -46,7 +42,7 @@ class Reply:
 
     def __init__(self, value: Any, timeout: float | None = None, continue_: Any = NOTHING) -> None:
         self.value = value
-        self.timeout = _checked(timeout, continue_)
+        self.timeout = _checked(timeout)
         self.continue_ = continue_
 
 
@@ -57,7 +53,7 @@ class NoReply:
     __slots__ = ("continue_", "timeout")
 
     def __init__(self, timeout: float | None = None, continue_: Any = NOTHING) -> None:
-        self.timeout = _checked(timeout, continue_)
+        self.timeout = _checked(timeout)
         self.continue_ = continue_
 
     def __repr__(self) -> str:
@@ -80,7 +76,10 @@ class Stop:
 
 @final
 class Continue:
-    """Run ``handle_continue(arg)`` before any other message, without a reply; in ``init`` with *state* as the state."""
+    """Run ``handle_continue(arg)`` before any other message, without a reply; in ``init`` with *state* as the state.
+
+    A *timeout* runs unless the result of `handle_continue` sets another.
+    """
 
     __slots__ = ("arg", "state", "timeout")
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
+from supertester._core.clock import checked_timeout
 from supertester.errors import CallExit, StartFailed, UsageError
 from supertester.otp.child_spec import ChildSpec, SupervisorSpec
 from supertester.otp.drive import PAUSE, wake
@@ -173,6 +174,8 @@ class BaseSupervisor(GenServer):
             name, timeout = kwargs.pop("name", None), kwargs.pop("timeout", None)
             server: Any = spec.start
             try:
+                if timeout is not None:
+                    checked_timeout(timeout)
                 process = spawn(self.pid.runtime, server, tuple(spec.args), kwargs, name, self.pid, link=True)
             except (UsageError, TypeError) as error:
                 raise StartFailed(Crash(error), module=server) from error
@@ -184,6 +187,13 @@ class BaseSupervisor(GenServer):
         if started is IGNORE:
             return None
         return started
+
+    async def start_anew(self, child: Child) -> Process | None:
+        """Start the process of *child*, which has to be another than its last one."""
+        process = await self.start_process(child.spec)
+        if process is not None and process is child.last:
+            raise StartFailed(("already_started", process), module=child.spec.start)
+        return process
 
     async def _start_by_function(self, spec: ChildSpec) -> Any:
         try:
@@ -217,7 +227,8 @@ class BaseSupervisor(GenServer):
             process.exit(KILL if spec.shutdown == BRUTAL_KILL else SHUTDOWN)
         if process.exit_reason is None:
             passed = 0.0 if asked_at is None else self.pid.runtime.clock.time() - asked_at
-            await self._wait_dead(process, max(0.0, spec.shutdown - passed))
+            if spec.shutdown > passed:
+                await self._wait_dead(process, spec.shutdown - passed)
             process.exit(KILL)
         self.pid.unlink(process)
         self.by_pid.pop(process, None)

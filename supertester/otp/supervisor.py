@@ -90,7 +90,7 @@ class Supervisor(BaseSupervisor):
 
     async def _start(self, child: Child, *, restart: bool = False) -> None:
         """Start *child*; one that chooses not to run is kept without a process, or forgotten if temporary (rule 22)."""
-        process = await self.start_process(child.spec)
+        process = await self.start_anew(child)
         child.pid = process or "undefined"
         if process is not None:
             self.by_pid[process] = child

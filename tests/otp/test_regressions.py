@@ -26,14 +26,13 @@ from supertester.otp import (
     NORMAL,
     TIMEOUT,
     CallExit,
+    Continue,
     Crash,
     Down,
     Exit,
     GenServer,
-    NoReply,
     Pid,
     Registry,
-    Reply,
     Runtime,
     Stop,
     SystemEvent,
@@ -44,6 +43,7 @@ from supertester.otp import (
     intercept,
     monitor,
     process_info,
+    self_pid,
     sys,
     until_idle,
     whereis,
@@ -266,11 +266,6 @@ class MessageRegressions(Bounded):
         await until_idle()
         self.assertEqual(["signal"], [message.reason for _, message in diary])
 
-    async def test_a_result_that_continues_has_no_timeout(self) -> None:
-        for result in (Reply, NoReply):
-            with self.subTest(result.__name__), self.misuse("timeout"):
-                result(**{"value": 1} if result is Reply else {}, timeout=1.0, continue_="go on")
-
     async def test_system_requests_to_a_root_fail_at_once(self) -> None:
         other = self.rt.new_root()
         for request in (sys.get_state, sys.get_status, sys.suspend, sys.sync, sys.statistics):
@@ -376,6 +371,14 @@ class EvidenceRegressions(Bounded):
             await server.call("request")
         self.assertEqual(NOPROC, caught.exception.reason)
 
+        class Unborn(GenServer):
+            def init(self) -> Any:
+                raise error
+
+        with self.assertRaises(supertester.otp.StartFailed) as failed:
+            await Unborn.start()
+        self.assertTrue(str(failed.exception))
+
 
 class GrowthRegressions(Bounded):
     async def test_callers_that_went_away_are_not_remembered(self) -> None:
@@ -411,6 +414,28 @@ class GrowthRegressions(Bounded):
             request = Request()
             requests.append(weakref.ref(request))
             self.assertEqual("reply", await server.call(request, **options))
+
+    async def test_a_server_that_starts_its_successor_leaves_no_chain_behind(self) -> None:
+        generations: list[weakref.ref[Any]] = []
+
+        class Relay(GenServer):
+            def init(self, left: int, done: asyncio.Event) -> Any:
+                generations.append(weakref.ref(self_pid()))
+                return Continue("go", state=(left, done))
+
+            async def handle_continue(self, arg: Any) -> Any:
+                left, done = self.state
+                if left:
+                    await Relay.start(left - 1, done)
+                else:
+                    done.set()
+                return Stop(NORMAL)
+
+        done = asyncio.Event()
+        await self.start(Relay, 500, done)
+        await done.wait()
+        await until_idle()
+        self.assertLess(alive(generations), 100)  # The runtime's history names the last 64.
 
 
 def asynchronous_counter() -> type[GenServer]:
@@ -571,6 +596,12 @@ class ClosedLoopRegressions(unittest.TestCase):
                 return error.reason
 
         self.assertEqual(NOPROC, in_thread(attempt))
+
+    def test_a_call_from_the_next_loop_to_a_closed_one_finds_nobody(self) -> None:
+        pid = self.outlived()
+        with self.assertRaises(CallExit) as caught:
+            asyncio.run(pid.call("request"))
+        self.assertEqual(NOPROC, caught.exception.reason)
 
     def test_a_reply_to_a_caller_of_a_closed_loop_is_no_error(self) -> None:
         senders: list[Any] = []

@@ -8,6 +8,7 @@ from typing import Any
 
 from supertester.errors import StartFailed
 from supertester.otp import (
+    BRUTAL_KILL,
     KILL,
     KILLED,
     SHUTDOWN,
@@ -154,6 +155,8 @@ class StartRegressions(Bounded):
             ChildSpec("keys", Registry, args=("bogus",)),
             ChildSpec("name", self.flavour(Probe), kwargs={"name": []}),
             ChildSpec("via", self.flavour(Probe), kwargs={"name": Registry.via("nope", "key")}),
+            ChildSpec("timeout", self.flavour(Probe), kwargs={"timeout": "bad"}),
+            ChildSpec("negative", self.flavour(Probe), kwargs={"timeout": -1}),
         ]
 
     async def test_a_child_whose_start_refuses_its_arguments_is_not_kept(self) -> None:
@@ -220,6 +223,13 @@ class StartRegressions(Bounded):
         self.assertEqual([], await which_children(supervisor))
         self.assertTrue(supervisor.is_alive())
 
+    async def test_a_restart_that_returns_the_same_dead_process_uses_up_the_restarts(self) -> None:
+        shared = await self.start()
+        supervisor = await self.supervise(ChildSpec("child", lambda: shared))
+        shared.exit(KILL)
+        await until_idle()
+        self.assertEqual(SHUTDOWN, supervisor.exit_reason)
+
     async def test_two_children_cannot_be_the_same_process(self) -> None:
         shared = await self.start()
         supervisor = await self.supervise(ChildSpec("first", lambda: shared))
@@ -255,6 +265,22 @@ class DynamicRegressions(Bounded):
         await self.turn_until(lambda: len(diary) == len(pids), "all are asked to end")
         self.assertEqual({(label, "terminate", SHUTDOWN) for label in "abc"}, set(diary))
         await self.still_pending(stopping)
+        self.clock.advance(5.0)
+        await self.soon(stopping)
+        self.assertEqual([KILLED] * 3, [pid.exit_reason for pid in pids])
+
+    async def test_each_child_of_a_dynamic_supervisor_has_its_own_time_to_end(self) -> None:
+        pool, pids, diary = await self.pool_of("a", "b")
+        other = await start_child(pool, ChildSpec("any", Child, (diary, "killed"), shutdown=BRUTAL_KILL))
+        stopping = self.background(pool.stop())
+        await self.turn_until(lambda: not other.is_alive(), "it is killed")
+        self.clock.advance(4.0)
+        await self.still_pending(stopping)
+        self.assertTrue(all(pid.is_alive() for pid in pids))
+        self.clock.advance(1.0)
+        await self.soon(stopping)
+        self.assertEqual(KILLED, other.exit_reason)
+        self.assertNotIn(("killed", "terminate", SHUTDOWN), diary)
 
 
 class PartitionRegressions(Bounded):
