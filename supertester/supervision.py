@@ -105,7 +105,7 @@ class _Tree:
             return None
         if self._stable:
             supervisors = [process for process in running if isinstance(process.server, BaseSupervisor)]
-            if supervisors:
+            if supervisors:  # pragma: no branch - all may die while the last one answers
                 await until_idle(*supervisors, timeout=INFINITY)
             again: list[Process] = [top]
             if not await self._is_ready(top, again) or again != running:
@@ -122,13 +122,10 @@ class _Tree:
             return False
         for row in reversed(rows):
             child = row.pid
-            if not isinstance(child, Process):
-                if child == "undefined":
-                    continue
+            if child == "undefined":
+                continue
+            if not isinstance(child, Process) or not child.is_alive():
                 self._seen = f"child {row.id!r} of {supervisor!r} is {child}"
-                return False
-            if not child.is_alive():
-                self._seen = f"child {row.id!r} of {supervisor!r} is {child!r}"
                 return False
             running.append(child)
             if isinstance(child.server, BaseSupervisor) and not await self._is_ready(child, running):

@@ -433,6 +433,28 @@ class TestStress(Case):
         with self.misuse("no process is registered as 'nobody'"):
             await stress_test_server("nobody", [("call", 1)])
 
+    async def test_counts_what_nobody_received(self) -> None:
+        server = await self.start(Counter, name="it")
+        stress = self.background(stress_test_server("it", [("cast", "x")], 1000, workers=1))
+        await asyncio.sleep(0)
+        server.exit(KILL)
+        await self.still_pending(stress)
+        self.clock.advance(1.0)
+        self.assertGreater((await stress).errors, 5)
+
+    async def test_counts_a_death_at_the_very_end(self) -> None:
+        clock = self.clock
+
+        class Last(GenServer):
+            async def handle_cast(self, message: Any) -> Any:
+                clock.advance(1.0)
+                for _ in range(5):
+                    await asyncio.sleep(0)
+                raise OSError("planted")
+
+        report = await stress_test_server(await self.start(Last), [("cast", "x")], 1000, workers=1)
+        self.assertEqual(report.errors, 1)
+
     async def test_no_time_is_no_work(self) -> None:
         server = await self.start(Counter)
         report = await stress_test_server(server, [("call", "value")], 0)
@@ -472,6 +494,10 @@ class TestCrashRecovery(Case):
         report = await probe_crash_recovery(server, SHUTDOWN)
         self.assertEqual((report.recovered, report.new_pid, report.crash_reason), (False, None, SHUTDOWN))
         self.assertIsNone(report.to_dict()["new_pid"])
+
+    async def test_of_one_that_ends_itself_when_it_is_told_to(self) -> None:
+        report = await probe_crash_recovery(await self.start_link(Stubborn), "planted")
+        self.assertEqual((report.recovered, report.crash_reason), (False, "planted"))
 
     async def test_needs_a_crash(self) -> None:
         for cls, reason in ((Counter, NORMAL), (Stubborn, "planted")):

@@ -114,9 +114,9 @@ class TestReadiness(Case):
 
     async def test_names_the_child_that_cannot_start(self) -> None:
         allowed = [True]
-        supervisor = await Supervisor.start_link(
-            [ChildSpec("picky", Failing, (allowed,), {"name": "picky"})], max_restarts=10**6
-        )
+        picky = ChildSpec("picky", Failing, (allowed,), {"name": "picky"})
+        inner = ChildSpec("inner", Supervisor, ([picky],), {"max_restarts": 10**6})
+        supervisor = await Supervisor.start_link([inner])
         allowed[0] = False
         whereis("picky").exit(KILL)  # type: ignore[union-attr]
         waiting = self.background(wait_for_supervision_tree_ready(supervisor, 1.0))
