@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from supertester.errors import UsageError
@@ -84,7 +85,7 @@ class ChildSpec:
         except TypeError:
             raise UsageError(f"a child id must be hashable, got id={self.id!r}") from None
 
-    @property
+    @cached_property
     def is_server(self) -> bool:
         """Whether `start` is a class of our own whose start was not overridden, so that no coroutine is needed."""
         start = self.start

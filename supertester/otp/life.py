@@ -200,7 +200,8 @@ class Life(Pid):
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
-        self._fail_callers(reason)
+        if self.current is not None or self.queue or self.unanswered:
+            self._fail_callers(reason)
         self._tell(reason)
         if self.current is INIT:
             self.unborn = True

@@ -39,7 +39,7 @@ class Mailbox(Life):
         # An injected clock may move while the call waits for its turn; the loop's own hardly does, and asking it costs.
         began = runtime.clock.time() if runtime.injected_clock else None
         slot = Call(request, caller, self)  # type: ignore[arg-type]
-        if runtime.direct_calls and not self.scheduled and self._call_directly(slot):
+        if not self.scheduled and runtime.direct_calls and self._call_directly(slot):
             runtime.direct_turns -= 1
             if not runtime.direct_turns:  # Or callers that never wait would starve the loop.
                 runtime.direct_turns = DIRECT_TURNS

@@ -168,15 +168,22 @@ class Process(Mailbox):
                 try:
                     if kind is Call:
                         result = server.handle_call(entry.request, entry)
+                        # What `Call.reply` does, in line: nearly every call ends here. The process lives, for else the
+                        # entry had been failed.
+                        if (
+                            result.__class__ not in SPECIAL
+                            and entry.value is PENDING
+                            and self.unanswered is None
+                            and self.tracer is None
+                        ):
+                            entry.value = result
+                            if (future := entry.future) is not None and not future.done():
+                                future.set_result(None)
+                            continue
                         if result.__class__ in SPECIAL or self.exit_reason is not None:
                             pending = self._special(entry, result)
                             if pending is not None:
                                 return pending
-                        # What `Call.reply` does, in line: nearly every call ends here.
-                        elif entry.value is PENDING and self.unanswered is None and self.tracer is None:
-                            entry.value = result
-                            if (future := entry.future) is not None and not future.done():
-                                future.set_result(None)
                         else:
                             entry.reply(result)
                     else:

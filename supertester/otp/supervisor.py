@@ -143,15 +143,13 @@ class Supervisor(BaseSupervisor):
         if not self.intensity.allows(self.pid.runtime.clock.time()):
             child.pid = "undefined"
             return self.gave_up()
-        children = list(self.children.values())
         if self.spec.strategy == "one_for_one":
-            affected = [child]
-        elif self.spec.strategy == "one_for_all":
-            affected = children
+            affected = [child]  # The table of all children may be long.
         else:
-            affected = children[children.index(child) :]
+            children = list(self.children.values())
+            affected = children if self.spec.strategy == "one_for_all" else children[children.index(child) :]
         child.pid = "undefined"
-        running = [each for each in affected if each.process is not None]
+        running = {each for each in affected if each.process is not None}
         await self._stop_children(affected)
         for each in affected:
             if each is not child and each.spec.restart == "temporary":
