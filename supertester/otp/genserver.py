@@ -134,9 +134,10 @@ class GenServer:
         here = current.get()
         if timeout is not None:
             checked_timeout(timeout)
-        if here is None or isinstance(here, Runtime) or here.runtime.thread != get_ident():
-            return await cls.start(*args, name=name, timeout=timeout, **kwargs)
-        process = spawn(here.runtime, cls, args, kwargs, name, here, link=True)
+        if isinstance(here, Process) and here.runtime.thread == get_ident():
+            process = spawn(here.runtime, cls, args, kwargs, name, here, link=True)
+        else:
+            process = spawn(current_runtime(), cls, args, kwargs, name, None, link=False)
         if process.exit_reason is None and process.started is None:
             return process  # The commonest way out of `wait_started`, in line.
         return await wait_started(process, timeout)  # type: ignore[no-any-return]
@@ -189,7 +190,10 @@ def spawn(  # noqa: PLR0917  # The hottest start there is; keywords cost.
     if link and spawner is not None:
         process.parent = spawner
         process.link(spawner)
-    process.start(args, kwargs)
+    if cls._otp_needs_task:
+        process.start_in_task(args, kwargs)
+    else:
+        process.context.run(process.start_plainly, args, kwargs)
     return process
 
 

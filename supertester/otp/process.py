@@ -15,7 +15,7 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 
 from supertester.otp.drive import bury, drive
-from supertester.otp.life import INIT, Init
+from supertester.otp.life import INIT, UNOPENED, Init
 from supertester.otp.mailbox import Mailbox
 from supertester.otp.messages import (
     ENVELOPES,
@@ -68,18 +68,20 @@ class Process(Mailbox):
 
     # Running -----------------------------------------------------------------------------------------------------
 
-    def start(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Run the server's ``init``; afterwards the process is ready, or dead, or `started` is to be awaited."""
+    def start_in_task(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Run the server's ``init`` in the task of the process; `started` is to be awaited."""
+        assert self.server is not None
+        self.started = self.runtime.loop.create_future()
+        self._begin_task((INIT, _enter(self.server, args, kwargs), PENDING))
+
+    def start_plainly(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Run the server's ``init``, in the context of the process.
+
+        Afterwards the process is ready, or dead, or `started` is to be awaited.
+        """
+        current.set(self)
         server = self.server
         assert server is not None
-        if server._otp_needs_task:
-            self.started = self.runtime.loop.create_future()
-            self._begin_task((INIT, _enter(server, args, kwargs), PENDING))
-        else:
-            self.context.run(self._start_plainly, server, args, kwargs)
-
-    def _start_plainly(self, server: GenServer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        current.set(self)
         try:
             result = server._otp_enter(args, kwargs) if server._otp_supervises else server.init(*args, **kwargs)
         except BaseException as error:  # noqa: BLE001
@@ -97,6 +99,12 @@ class Process(Mailbox):
                 return
         else:
             server.state = result
+            if self.queue is UNOPENED and not self.runtime.idle_watches:
+                self.current = None
+                self.scheduled = False
+                if self.queue is UNOPENED:  # Still: no other thread has sent anything meanwhile.
+                    return
+                self.scheduled = True
         self._rest()
 
     def run(self) -> None:

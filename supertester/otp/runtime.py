@@ -369,7 +369,7 @@ def current_runtime() -> Runtime:
     """
     here = current.get()
     if here is not None:
-        runtime = here if isinstance(here, Runtime) else here.runtime
+        runtime = here if here.__class__ is Runtime else here.runtime  # type: ignore[union-attr]
         # A loop that ended took its runtime along; a context copied from there must not bring it back.
         # Nor may a thread that inherited the context work in a world that is not its own.
         if not runtime.loop.is_closed() and runtime.thread == get_ident():
