@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+from asyncio import _get_running_loop
+from asyncio.tasks import _enter_task, _leave_task, current_task
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
@@ -46,28 +48,41 @@ class Mailbox(Life):
                 await PAUSE
         else:
             self.put(slot)
+            mine = False
             if not self.scheduled:
                 self.scheduled = True
-                if runtime.ordinary and self.task is None and get_ident() == runtime.thread:
-                    try:
-                        runtime.call_soon(self.run, context=self.context)  # What `schedule` does, in line.
-                    except RuntimeError:
-                        runtime.schedule(self)  # type: ignore[arg-type]
-                else:
+                # The caller's own next step is where `schedule` would put the turn of the server: it takes it there.
+                mine = runtime.ordinary and self.task is None and _get_running_loop() is runtime.loop
+                if not mine:
                     runtime.schedule(self)  # type: ignore[arg-type]
-                if not self.scheduled:
-                    raise CallExit(NOPROC, ("call", self, request, timeout))  # The loop is closed.
+                    if runtime.loop.is_closed():
+                        raise CallExit(NOPROC, ("call", self, request, timeout))
             try:
                 await PAUSE
             except BaseException:
+                if mine:
+                    runtime.schedule(self)  # type: ignore[arg-type]
                 slot.abandon()
                 raise
+            if mine:
+                self._run_within(current_task(runtime.loop))
         value = slot.value
         if value is PENDING:
             value = await self.answer(slot, timeout, began)
         if value.__class__ is Failure:
             raise CallExit(value.reason, ("call", self, request, timeout))
         return value
+
+    def _run_within(self, task: asyncio.Task[Any] | None) -> None:
+        """Take a turn inside *task*, which the handler must not see as its own."""
+        loop = self.runtime.loop
+        if task is not None:
+            _leave_task(loop, task)
+        try:
+            self.context.run(self.run)
+        finally:
+            if task is not None:
+                _enter_task(loop, task)
 
     def _check_call(self, caller: Any, request: Any, timeout: float) -> None:
         """Refuse a call that cannot succeed, or whose caller is dead already."""
