@@ -73,6 +73,10 @@ class TestTheLoop(unittest.TestCase):
 
 
 class TestInterrupts(unittest.TestCase):
+    def setUp(self) -> None:
+        # A job in the background of a shell is started with SIGINT ignored, and Python leaves it at that.
+        self.addCleanup(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, signal.default_int_handler))
+
     def test_the_first_cancels_the_test_and_the_cleanup_goes_on(self) -> None:
         log: list[str] = []
 
