@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         UsageError,
         WaitTimeout,
     )
+    from supertester.isolation.installed import uninstall
     from supertester.mixins.otp import OTPAssertions
     from supertester.otp import ChildSpec, DynamicSupervisor, GenServer, Pid, Registry, Supervisor
 
@@ -48,6 +49,7 @@ __all__ = [
     "WaitTimeout",
     "__version__",
     "tag",
+    "uninstall",
     "version",
 ]
 
@@ -65,6 +67,7 @@ _HOMES = {
         "UsageError",
         "WaitTimeout",
     ),
+    "supertester.isolation.installed": ("uninstall",),
     "supertester.mixins.otp": ("OTPAssertions",),
     "supertester.otp": ("ChildSpec", "DynamicSupervisor", "GenServer", "Pid", "Registry", "Supervisor"),
 }

@@ -280,6 +280,33 @@ class IsolatedTestCase(_Stock):
         with super().subTest(msg, **params), _Explained(self):
             yield
 
+    # Features ----------------------------------------------------------------------------------------------------
+
+    @property
+    def logs(self) -> Any:
+        """What was logged in this test, and by which levels."""
+        return self.isolation.feature("logs")
+
+    @property
+    def telemetry(self) -> Any:
+        """The spans, metrics and events of this test."""
+        return self.isolation.feature("telemetry")
+
+    @property
+    def tables(self) -> Any:
+        """The tables that this test has for itself."""
+        return self.isolation.feature("tables")
+
+    @property
+    def ports(self) -> Any:
+        """Ports that nobody else has."""
+        return self.isolation.feature("ports")
+
+    @property
+    def environment(self) -> Any:
+        """The environment variables, current directory, randomness, warnings and configuration of this test."""
+        return self.isolation.feature("environment")
+
     # Helpers -----------------------------------------------------------------------------------------------------
 
     async def setup_isolated_genserver(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -86,6 +87,7 @@ class IsolationContext:
         tags: module, class, test, file, line, mode, and the user's own.
         runtime: The embedded runtime that the test's processes live in.
         root: The process that the test's body is.
+        os_pid: The operating system's number of the process that the test runs in; one that it forks sees another.
         problems: What will fail the test at its end, see `report`.
     """
 
@@ -99,6 +101,7 @@ class IsolationContext:
     tags: dict[str, Any] = field(default_factory=dict)
     runtime: Runtime | None = None
     root: Root | None = None
+    os_pid: int = field(default_factory=os.getpid)
     loop: asyncio.AbstractEventLoop | None = field(default=None, repr=False)
     problems: list[Problem] = field(default_factory=list, repr=False)
     source: str | None = field(default=None, repr=False)

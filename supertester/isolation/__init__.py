@@ -5,7 +5,10 @@
 
 from supertester.context import Isolation, IsolationContext, Problem, ProcessInfo
 from supertester.env import Env, current_env, set_env
+from supertester.isolation.children import parent_test_id
 from supertester.isolation.features import FEATURES, Feature
+from supertester.isolation.identity import adopt
+from supertester.isolation.installed import uninstall
 from supertester.isolation.modes import isolation_allows_async, isolation_timeout
 from supertester.isolation.options import Options
 from supertester.isolation.scope import IsolationFailure
@@ -27,13 +30,16 @@ __all__ = [
     "Options",
     "Problem",
     "ProcessInfo",
+    "adopt",
     "current_env",
     "fetch_isolation_context",
     "isolate",
     "isolation_allows_async",
     "isolation_timeout",
+    "parent_test_id",
     "put_isolation_context",
     "set_env",
     "tag",
+    "uninstall",
     "verify_test_isolation",
 ]

@@ -15,6 +15,7 @@ from typing import Any
 
 from supertester.context import IsolationContext
 from supertester.isolation import hooks
+from supertester.isolation.identity import is_alone
 
 __all__ = ["Watch"]
 
@@ -73,7 +74,7 @@ class Watch:
     def look(self) -> None:
         """Report the coroutines that code of the test's file created and nobody has begun, and close them."""
         # Beside other tests it would not be known whose they are.
-        if sys.getrefcount(self._filename) <= self._references or not hooks.is_alone():
+        if sys.getrefcount(self._filename) <= self._references or not is_alone():
             return
         filename = self._filename
         for generation in range(hooks.collections_since(self._context) + 1):

@@ -27,7 +27,8 @@ class Feature:
             ``None`` while the feature is only a reserved name.
         modes: The isolation modes that have it without being asked.
         tags: The tags of `tag` that make sense only where it is on.
-        early: Whether it has to be on from the beginning of the test; the others are entered when first asked for.
+        early: Whether it has to be on from the beginning of the test; the others are entered when first asked for, or
+            from the beginning too if the class or a tag of the test configures them.
     """
 
     name: str
@@ -99,9 +100,14 @@ class FeatureSet:
         self._stack = ExitStack()
 
     def enter_early(self) -> None:
-        """Enter the features that have to be on from the beginning."""
+        """Enter the features that have to be on from the beginning, and those that the class or a tag configures."""
         for feature in FEATURES.values():
-            if feature.early and _is_on(feature, self._context.mode, self._settings):
+            wanted = (
+                feature.early
+                or self._settings.get(feature.name, True) is not True
+                or not feature.tags.isdisjoint(self._context.tags)
+            )
+            if wanted and _is_on(feature, self._context.mode, self._settings):
                 self.open(feature.name)
 
     def open(self, name: str) -> Any:

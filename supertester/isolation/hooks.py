@@ -7,7 +7,6 @@ start of the next test, and ours is put before it again; it becomes the one that
 
 from __future__ import annotations
 
-import functools
 import gc
 import sys
 import threading
@@ -19,67 +18,26 @@ from threading import get_ident
 from typing import Any
 
 from supertester._core.naming import describe
-from supertester._core.origin import creation_line, here
-from supertester.context import IsolationContext, Problem, current_context
+from supertester._core.origin import creation_line
+from supertester.context import IsolationContext, Problem
+from supertester.isolation.identity import owner, stamp_of
+from supertester.isolation.installed import Undo, install_once
 
 __all__ = [
     "begin",
     "collections_since",
-    "end",
-    "ensure_installed",
     "ignore_collector",
-    "is_alone",
     "listen_to_collector",
-    "owner",
     "unawaited_problem",
-    "uninstall",
 ]
 
-_tests: dict[int, IsolationContext] = {}
-"""The test that each thread runs, for what happens in between its parts, where no context says so."""
-_open: set[IsolationContext] = set()
-"""The tests that have begun and not ended."""
 
-
-def owner() -> IsolationContext | None:
-    """Return the running test that the present code belongs to, or ``None``."""
-    context = current_context.get()
-    if context is None or context.closed:
-        context = _tests.get(get_ident()) or _stamp(threading.current_thread())[0]
-    return None if context is None or context.closed else context
-
-
-def begin(context: IsolationContext, *, whole_thread: bool) -> IsolationContext | None:
-    """Let *context* be a running test; return the one that this thread ran before, to be given to `end`.
-
-    Args:
-        context: The test.
-        whole_thread: Whether the thread runs nothing else until `end`.
-    """
-    ensure_installed()
+def begin(context: IsolationContext) -> None:
+    """See to it that the hooks are in place, and note when *context* began."""
+    install_once(_install)
+    if not _are_in_front():
+        _put_in_front()
     context.started = _collector.serial
-    _open.add(context)
-    thread = get_ident()
-    before = _tests.get(thread)
-    if whole_thread:
-        _tests[thread] = context
-    return before
-
-
-def end(context: IsolationContext, before: IsolationContext | None) -> None:
-    """Undo `begin`."""
-    _open.discard(context)
-    thread = get_ident()
-    if _tests.get(thread) is context:
-        if before is None or before.closed:
-            del _tests[thread]
-        else:
-            _tests[thread] = before
-
-
-def is_alone() -> bool:
-    """Say whether no other test is running in this process."""
-    return len(_open) <= 1
 
 
 # The garbage collector ---------------------------------------------------------------------------------------------
@@ -142,7 +100,7 @@ def collections_since(context: IsolationContext) -> int:
 
 def _thread_hook(previous: Callable[[Any], object]) -> Callable[[Any], None]:
     def supertester_thread_hook(args: Any) -> None:
-        context, where = _stamp(args.thread)
+        context, where = stamp_of(args.thread)
         if context is None:
             context = owner()
         if args.exc_type is SystemExit or context is None or not context.report(_thread_problem(args, where)):
@@ -219,31 +177,13 @@ def unawaited_problem(coroutine: Any) -> Problem:
     return Problem("unawaited", f"coroutine {name!r} was never awaited ({creation_line(coroutine)})")
 
 
-def _thread_start(previous: Callable[[threading.Thread], None]) -> Callable[[threading.Thread], None]:
-    @functools.wraps(previous)
-    def start(self: threading.Thread) -> None:
-        context = owner()
-        if context is not None:
-            self._supertester = (context, here(2))  # type: ignore[attr-defined]
-        previous(self)
-
-    return start
-
-
-def _stamp(thread: threading.Thread | None) -> tuple[IsolationContext | None, str | None]:
-    """Return the test that started *thread* and the line where it did."""
-    stamp: tuple[IsolationContext | None, str | None] = getattr(thread, "_supertester", (None, None))
-    return stamp
-
-
-# (where, attribute, what makes our hook from the one before). The last two are not documented as hooks: CPython calls
+# (where, attribute, what makes our hook from the one before). The last one is not documented as a hook: CPython calls
 # `warnings._warn_unawaited_coroutine` with the coroutine itself, by that name, since 3.7, which is the only place that
-# has both the coroutine and the moment; and no version up to 3.13 lets threads inherit a context.
+# has both the coroutine and the moment.
 _HOOKS: list[tuple[Any, str, Callable[[Any], Any]]] = [
     (threading, "excepthook", _thread_hook),
     (sys, "unraisablehook", _unraisable_hook),
     (warnings, "_warn_unawaited_coroutine", _unawaited_hook),
-    (threading.Thread, "start", _thread_start),
 ]
 _ours: dict[str, Any] = {}
 """The hooks in force, by name."""
@@ -252,13 +192,11 @@ _previous: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
 _lock = threading.Lock()
 
 
-def ensure_installed() -> None:
-    """Put the hooks in place where they are not; costs next to nothing where they are."""
+def _are_in_front() -> bool:
     get = _ours.get
     ours = get("excepthook"), get("unraisablehook"), get("_warn_unawaited_coroutine")
     present = threading.excepthook, sys.unraisablehook, warnings._warn_unawaited_coroutine  # type: ignore[attr-defined]
-    if ours != present:
-        _install()
+    return ours == present
 
 
 def _without_ours(hook: Any) -> Any:
@@ -269,27 +207,30 @@ def _without_ours(hook: Any) -> Any:
         return hook
 
 
-def _install() -> None:
+def _put_in_front() -> None:
     with _lock:
         for holder, name, make in _HOOKS:
             present = getattr(holder, name)
-            if name in _ours and (_ours[name] is present or holder is threading.Thread):
-                continue  # `Thread.start` is wrapped by many, each calling the one before: ours still runs.
+            if _ours.get(name) is present:
+                continue
             # An older hook of ours may have been put back by who restores what was there before; none is needed twice.
             present = _without_ours(present)
             _ours[name] = ours = make(present)
             _previous[ours] = present
             setattr(holder, name, ours)
-        if _collector not in gc.callbacks:
-            gc.callbacks.append(_collector)
 
 
-def uninstall() -> None:
+def _install() -> Undo:
+    _put_in_front()
+    gc.callbacks.append(_collector)
+    return _remove
+
+
+def _remove() -> None:
     """Take the hooks out again, as far as nobody has put another in front of them."""
     with _lock:
         for holder, name, _ in _HOOKS:
-            present = getattr(holder, name)
-            setattr(holder, name, _without_ours(present))
+            setattr(holder, name, _without_ours(getattr(holder, name)))
         _ours.clear()
         if _collector in gc.callbacks:
             gc.callbacks.remove(_collector)

@@ -11,7 +11,8 @@ from typing import Any
 from supertester._core.seeds import derive_seed, run_seed
 from supertester.context import IsolationContext, Problem, current_context
 from supertester.env import Env
-from supertester.isolation import cleanup, hooks, tasks, world
+from supertester.isolation import cleanup, hooks, identity, tasks, world
+from supertester.isolation.children import inherit_in_children
 from supertester.isolation.coroutines import Watch
 from supertester.isolation.features import FeatureSet
 from supertester.isolation.loop_errors import LoopErrors
@@ -81,7 +82,9 @@ class Scope:
     def open(self) -> None:
         """Begin the test. Has to be called in the test's context, and from its thread."""
         context = self.context
-        self._before = hooks.begin(context, whole_thread=self._whole_loop)
+        hooks.begin(context)
+        inherit_in_children()
+        self._before = identity.begin(context, whole_thread=self._whole_loop)
         self._watch = Watch(context)
         self._loop_errors = LoopErrors(context, self.loop, self._report, whole_loop=self._whole_loop)
         self._token = current_context.set(context)
@@ -166,7 +169,7 @@ class Scope:
         context.closed = True
         self._loop_errors.close()
         self._watch.close()
-        hooks.end(context, self._before)
+        identity.end(context, self._before)
         assert context.root is not None
         context.root.die(NORMAL)
 

@@ -8,6 +8,7 @@ from supertester.case import IsolatedTestCase, tag
 from supertester.context import IsolationContext
 from supertester.errors import Unsupported, UsageError
 from supertester.isolation.features import FEATURES, Feature
+from supertester.isolation.options import Options
 from supertester.testing import inner_case, run_inner
 
 
@@ -35,6 +36,7 @@ class TestFeatures(unittest.TestCase):
         added = {
             "lamp": Feature(name="lamp", enter=lamp, modes=modes, tags=frozenset({"colour"})),
             "heater": Feature(name="heater", enter=heater, modes=modes, early=True),
+            "reserved": Feature(name="reserved", tags=frozenset({"size"})),
         }
         self.enterContext(mock.patch.dict(FEATURES, added))
 
@@ -68,8 +70,11 @@ class TestFeatures(unittest.TestCase):
 
     def test_those_that_do_not_exist_yet_are_refused(self) -> None:
         self.assertIn(
-            "this version has no isolation feature 'logs'", self.run_test(lambda case: case.isolation.feature("logs"))
+            "this version has no isolation feature 'reserved'",
+            self.run_test(lambda case: case.isolation.feature("reserved")),
         )
+        with self.assertRaisesRegex(Unsupported, "reserved=True: this version has no isolation feature 'reserved'"):
+            Options.made_of({"reserved": True})
 
     def test_a_tag_of_one_that_is_off_is_refused_when_the_class_is_made(self) -> None:
         with self.assertRaisesRegex(UsageError, r"@tag\(colour=...\) on .*Red.test needs the option lamp"):
@@ -86,11 +91,23 @@ class TestFeatures(unittest.TestCase):
 
         self.assertEqual(run_inner(Red("test")).report, "")
 
-    def test_a_tag_of_one_that_does_not_exist_yet_is_refused(self) -> None:
-        with self.assertRaisesRegex(Unsupported, r"@tag\(logger_level=...\) .* needs the feature 'logs'"):
+    def test_one_that_a_tag_configures_is_entered_from_the_beginning(self) -> None:
+        class Red(IsolatedTestCase):
+            @tag(colour="red")
+            async def test(self) -> None: ...
 
-            class Loud(IsolatedTestCase):
-                @tag(logger_level="DEBUG")
+        self.assertEqual(run_inner(Red("test")).report, "")
+        self.assertEqual(self.log, ["lamp on None", "heater on", "heater off", "lamp off"])
+
+    def test_one_that_a_class_configures_is_entered_from_the_beginning(self) -> None:
+        self.assertEqual(self.run_test(lambda case: self.log.append("body"), lamp="dim", heater=False), "")
+        self.assertEqual(self.log, ["lamp on dim", "body", "lamp off"])
+
+    def test_a_tag_of_one_that_does_not_exist_yet_is_refused(self) -> None:
+        with self.assertRaisesRegex(Unsupported, r"@tag\(size=...\) .* needs the feature 'reserved'"):
+
+            class Large(IsolatedTestCase):
+                @tag(size=3)
                 async def test(self) -> None: ...
 
     def test_one_that_cannot_be_entered_fails_the_test(self) -> None:

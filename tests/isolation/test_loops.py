@@ -7,7 +7,7 @@ from typing import Any
 from unittest import mock
 
 from supertester.case import IsolatedTestCase
-from supertester.isolation import hooks
+from supertester.isolation import hooks, uninstall
 from supertester.isolation.loops import TestLoop, TestTimeout
 from supertester.otp import GenServer
 from supertester.testing import inner_case, run_inner
@@ -189,19 +189,19 @@ class TestTheEndOfACleanup(unittest.TestCase):
 
 class TestUninstalling(unittest.TestCase):
     def test_puts_everything_back(self) -> None:
-        hooks.uninstall()
+        uninstall()
         before = [getattr(holder, name) for holder, name, _ in hooks._HOOKS]
         run_inner(inner_case(lambda case: None))
         self.assertNotEqual([getattr(holder, name) for holder, name, _ in hooks._HOOKS], before)
-        hooks.uninstall()
-        hooks.uninstall()
+        uninstall()
+        uninstall()
         self.assertEqual([getattr(holder, name) for holder, name, _ in hooks._HOOKS], before)
 
     def test_leaves_what_somebody_put_in_front(self) -> None:
         def theirs(args: Any) -> None: ...
 
         run_inner(inner_case(lambda case: None))
-        self.addCleanup(setattr, sys, "unraisablehook", sys.unraisablehook)
+        self.addCleanup(setattr, sys, "unraisablehook", sys.__unraisablehook__)
         sys.unraisablehook = theirs
-        hooks.uninstall()
+        uninstall()
         self.assertIs(sys.unraisablehook, theirs)

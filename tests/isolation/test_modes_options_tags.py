@@ -38,8 +38,6 @@ class TestOptions(unittest.TestCase):
             ({"sleeps": "never"}, UsageError, "sleeps must be one of"),
             ({"sleeps": "fail"}, Unsupported, "does not watch sleeps"),
             ({"debug": 1}, TypeError, "debug must be True or False, got debug=1"),
-            ({"logs": True}, Unsupported, "logs=True: this version has no isolation feature 'logs'"),
-            ({"tables": ["a:B"]}, Unsupported, "no isolation feature 'tables'"),
             ({"isolatoin": "basic"}, TypeError, r"unknown class keyword 'isolatoin' \(did you mean 'isolation'\?\)"),
             ({"zzz": 1}, TypeError, "unknown class keyword 'zzz'; the known ones are isolation, clock, timeout"),
         ]

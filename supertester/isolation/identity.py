@@ -1,0 +1,197 @@
+"""Whose code is running: the test that started it, or the one that started what started it.
+
+The identity of a test is a context variable. Tasks and callbacks of asyncio inherit it by themselves. Threads (timers
+and those of executors among them) and jobs of executors do not in any Python up to 3.13; here they are made to. They
+inherit the identity alone and no other variable, so that code under test runs as it does outside of tests. For child
+processes see `children`.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import get_ident
+from typing import Any
+
+from supertester._core.origin import here
+from supertester.context import IsolationContext, current_context
+from supertester.errors import UsageError
+from supertester.isolation.installed import Undo, install_once, replace_attribute
+from supertester.otp.runtime import current as current_process
+
+__all__ = ["adopt", "begin", "end", "find", "is_alone", "owner", "stamp_of"]
+
+_tests: dict[int, IsolationContext] = {}
+"""The test that each thread runs, for what happens in between its parts, where no context says so."""
+_open: dict[str, IsolationContext] = {}
+"""The tests that have begun and not ended, by id."""
+
+
+def owner() -> IsolationContext | None:
+    """Return the running test that the present code belongs to, or ``None``."""
+    context = current_context.get()
+    if context is None or context.closed:
+        context = _tests.get(get_ident())
+    return None if context is None or context.closed else context
+
+
+def find(test_id: str) -> IsolationContext | None:
+    """Return the running test with this id, or ``None``."""
+    return _open.get(test_id)
+
+
+def begin(context: IsolationContext, *, whole_thread: bool) -> IsolationContext | None:
+    """Let *context* be a running test; return the one that this thread ran before, to be given to `end`.
+
+    Args:
+        context: The test.
+        whole_thread: Whether the thread runs nothing else until `end`.
+    """
+    install_once(_inherit_in_threads)
+    _open[context.test_id] = context
+    thread = get_ident()
+    before = _tests.get(thread)
+    if whole_thread:
+        _tests[thread] = context
+    return before
+
+
+def end(context: IsolationContext, before: IsolationContext | None) -> None:
+    """Undo `begin`."""
+    _open.pop(context.test_id, None)
+    thread = get_ident()
+    if _tests.get(thread) is context:
+        if before is None or before.closed:
+            del _tests[thread]
+        else:
+            _tests[thread] = before
+
+
+def is_alone() -> bool:
+    """Say whether no other test is running in this process."""
+    return len(_open) <= 1
+
+
+@contextmanager
+def adopt(context: IsolationContext | str) -> Iterator[IsolationContext]:
+    """Let the body belong to a running test, on a thread that could not inherit it.
+
+    Such is a thread that a C library has started, or one that was there before the test and now works for it.
+
+    Args:
+        context: The test, or its ``test_id``, which unlike the test itself can be sent anywhere.
+
+    Raises:
+        UsageError: No running test has this id, or the test has ended.
+        TypeError: *context* is neither.
+
+    Example::
+
+        def on_message(test_id: str, message: bytes) -> None:  # called by a thread of the broker's client
+            with adopt(test_id):
+                handle(message)  # what it logs belongs to the test
+    """
+    if isinstance(context, str):
+        found = find(context)
+        if found is None:
+            raise UsageError(f"no test with the id {context!r} is running; pass the test_id of one that has not ended")
+    elif isinstance(context, IsolationContext):
+        found = context
+        if found.closed:
+            raise UsageError(f"test {found.test_id!r} has ended; nothing can belong to it any more")
+    else:
+        raise TypeError(f"adopt() takes an IsolationContext or its test_id, got {context!r}")
+    with _acting_as(found, found.root):
+        yield found
+
+
+@contextmanager
+def _acting_as(context: IsolationContext | None, process: Any) -> Iterator[None]:
+    test, actor = current_context.set(context), current_process.set(process)
+    try:
+        yield
+    finally:
+        current_process.reset(actor)
+        current_context.reset(test)
+
+
+# Threads and jobs of executors --------------------------------------------------------------------------------------
+
+
+def stamp_of(thread: threading.Thread | None) -> tuple[IsolationContext | None, str | None]:
+    """Return the test that started *thread* and the line where it did."""
+    stamp: tuple[IsolationContext | None, str | None] = getattr(thread, "_supertester", (None, None))
+    return stamp
+
+
+def _inherit_in_threads() -> Undo:
+    undo_start = replace_attribute(threading.Thread, "start", _inheriting_start(threading.Thread.start))
+    undo_submit = replace_attribute(ThreadPoolExecutor, "submit", _inheriting_submit(ThreadPoolExecutor.submit))
+
+    def undo() -> None:
+        undo_submit()
+        undo_start()
+
+    return undo
+
+
+def _inheriting_start(previous: Callable[[threading.Thread], None]) -> Callable[[threading.Thread], None]:
+    @functools.wraps(previous)
+    def start(self: threading.Thread) -> None:
+        context = owner()
+        if context is None or self.ident is not None:  # Not a test's, or about to be refused.
+            previous(self)
+            return
+        self._supertester = (context, here(2))  # type: ignore[attr-defined]
+        own = self.__dict__.get("run")
+        self.run = functools.partial(_run, self, own, self.run, context, current_process.get())  # type: ignore[method-assign]
+        try:
+            previous(self)
+        except BaseException:
+            _restore_run(self, own)
+            raise
+
+    return start
+
+
+def _run(thread: threading.Thread, own: Any, run: Callable[[], None], context: IsolationContext, process: Any) -> None:
+    """Be the ``run`` of a thread that a test started."""
+    _restore_run(thread, own)
+    # Never reset: the thread ends with it, and its hook for exceptions runs after this.
+    current_context.set(context)
+    current_process.set(process)
+    run()
+
+
+def _restore_run(thread: threading.Thread, own: Any) -> None:
+    if own is None:
+        thread.__dict__.pop("run", None)
+    else:
+        thread.run = own  # type: ignore[method-assign]
+
+
+def _inheriting_submit(previous: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(previous)
+    def submit(self: ThreadPoolExecutor, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        # Also where there is no test: the thread that takes the job may have been started by one.
+        return previous(self, _Job(function, owner(), current_process.get()), *args, **kwargs)
+
+    return submit
+
+
+class _Job:
+    """A function that an executor calls in the name of the test that submitted it."""
+
+    __slots__ = ("_context", "_function", "_process")
+
+    def __init__(self, function: Callable[..., Any], context: IsolationContext | None, process: Any) -> None:
+        self._function = function
+        self._context = context
+        self._process = process
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        with _acting_as(self._context, self._process):
+            return self._function(*args, **kwargs)
