@@ -177,12 +177,12 @@ class Process(Mailbox):
                     if kind is Call:
                         result = server.handle_call(entry.request, entry)
                         # What `Call.reply` does, in line: nearly every call ends here. The process lives, for else the
-                        # entry had been failed.
+                        # entry had been failed; a tracer, who wants to hear of it, would have our attention.
                         if (
                             result.__class__ not in SPECIAL
                             and entry.value is PENDING
                             and self.unanswered is None
-                            and self.tracer is None
+                            and not self.attention
                         ):
                             entry.value = result
                             if (future := entry.future) is not None and not future.done():

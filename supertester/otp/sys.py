@@ -57,7 +57,7 @@ async def ask(target: Any, what: str, operation: Callable[[Process], Any], timeo
     if current.get() is process and process.runs_here():
         raise CallExit("calling_self", call)
     check_doomed()
-    slot = (Barrier if what == "sync" else System)(operation, None, process)
+    slot = (Barrier if what == "sync" else System).to(process, operation)
     process.deliver(slot)
     await PAUSE
     value = slot.value
