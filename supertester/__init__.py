@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         WaitTimeout,
     )
     from supertester.isolation.installed import uninstall
+    from supertester.isolation.sleeps import allow_sleep
     from supertester.mixins.otp import OTPAssertions
     from supertester.otp import ChildSpec, DynamicSupervisor, GenServer, Pid, Registry, Supervisor
 
@@ -48,6 +49,7 @@ __all__ = [
     "UsageError",
     "WaitTimeout",
     "__version__",
+    "allow_sleep",
     "tag",
     "uninstall",
     "version",
@@ -68,6 +70,7 @@ _HOMES = {
         "WaitTimeout",
     ),
     "supertester.isolation.installed": ("uninstall",),
+    "supertester.isolation.sleeps": ("allow_sleep",),
     "supertester.mixins.otp": ("OTPAssertions",),
     "supertester.otp": ("ChildSpec", "DynamicSupervisor", "GenServer", "Pid", "Registry", "Supervisor"),
 }

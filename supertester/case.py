@@ -75,6 +75,7 @@ class IsolatedTestCase(_Stock):
 
     __given: ClassVar[Mapping[str, Any]] = {}
     __options: ClassVar[Options] = Options()
+    __modules: ClassVar[frozenset[str]] = frozenset()
     __class_runner: ClassVar[tuple[asyncio.Runner, Context] | None] = None
 
     def __init_subclass__(cls, **given: Any) -> None:
@@ -84,6 +85,7 @@ class IsolatedTestCase(_Stock):
             merged.update(base.__dict__.get("_IsolatedTestCase__given", {}))
         cls.__given = given
         cls.__options = options = Options.made_of({**merged, **given})
+        cls.__modules = frozenset(filter(_is_outside, (base.__module__ for base in cls.__mro__)))
         for base in cls.__mro__:
             for name, each in [(base.__qualname__, base), *vars(base).items()]:
                 if tags := tags_of(each):
@@ -166,6 +168,7 @@ class IsolatedTestCase(_Stock):
             tags=self.__tags(method, code),
             env=current_env(),
             filename=code.co_filename if code is not None else None,
+            modules=self.__modules,
             whole_loop=True,
         )
         self.isolation = scope.context
@@ -356,6 +359,11 @@ class IsolatedTestCase(_Stock):
     def cleanup_on_exit(self, function: Callable[[], object]) -> None:
         """Call *function* at the end of the test; see `supertester.processes.cleanup_on_exit`."""
         processes.cleanup_on_exit(function)
+
+
+def _is_outside(module: str) -> bool:
+    """Say whether *module* belongs neither to this library nor to the standard library."""
+    return module == "__main__" or module.partition(".")[0] not in {"supertester", *sys.stdlib_module_names}
 
 
 class _Explained:

@@ -609,7 +609,7 @@ class TestPytest(unittest.TestCase):
                 self.assertEqual(await Agent.get(self.agent), 6)
 
             async def test_leaks(self):
-                asyncio.create_task(asyncio.sleep(60))
+                asyncio.create_task(asyncio.Event().wait())
 
             async def test_thread(self):
                 thread = threading.Thread(target=lambda: 1 / 0)

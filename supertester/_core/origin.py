@@ -9,7 +9,7 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
-__all__ = ["creation_line", "here", "is_foreign", "show_line"]
+__all__ = ["creation_file", "creation_line", "here", "is_foreign", "show_line"]
 
 _LIBRARY = Path(threading.__file__)
 _FOREIGN = (
@@ -43,6 +43,11 @@ def here(depth: int = 1) -> str | None:
             return show_line(code.co_filename, frame.f_lineno, code.co_name)
         frame = frame.f_back
     return None
+
+
+def creation_file(coroutine: Any) -> str | None:
+    """Return the file of the user's code that created *coroutine*, if Python noted it: the very string of that code."""
+    return next((each[0] for each in getattr(coroutine, "cr_origin", None) or () if not is_foreign(each[0])), None)
 
 
 def creation_line(coroutine: Any) -> str:

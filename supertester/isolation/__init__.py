@@ -12,6 +12,7 @@ from supertester.isolation.installed import uninstall
 from supertester.isolation.modes import isolation_allows_async, isolation_timeout
 from supertester.isolation.options import Options
 from supertester.isolation.scope import IsolationFailure
+from supertester.isolation.sleeps import allow_sleep
 from supertester.isolation.standalone import (
     fetch_isolation_context,
     isolate,
@@ -31,6 +32,7 @@ __all__ = [
     "Problem",
     "ProcessInfo",
     "adopt",
+    "allow_sleep",
     "current_env",
     "fetch_isolation_context",
     "isolate",

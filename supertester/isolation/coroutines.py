@@ -13,6 +13,7 @@ from threading import get_ident
 from types import CoroutineType
 from typing import Any
 
+from supertester._core.origin import creation_file
 from supertester.context import IsolationContext
 from supertester.isolation import hooks
 from supertester.isolation.identity import is_alone
@@ -85,10 +86,8 @@ class Watch:
 
 
 def _is_forgotten(coroutine: Any, filename: str | None) -> bool:
-    origin = coroutine.cr_origin
     return (
-        bool(origin)
-        and origin[0][0] is filename
+        creation_file(coroutine) is filename
         and coroutine.cr_frame is not None
         and not coroutine.cr_running
         and not coroutine.cr_suspended

@@ -18,7 +18,7 @@ from threading import get_ident
 from typing import Any
 
 from supertester._core.naming import describe
-from supertester._core.origin import creation_line
+from supertester._core.origin import creation_file, creation_line
 from supertester.context import IsolationContext, Problem
 from supertester.isolation.identity import owner, stamp_of
 from supertester.isolation.installed import Undo, install_once
@@ -159,8 +159,8 @@ def _is_older(coroutine: Any, context: IsolationContext) -> bool:
     if not _collector.is_older_garbage(context):
         return False
     # The earlier tests of the same file would have been found out at their end, see `coroutines.Watch`.
-    origin = coroutine.cr_origin
-    return not origin or origin[0][0] != context.source
+    filename = creation_file(coroutine)
+    return filename is None or filename != context.source
 
 
 _PYTHON_WARNS = warnings._warn_unawaited_coroutine  # type: ignore[attr-defined]

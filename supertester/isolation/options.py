@@ -18,6 +18,7 @@ __all__ = ["LEAK_KINDS", "Options"]
 
 LEAK_KINDS = ("tasks", "processes")
 _POLICIES = ("fail", "warn", "ignore")
+_FULL = (Isolation.FULL_ISOLATION.value, Isolation.CONTAMINATION_DETECTION.value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +31,8 @@ class Options:
         timeout: Seconds that a test may take from its set-up to the end of its body; ``None`` for no limit.
         leaks: What a leak does: ``"fail"``, ``"warn"`` or ``"ignore"``; or a mapping from kinds of leaks to that.
         crashes: Whether the crash of a server fails the test: ``"ignore"`` or ``"fail"``.
-        sleeps: What a sleep in a test does: ``"ignore"``.
+        sleeps: What a sleep in test code does: ``"fail"``, ``"warn"`` or ``"ignore"``; by default ``"fail"`` in
+            ``full_isolation`` and ``contamination_detection``, and ``"ignore"`` in the lesser modes.
         debug: Asyncio's debug mode.
         features: Settings of isolation features by name.
     """
@@ -40,7 +42,7 @@ class Options:
     timeout: float | None = 60.0
     leaks: str | Mapping[str, str] = "fail"
     crashes: str = "ignore"
-    sleeps: str = "ignore"
+    sleeps: str | None = None
     debug: bool = False
     features: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -53,9 +55,9 @@ class Options:
             raise UsageError(f"a test cannot take no time at all, got timeout={self.timeout!r}; None means no limit")
         self._check_leaks()
         _check_choice("crashes", self.crashes, ("fail", "ignore"))
+        if self.sleeps is None:
+            object.__setattr__(self, "sleeps", "fail" if self.isolation in _FULL else "ignore")
         _check_choice("sleeps", self.sleeps, _POLICIES)
-        if self.sleeps != "ignore":
-            raise Unsupported(f"sleeps={self.sleeps!r}: this version does not watch sleeps; leave the option out")
         if not isinstance(self.debug, bool):
             raise TypeError(f"debug must be True or False, got debug={self.debug!r}")
         for name, setting in self.features.items():

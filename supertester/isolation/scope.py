@@ -18,6 +18,7 @@ from supertester.isolation.features import FeatureSet
 from supertester.isolation.loop_errors import LoopErrors
 from supertester.isolation.modes import isolation_timeout
 from supertester.isolation.options import LEAK_KINDS, Options
+from supertester.isolation.sleeps import watch as watch_sleeps
 from supertester.otp.reasons import NORMAL
 
 __all__ = ["IsolationFailure", "Scope", "evidence"]
@@ -47,6 +48,7 @@ class Scope:
         tags: For ``context.tags``.
         env: For ``context.env``.
         filename: The test's source file, as its code objects hold it.
+        modules: The names of the modules whose code is the test's own.
         whole_loop: Whether all that happens on the loop belongs to this test.
     """
 
@@ -59,6 +61,7 @@ class Scope:
         tags: Mapping[str, Any],
         env: Env,
         filename: str | None = None,
+        modules: frozenset[str] = frozenset(),
         whole_loop: bool = False,
     ) -> None:
         self.options = options
@@ -76,6 +79,7 @@ class Scope:
         self.settled = False
         self._stop_watching: Callable[[], object] = _nothing
         self._whole_loop = whole_loop
+        self._modules = modules
         self._features = FeatureSet(context, options.features)
         self._tasks_before: frozenset[tasks.Task] = frozenset()
 
@@ -94,6 +98,8 @@ class Scope:
         if not self._whole_loop:
             tasks.stamp_tasks(self.loop)
             self._tasks_before = frozenset(asyncio.all_tasks(self.loop))
+        if (policy := self.options.sleeps) is not None and policy != "ignore":
+            watch_sleeps(context, policy, self._modules)
         context.open_feature = self._features.open
         self._features.enter_early()
         self._watch.begin()

@@ -53,7 +53,9 @@ class isolate:  # noqa: N801 - used as a function
         self._options = Options(isolation=mode, timeout=None)
         self._tags = dict(tags or {})
         self._env = env or current_env()
-        self._filename = sys._getframe(1).f_code.co_filename
+        caller = sys._getframe(1)
+        self._filename = caller.f_code.co_filename
+        self._modules = frozenset({caller.f_globals.get("__name__", "")})
 
     async def __aenter__(self) -> IsolationContext:
         self._scope = scope = Scope(
@@ -63,6 +65,7 @@ class isolate:  # noqa: N801 - used as a function
             tags=self._tags,
             env=self._env,
             filename=self._filename,
+            modules=self._modules,
         )
         scope.open()
         return scope.context

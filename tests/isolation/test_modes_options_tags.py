@@ -36,7 +36,6 @@ class TestOptions(unittest.TestCase):
             ({"leaks": 3}, TypeError, "leaks must be one of fail, warn, ignore or a mapping"),
             ({"crashes": "warn"}, UsageError, "crashes must be one of fail, ignore, got 'warn'"),
             ({"sleeps": "never"}, UsageError, "sleeps must be one of"),
-            ({"sleeps": "fail"}, Unsupported, "does not watch sleeps"),
             ({"debug": 1}, TypeError, "debug must be True or False, got debug=1"),
             ({"isolatoin": "basic"}, TypeError, r"unknown class keyword 'isolatoin' \(did you mean 'isolation'\?\)"),
             ({"zzz": 1}, TypeError, "unknown class keyword 'zzz'; the known ones are isolation, clock, timeout"),

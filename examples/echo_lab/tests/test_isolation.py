@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import unittest
 
 from echo_lab import Counter
@@ -10,6 +11,7 @@ from echo_lab import Counter
 from supertester import IsolatedTestCase, Isolation, Supervisor, UsageError
 from supertester.isolation import (
     IsolationFailure,
+    allow_sleep,
     fetch_isolation_context,
     isolate,
     isolation_allows_async,
@@ -20,6 +22,9 @@ from supertester.isolation import (
 from supertester.otp import call, whereis
 from supertester.processes import setup_isolated_genserver
 from supertester.supervision import wait_for_supervision_tree_ready
+from supertester.testing import failure_of, run_inner
+
+TICK = 1e-6
 
 
 class TestModes(unittest.IsolatedAsyncioTestCase):
@@ -77,6 +82,31 @@ class TestIsolate(unittest.IsolatedAsyncioTestCase):
         with self.assertRaisesRegex(IsolationFailure, "Counter.*was left running"):
             async with isolate("registry"):
                 await Counter.start(5)
+
+
+class TestSleeps(unittest.TestCase):
+    """A test that sleeps guesses; here it fails."""
+
+    def test_a_sleep_fails_the_test_and_is_named_by_its_line(self) -> None:
+        """The failure says where the test slept, and for how long."""
+
+        async def body(case: IsolatedTestCase) -> None:
+            counter = await case.setup_isolated_genserver(Counter)
+            counter.cast(("add", 1))
+            await asyncio.sleep(TICK)
+            case.assertEqual(await counter.call("value"), 1)
+
+        self.assertIn("in body sleeps for 1e-06 s (asyncio.sleep); wait for the condition", failure_of(body))
+
+    def test_a_sleep_with_a_reason_is_allowed(self) -> None:
+        """Where there is no condition to wait for, the test says why it sleeps."""
+
+        class Slow(IsolatedTestCase):
+            @allow_sleep(reason="a planted sleep")
+            def test(self) -> None:
+                time.sleep(TICK)
+
+        self.assertTrue(run_inner(Slow("test")).wasSuccessful())
 
 
 class TestContext(IsolatedTestCase):
