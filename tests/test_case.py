@@ -629,7 +629,7 @@ class TestPytest(unittest.TestCase):
         for expected in (
             "AssertionError: 5 != 6",
             "SUPERTESTER_SEED=",
-            "task 'sleep' (created at",
+            "task 'Event.wait' (created at",
             "ended with ZeroDivisionError('division by zero') (thread started at",
             "coroutine 'sleep' was never awaited (created at",
         ):
