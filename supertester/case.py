@@ -156,21 +156,20 @@ class IsolatedTestCase(_Stock):
         method = inspect.unwrap(getattr(self, self._testMethodName))
         code = getattr(method, "__code__", None)
         options = self.__options
-        self.__scope = None
-        runner = TestLoop(factory=type(self).loop_factory, debug=options.debug)
-        self._asyncioRunner = runner
         self.__result = None if self._outcome is None else self._outcome.result
         self._asyncioTestContext = copy_context()
         self.__scope = scope = Scope(
             self.id(),
             options,
-            runner.get_loop(),
+            None,
             tags=self.__tags(method, code),
             env=current_env(),
             filename=code.co_filename if code is not None else None,
             modules=self.__modules,
-            whole_loop=True,
         )
+        runner = TestLoop(factory=type(self).loop_factory, debug=options.debug, enter=scope.enter_loop)
+        self._asyncioRunner = runner
+        scope.context.postpone_world(runner.get_loop)
         self.isolation = scope.context
         # First in, so last out: after the cleanups that the test adds, and also when its set-up fails.
         self._cleanups[:0] = [(self.__raise_cleanup_errors, (), {}), (self.__finish, (), {})]
@@ -244,9 +243,7 @@ class IsolatedTestCase(_Stock):
             return  # It was skipped.
         scope, result = self.__scope, self.__result
         self._asyncioRunner = self.__result = None
-        if scope is None:
-            runner.close(0.0)  # It could not even begin.
-            return
+        assert scope is not None
         # `unittest` gives up on a test that is interrupted, without its cleanups.
         interruption = sys.exception()
         try:

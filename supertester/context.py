@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Isolation", "IsolationContext", "Problem", "ProcessInfo", "current_context"]
 
+_WORLD = frozenset({"clock", "registry", "runtime", "root", "loop"})
+"""What an event loop has to be there for, and most plain tests never ask for."""
+
 
 class Isolation(StrEnum):
     """How much of the world a test has for itself; each mode includes the ones before it.
@@ -69,12 +72,17 @@ class Problem:
         return self.message + "\n" + "\n".join("     " + line for line in self.details.rstrip().splitlines())
 
 
+def _none() -> None:
+    """Be the default of a field that must not become an attribute of the class."""
+
+
 @dataclass(eq=False)
 class IsolationContext:
     """What a test has for itself, and what has to be undone at its end.
 
     One mutable object per test. Tasks of the test find it with `fetch_isolation_context`, the test itself as
-    ``self.isolation``.
+    ``self.isolation``. A plain test has its event loop, and what lives on it (``clock registry runtime root loop``),
+    from when something first asks for one of them.
 
     Attributes:
         test_id: A string that no other test of this process has.
@@ -94,15 +102,15 @@ class IsolationContext:
     test_id: str
     mode: str = Isolation.FULL_ISOLATION.value
     seed: int = 0
-    clock: Clock | None = None
+    clock: Clock | None = field(default_factory=_none, repr=False)
     env: Env | None = None
-    registry: Mapping[Any, Any] | None = None
+    registry: Mapping[Any, Any] | None = field(default_factory=_none, repr=False)
     processes: list[ProcessInfo] = field(default_factory=list)
     tags: dict[str, Any] = field(default_factory=dict)
-    runtime: Runtime | None = None
-    root: Root | None = None
+    runtime: Runtime | None = field(default_factory=_none, repr=False)
+    root: Root | None = field(default_factory=_none, repr=False)
     os_pid: int = field(default_factory=os.getpid)
-    loop: asyncio.AbstractEventLoop | None = field(default=None, repr=False)
+    loop: asyncio.AbstractEventLoop | None = field(default_factory=_none, repr=False)
     problems: list[Problem] = field(default_factory=list, repr=False)
     source: str | None = field(default=None, repr=False)
     closed: bool = field(default=False, repr=False)
@@ -111,6 +119,27 @@ class IsolationContext:
     cleanups: list[tuple[int, Callable[[], object]]] = field(default_factory=list, repr=False)
     features: dict[str, Any] = field(default_factory=dict, repr=False)
     open_feature: Callable[[str], Any] | None = field(default=None, repr=False)
+    make_world: Callable[[], object] | None = field(default=None, repr=False)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if name not in _WORLD:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+            if self.make_world is None or self.closed:
+                return None
+            self.make_world()
+            return self.__dict__[name]
+
+    def postpone_world(self, make: Callable[[], object]) -> None:
+        """Let *make* set ``clock registry runtime root loop`` when something first asks for one of them."""
+        for name in _WORLD:
+            self.__dict__.pop(name, None)
+        self.make_world = make
+
+    def made(self, name: str) -> Any:
+        """Return the attribute *name*, or ``None`` if nothing has asked for it so far; it is not made for this."""
+        return self.__dict__.get(name)
 
     def track_process(self, pid: Any, name: Any = None, module: Any = None) -> ProcessInfo:
         """Take *pid* (or a whole `ProcessInfo`) into `processes`, so that it is stopped at the end of the test."""
@@ -142,7 +171,8 @@ class IsolationContext:
 
     def newest_process(self) -> int:
         """Return the number of the youngest live process, by which cleanups and processes are put in one order."""
-        processes = self.runtime.processes if self.runtime is not None else None
+        runtime = self.made("runtime")
+        processes = runtime.processes if runtime is not None else None
         return next(reversed(processes)).id if processes else 0
 
     def feature(self, name: str) -> Any:

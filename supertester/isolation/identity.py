@@ -22,7 +22,7 @@ from supertester.errors import UsageError
 from supertester.isolation.installed import Undo, install_once, replace_attribute
 from supertester.otp.runtime import current as current_process
 
-__all__ = ["adopt", "begin", "end", "find", "is_alone", "owner", "stamp_of"]
+__all__ = ["adopt", "begin", "end", "find", "is_alone", "owner", "running_here", "stamp_of"]
 
 _tests: dict[int, IsolationContext] = {}
 """The test that each thread runs, for what happens in between its parts, where no context says so."""
@@ -41,6 +41,12 @@ def owner() -> IsolationContext | None:
 def find(test_id: str) -> IsolationContext | None:
     """Return the running test with this id, or ``None``."""
     return _open.get(test_id)
+
+
+def running_here() -> IsolationContext | None:
+    """Return the test that has the present thread for itself, or ``None``."""
+    context = _tests.get(get_ident())
+    return None if context is None or context.closed else context
 
 
 def begin(context: IsolationContext, *, whole_thread: bool) -> IsolationContext | None:
@@ -104,7 +110,7 @@ def adopt(context: IsolationContext | str) -> Iterator[IsolationContext]:
             raise UsageError(f"test {found.test_id!r} has ended; nothing can belong to it any more")
     else:
         raise TypeError(f"adopt() takes an IsolationContext or its test_id, got {context!r}")
-    with _acting_as(found, found.root):
+    with _acting_as(found, found.made("root")):
         yield found
 
 

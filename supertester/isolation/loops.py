@@ -1,20 +1,25 @@
 """`TestLoop`: the event loop of one test.
 
 What ``asyncio.Runner`` does for ``IsolatedAsyncioTestCase``, without debug mode and without the turns of the loop
-that end nothing, and with a deadline. A loop belongs to one test and is never used again.
+that end nothing, and with a deadline. A loop belongs to one test and is never used again. It is made when something
+first needs it, because most of the cost of a plain test would be a loop that nothing runs in.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import Any
 
 from supertester.isolation import tasks
+from supertester.isolation.identity import running_here
+from supertester.isolation.installed import Undo, install_once, replace_attribute
 
 __all__ = ["TestLoop", "TestTimeout"]
 
@@ -34,17 +39,27 @@ class TestLoop:
     Args:
         factory: Makes the loop; ``None`` asks the event loop policy and makes the loop the thread's current one.
         debug: Asyncio's debug mode.
+        enter: Is given the loop in each context in which it is asked for, from when it is made.
     """
 
     __test__ = False
 
-    def __init__(self, *, factory: Callable[[], asyncio.AbstractEventLoop] | None = None, debug: bool = False) -> None:
-        self._is_current = factory is None
-        self._loop = factory() if factory is not None else asyncio.new_event_loop()
-        if self._is_current:
-            asyncio.set_event_loop(self._loop)
-        if debug:
-            self._loop.set_debug(True)
+    def __init__(
+        self,
+        *,
+        factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+        debug: bool = False,
+        enter: Callable[[asyncio.AbstractEventLoop], object] | None = None,
+    ) -> None:
+        install_once(_lend_loops)
+        self._factory = factory
+        self._debug = debug
+        self._enter = enter
+        self._thread = threading.get_ident()
+        self._is_current = False
+        self._closed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._now: Callable[[], float] = time.monotonic
         self._main: asyncio.Task[Any] | None = None
         self._interrupts = 0
         self._overrun: str | None = None
@@ -52,6 +67,38 @@ class TestLoop:
         self._deadline: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._sigint: Any = None
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        """Return the event loop, and make it if it is not there yet.
+
+        Raises:
+            RuntimeError: It was not made before this was closed.
+        """
+        with _making:  # Threads of the test may ask for it, too.
+            loop = self._loop or self._make()
+            if self._enter is not None:
+                self._enter(loop)
+            return loop
+
+    def _make(self) -> asyncio.AbstractEventLoop:
+        if self._closed:
+            raise RuntimeError("the test has ended, and no event loop is made for it any more")
+        loop = self._factory() if self._factory is not None else asyncio.new_event_loop()
+        self._loop = loop
+        if self._debug:
+            loop.set_debug(True)
+        if self._thread == threading.get_ident():
+            self._take_thread(loop)
+        left = None if self._deadline is None else self._deadline - self._now()
+        self._now = loop.time
+        if left is not None:
+            self._arm(loop, max(left, 0.0))
+        return loop
+
+    def _take_thread(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._factory is None:
+            self._is_current = True
+            asyncio.set_event_loop(loop)
         if (
             threading.current_thread() is threading.main_thread()
             and signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -59,17 +106,17 @@ class TestLoop:
             self._sigint = self._interrupted
             signal.signal(signal.SIGINT, self._sigint)
 
-    def get_loop(self) -> asyncio.AbstractEventLoop:
-        """Return the event loop."""
-        return self._loop
-
     def run(self, coroutine: Coroutine[Any, Any, Any], *, context: Context | None = None) -> Any:
         """Run *coroutine* as a task in *context* and return its result.
+
+        Plain code that runs in *context* can call this as well; then the task runs in a copy.
 
         Raises:
             TestTimeout: It ran over the deadline.
         """
-        loop = self._loop
+        if context is not None and _is_entered(context):
+            context = None
+        loop = self.get_loop() if context is None else context.run(self.get_loop)
         self._main = task = loop.create_task(coroutine, context=context)
         self._interrupts = 0
         try:
@@ -103,22 +150,28 @@ class TestLoop:
         self._deadline = None
         if seconds is not None:
             self._timeout = seconds
-            self._deadline = self._loop.time() + seconds
-            self._timer = self._loop.call_later(seconds, self._ran_over)
+            self._deadline = self._now() + seconds
+            if self._loop is not None:
+                self._arm(self._loop, seconds)
+
+    def _arm(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+        self._deadline = loop.time() + seconds
+        self._timer = loop.call_later(seconds, self._ran_over)
 
     def check(self) -> None:
         """Raise `TestTimeout` if the limit passed while plain code ran, which no loop can interrupt."""
-        if self._deadline is not None and self._overrun is None and self._loop.time() > self._deadline:
+        if self._deadline is not None and self._overrun is None and self._now() > self._deadline:
             self._overrun = "it never gave control to the event loop, so it could not be interrupted"
             raise self._timed_out()
 
     def _ran_over(self) -> None:
-        assert self._main is not None  # Timers fire only while something runs.
+        assert self._main is not None and self._loop is not None  # Timers fire only while something runs.
         self._overrun = tasks.stacks(self._loop)
         self._main.cancel()
         self._timer = self._loop.call_later(_GRACE, self._give_up)
 
     def _give_up(self) -> None:
+        assert self._loop is not None
         self._overrun = f"{self._overrun}\nIt was cancelled and did not end within another {_GRACE:g} s."
         self._loop.stop()
 
@@ -132,6 +185,7 @@ class TestLoop:
         """Turn the first Ctrl-C into a cancellation, so that the test's own ``finally`` blocks run."""
         self._interrupts += 1
         if self._interrupts == 1 and self._main is not None and not self._main.done():
+            assert self._loop is not None
             self._main.cancel()
             self._loop.call_soon_threadsafe(_wake)
             return
@@ -144,7 +198,8 @@ class TestLoop:
             timeout: Seconds that jobs of the default executor may still take; Python 3.11 knows no limit.
         """
         loop = self._loop
-        if loop.is_closed():
+        self._closed = True
+        if loop is None or loop.is_closed():
             return
         try:
             self.limit(None)
@@ -165,4 +220,32 @@ class TestLoop:
 
 
 def _wake() -> None:
-    """Let a loop that waits for the selector see that something happened."""
+    """Do nothing: a loop that waits for the selector sees that something happened, and a context that it is entered."""
+
+
+def _is_entered(context: Context) -> bool:
+    try:
+        context.run(_wake)
+    except RuntimeError:
+        return True
+    return False
+
+
+_making = threading.RLock()
+
+
+def _lend_loops() -> Undo:
+    """Let ``asyncio.get_event_loop()`` in plain code of a test make the loop of the test, as if it had been there."""
+    policy = asyncio.events.BaseDefaultEventLoopPolicy
+    return replace_attribute(policy, "get_event_loop", _lending(policy.get_event_loop))
+
+
+def _lending(previous: Callable[[Any], asyncio.AbstractEventLoop]) -> Callable[[Any], asyncio.AbstractEventLoop]:
+    @functools.wraps(previous)
+    def get_event_loop(self: Any) -> asyncio.AbstractEventLoop:
+        test = running_here()
+        if test is not None and test.made("loop") is None and self._local._loop is None:
+            _ = test.loop
+        return previous(self)
+
+    return get_event_loop

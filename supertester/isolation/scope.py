@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import warnings
 from collections.abc import Callable, Mapping
+from threading import get_ident
 from typing import Any
 
 from supertester._core.seeds import derive_seed, run_seed
@@ -39,30 +40,28 @@ class IsolationFailure(AssertionError):
 
 
 class Scope:
-    """The life of one isolated test on one event loop.
+    """The life of one isolated test, on one event loop if it needs one.
 
     Args:
         name: What the test is called; the test id is this and a number.
         options: What the test class asks for.
-        loop: Where the test runs.
+        loop: Where the test runs, beside whatever else does; ``None``: it gets a loop for itself by `enter_loop`.
         tags: For ``context.tags``.
         env: For ``context.env``.
         filename: The test's source file, as its code objects hold it.
         modules: The names of the modules whose code is the test's own.
-        whole_loop: Whether all that happens on the loop belongs to this test.
     """
 
     def __init__(
         self,
         name: str,
         options: Options,
-        loop: asyncio.AbstractEventLoop,
+        loop: asyncio.AbstractEventLoop | None,
         *,
         tags: Mapping[str, Any],
         env: Env,
         filename: str | None = None,
         modules: frozenset[str] = frozenset(),
-        whole_loop: bool = False,
     ) -> None:
         self.options = options
         self.loop = loop
@@ -71,15 +70,15 @@ class Scope:
             mode=options.isolation,
             seed=derive_seed(run_seed(), name),
             env=env,
-            loop=loop,
             source=filename,
             tags={**tags, "mode": options.isolation},
         )
         self.errors: list[BaseException] = []
         self.settled = False
         self._stop_watching: Callable[[], object] = _nothing
-        self._whole_loop = whole_loop
         self._modules = modules
+        self._whole_loop = loop is None
+        self._loop_errors: LoopErrors | None = None
         self._features = FeatureSet(context, options.features)
         self._tasks_before: frozenset[tasks.Task] = frozenset()
 
@@ -88,21 +87,33 @@ class Scope:
         context = self.context
         hooks.begin(context)
         inherit_in_children()
+        world.offer_world()
+        self._thread = get_ident()
         self._before = identity.begin(context, whole_thread=self._whole_loop)
         self._watch = Watch(context)
-        self._loop_errors = LoopErrors(context, self.loop, self._report, whole_loop=self._whole_loop)
         self._token = current_context.set(context)
-        self._world = world.enter_world(context, self.loop)
-        if self.options.crashes == "fail":
-            self._stop_watching = world.watch_crashes(context)
-        if not self._whole_loop:
+        if self.loop is not None:
             tasks.stamp_tasks(self.loop)
             self._tasks_before = frozenset(asyncio.all_tasks(self.loop))
+            self.enter_loop(self.loop)
         if (policy := self.options.sleeps) is not None and policy != "ignore":
             watch_sleeps(context, policy, self._modules)
         context.open_feature = self._features.open
         self._features.enter_early()
         self._watch.begin()
+
+    def enter_loop(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Let the test run on *loop* from now on, and the present context in its world of processes."""
+        if self.loop is loop and self._loop_errors is not None:
+            world.join_world(self.context)
+            return
+        self.loop = loop
+        self._loop_errors = LoopErrors(self.context, loop, self._report, whole_loop=self._whole_loop)
+        self._world = world.enter_world(self.context, loop, whole_loop=self._whole_loop)
+        assert self.context.runtime is not None
+        self.context.runtime.thread = self._thread
+        if self.options.crashes == "fail":
+            self._stop_watching = world.watch_crashes(self.context)
 
     def leave(self) -> None:
         """Make the test's context what it was before `open`, where something else goes on in it."""
@@ -118,6 +129,7 @@ class Scope:
     async def unwind(self) -> None:
         """Undo what the test did and find what it left; called again after an interruption, go on where it was."""
         context = self.context
+        assert self.loop is not None
         self._stop_watching()  # What the cleanup kills did not crash.
         deadline = self.loop.time() + isolation_timeout(context.mode)
         try:
@@ -143,7 +155,7 @@ class Scope:
             self.context.report(Problem("cleanup", f"task {tasks.describe_task(task)} would not end when cancelled"))
 
     def _left_running(self) -> set[tasks.Task]:
-        left = tasks.left_running(self.loop)
+        left = tasks.left_running(self.loop) if self.loop is not None else set()
         if left and not self._whole_loop:
             left = {task for task in left - self._tasks_before if tasks.owner_of(task) is self.context}
         return left
@@ -160,9 +172,10 @@ class Scope:
     def settle(self) -> None:
         """Look for what failed behind the test's back, and leave its features; nothing new is expected after this."""
         self.settled = True
-        for task in tasks.failed_tasks(self.loop):
-            if self._whole_loop or tasks.owner_of(task) is self.context:
-                self.context.report(tasks.failure_problem(task))
+        if self.loop is not None:
+            for task in tasks.failed_tasks(self.loop):
+                if self._whole_loop or tasks.owner_of(task) is self.context:
+                    self.context.report(tasks.failure_problem(task))
         self._watch.look()
         try:
             self._features.close()
@@ -173,11 +186,12 @@ class Scope:
         """End the test: from here on, what happens is not its problem any more."""
         context = self.context
         context.closed = True
-        self._loop_errors.close()
+        if self._loop_errors is not None:
+            self._loop_errors.close()
         self._watch.close()
         identity.end(context, self._before)
-        assert context.root is not None
-        context.root.die(NORMAL)
+        if (root := context.made("root")) is not None:
+            root.die(NORMAL)
 
     # What was found ----------------------------------------------------------------------------------------------
 
@@ -211,12 +225,12 @@ def _nothing() -> None: ...
 
 def evidence(context: IsolationContext, *, limit: int = 5) -> str:
     """Return the last deaths in the test's runtime with the last messages of who died, or an empty string."""
-    runtime = context.runtime
+    runtime = context.made("runtime")
     if runtime is None or not runtime.deaths:
         return ""
     deaths = list(runtime.deaths)
     lines = [f"the last of {len(deaths)} deaths in this test:" if len(deaths) > limit else "deaths in this test:"]
     for death in deaths[-limit:]:
         lines.append(f"  {death.pid!r}")
-        lines += [f"    {kind} {message!r}" for kind, message in death.pid.recent_messages[-3:]]  # type: ignore[attr-defined]
+        lines += [f"    {kind} {message!r}" for kind, message in death.pid.recent_messages[-3:]]
     return "\n".join(lines)

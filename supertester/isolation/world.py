@@ -11,12 +11,24 @@ from typing import Any
 from supertester._core.naming import describe
 from supertester._core.origin import here
 from supertester.context import Isolation, IsolationContext, Problem
+from supertester.isolation.identity import owner
+from supertester.isolation.installed import Undo, install_once
 from supertester.isolation.tasks import give_up
 from supertester.otp.process import Process
 from supertester.otp.reasons import KILL, is_crash
-from supertester.otp.runtime import Runtime, current, default_runtime
+from supertester.otp.runtime import Runtime, current, default_runtime, stand_ins
 
-__all__ = ["enter_world", "kill", "leave_world", "leftover", "process_leak", "stoppable", "watch_crashes"]
+__all__ = [
+    "enter_world",
+    "join_world",
+    "kill",
+    "leave_world",
+    "leftover",
+    "offer_world",
+    "process_leak",
+    "stoppable",
+    "watch_crashes",
+]
 
 _HISTORY = 8
 """Messages that each process of a test remembers, as evidence."""
@@ -24,22 +36,47 @@ _HISTORY = 8
 _started_at: weakref.WeakKeyDictionary[Process, str] = weakref.WeakKeyDictionary()
 
 
-def enter_world(context: IsolationContext, loop: asyncio.AbstractEventLoop) -> Token[Any]:
+def offer_world() -> None:
+    """Let plain code of a test find the root process, and make the world for it if there is none yet."""
+    install_once(_stand_in)
+
+
+def _stand_in() -> Undo:
+    stand_ins.append(_root)
+    return lambda: stand_ins.remove(_root)
+
+
+def _root() -> Process | None:
+    context = owner()
+    return None if context is None else context.root
+
+
+def enter_world(context: IsolationContext, loop: asyncio.AbstractEventLoop, *, whole_loop: bool = False) -> Token[Any]:
     """Give *context* its runtime and root process: a runtime of its own, in mode ``basic`` the default one of *loop*.
 
     Both are current in the present context until `leave_world` is given what this returns.
     """
+    context.loop = loop
     if context.mode == Isolation.BASIC.value:
         runtime = default_runtime(loop)
+        context.registry = None
     else:
         runtime = Runtime(history=_HISTORY, loop=loop)
         context.registry = runtime.names
+        if whole_loop:  # So that code in a context from before finds it, too.
+            loop._supertester_runtime = runtime  # type: ignore[attr-defined]
     if _note_line not in runtime.on_spawn:
         runtime.on_spawn.append(_note_line)
     context.runtime = runtime
     context.clock = runtime.clock
     context.root = runtime.new_root()
     return runtime.activate(context.root)
+
+
+def join_world(context: IsolationContext) -> None:
+    """Make the root process of *context* current in the present context, unless another process is."""
+    if current.get() is None:
+        current.set(context.root)
 
 
 def leave_world(token: Token[Any]) -> None:
@@ -68,8 +105,10 @@ def watch_crashes(context: IsolationContext) -> Callable[[], object]:
 
 def _own(context: IsolationContext) -> list[Process]:
     """Return the live processes of the test, oldest first, without its root."""
-    runtime, root = context.runtime, context.root
-    assert runtime is not None and root is not None
+    runtime: Runtime | None = context.made("runtime")
+    root = context.made("root")
+    if runtime is None:
+        return []
     if context.mode == Isolation.BASIC.value:
         return runtime.descendants(root)
     return [process for process in runtime.processes if process is not root]
@@ -81,7 +120,7 @@ def stoppable(context: IsolationContext) -> list[Process]:
     Their descendants are not among them: a supervisor stops its own children, and would restart what is taken from it.
     """
     tracked = {info.pid for info in context.processes}
-    root = context.root
+    root = context.made("root")
     return [
         process
         for process in _own(context)

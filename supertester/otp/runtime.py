@@ -39,6 +39,7 @@ __all__ = [
     "current_runtime",
     "default_runtime",
     "runtime_of",
+    "stand_ins",
 ]
 
 T = TypeVar("T")
@@ -75,6 +76,8 @@ class Scheduler(Protocol):
 
 current: contextvars.ContextVar[Process | Runtime | None] = contextvars.ContextVar("supertester.otp", default=None)
 """Whose code runs here: a process, or a bare runtime, or neither."""
+stand_ins: list[Callable[[], Process | None]] = []
+"""Asked where that is needed and neither is there: whose body is a process that is made when it is needed?"""
 
 
 class Runtime:
@@ -377,11 +380,21 @@ def current_runtime() -> Runtime:
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
+        stand_in = _stand_in()
+        if stand_in is not None and stand_in.runtime.thread == get_ident():
+            return stand_in.runtime
         raise UsageError(
             "no event loop runs in this thread; call this from a coroutine, keep the Pid instead of a name, or use "
             "runtime.call_threadsafe(...)"
         ) from None
     return default_runtime(loop)
+
+
+def _stand_in() -> Process | None:
+    for find in stand_ins:
+        if (process := find()) is not None:
+            return process
+    return None
 
 
 def default_runtime(loop: asyncio.AbstractEventLoop) -> Runtime:
@@ -407,7 +420,7 @@ def acting_process(what: str) -> Process:
         UsageError: No process runs here.
         ProcessExited: It is dead already.
     """
-    here = current.get()
+    here = current.get() or _stand_in()
     if here is None or isinstance(here, Runtime):
         raise UsageError(
             f"{what} acts for the process whose handler runs, and none runs here; call it from a handler, or from a "

@@ -384,7 +384,7 @@ class TestTheLoop(unittest.TestCase):
 
         changing = Changing()
         with mock.patch("supertester.isolation.tasks._known", changing):
-            self.assertEqual(run_inner(inner_case(lambda case: None)).report, "")
+            self.assertEqual(run_inner(inner_case(lambda case: case.assertIsNotNone(case.isolation.loop))).report, "")
         self.assertEqual(changing.looks, 2)
 
 
