@@ -108,7 +108,7 @@ def process_info(target: Any) -> ProcessDetails | None:
         trap_exit=process.trap_exit,
         parent=process.parent,
         ancestors=tuple(process.ancestors()),
-        dictionary={variable.name: value for variable, value in process.context.items()},
+        dictionary=process.variables(),
         _weighed=(state, [payload_of(entry)[1] for entry in queue]),
     )
 

@@ -78,8 +78,7 @@ def intercept_entries(target: Any, fn: Callable[[Any], Iterable[Any]]) -> Iterat
 
 
 def _install(process: Process) -> None:
-    process.open_mailbox()
-    deliver = process.put
+    deliver = process.first_put()
 
     def put(entry: Any) -> None:
         entries = [entry]
@@ -92,7 +91,7 @@ def _install(process: Process) -> None:
                         {"message": f"an interceptor of {process!r} failed", "exception": error}
                     )
         if process.exit_reason is not None:
-            process.put(entry)  # An interceptor ended it: the caller, if there is one, must hear of that.
+            process.deliver(entry)  # An interceptor ended it: the caller, if there is one, must hear of that.
             return
         for each in entries:
             deliver(each)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from supertester.otp.genserver import GenServer
     from supertester.otp.process import Process
 
-__all__ = ["INIT", "UNOPENED", "Init", "Life"]
+__all__ = ["BARE", "INIT", "UNOPENED", "Init", "Life"]
 
 
 class Init:
@@ -41,6 +41,8 @@ _opening = threading.Lock()
 
 
 _NO_CONTEXT: Final = Context()
+BARE: Final = Context()
+"""The context of every idle process that holds no variable but `current`: its own is made anew when it is needed."""
 
 
 def current_task() -> asyncio.Task[Any] | None:
@@ -101,7 +103,7 @@ class Life(Pid):
     """Who monitors it, and as what."""
 
     def __init__(self, runtime: Runtime, server: GenServer | None, spawner: Process | None) -> None:
-        self.id = runtime.next_id()
+        self.id = next(runtime.ids)
         self.name = None
         self.exit_reason = None
         self.runtime = runtime
@@ -118,7 +120,7 @@ class Life(Pid):
                     below.spawner = above.spawner
         self.parent: Process | None = None
         self.queue: deque[Any] = UNOPENED
-        self.put: Callable[[Any], object] = self._put_first
+        self.put: Callable[[Any], object] | None = None  # Until the first message opens the mailbox.
         # True from the moment that somebody has to run the mailbox until it is found empty. Messages that come while
         # the process starts must wait until `init` is done, so it is born busy.
         self.scheduled = True
@@ -162,16 +164,29 @@ class Life(Pid):
         with _opening:  # Several threads may be the first.
             if self.queue is UNOPENED and self.exit_reason is None:
                 self.queue = deque()
+                if self.context is BARE:  # Looked at second: whoever makes it bare looks at the mailbox second.
+                    self.context = self._own_context()
                 self.put = self.queue.append
         return self.queue
 
-    def _put_first(self, entry: Any) -> None:
+    def _own_context(self) -> Context:
+        context = Context()
+        context.run(current.set, self)  # type: ignore[arg-type]
+        return context
+
+    def variables(self) -> dict[str, Any]:
+        """Return the values of the context variables that its code sees, by name."""
+        context = self._own_context() if self.context is BARE else self.context
+        return {variable.name: value for variable, value in context.items()}
+
+    def first_put(self) -> Callable[[Any], object]:
+        """Return what puts a message into the mailbox, opened for it."""
         self.open_mailbox()
-        self.put(entry)
+        return self.put or self._refuse  # It may be dying just now.
 
     def deliver(self, entry: Any) -> None:
         """Put *entry* into the mailbox and see to it that it is handled."""
-        self.put(entry)
+        (self.put or self.first_put())(entry)
         if not self.scheduled:
             self.scheduled = True
             self.runtime.schedule(self)  # type: ignore[arg-type]

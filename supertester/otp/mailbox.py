@@ -52,7 +52,9 @@ class Mailbox(Life):
                 runtime.direct_turns = DIRECT_TURNS
                 await PAUSE
         else:
-            put = self.put  # In two steps, since ``self.put(slot)`` looks for a method first.
+            put = self.put
+            if put is None:
+                put = self.first_put()
             put(slot)
             task = None
             if not self.scheduled:
@@ -156,7 +158,10 @@ class Mailbox(Life):
             raise ProcessExited
         if message.__class__ in ENVELOPES:
             message = CastBox(message)
-        self.put(message)
+        put = self.put
+        if put is None:
+            put = self.first_put()
+        put(message)
         if not self.scheduled:
             self.scheduled = True
             runtime.schedule(self)  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 
 from supertester.otp.drive import bury, drive
-from supertester.otp.life import INIT, UNOPENED, Init
+from supertester.otp.life import BARE, INIT, UNOPENED, Init
 from supertester.otp.mailbox import Mailbox
 from supertester.otp.messages import (
     ENVELOPES,
@@ -100,10 +100,14 @@ class Process(Mailbox):
         else:
             server.state = result
             if self.queue is UNOPENED and not self.runtime.idle_watches:
+                context = self.context
+                if len(context) == 1:
+                    self.context = BARE
                 self.current = None
                 self.scheduled = False
                 if self.queue is UNOPENED:  # Still: no other thread has sent anything meanwhile.
                     return
+                self.context = context
                 self.scheduled = True
         self._rest()
 

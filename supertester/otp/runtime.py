@@ -137,7 +137,7 @@ class Runtime:
         self._taken_over = False
         self.direct_turns = DIRECT_TURNS
         self.on_spawn: list[Callable[[Process], object]] = []
-        self.next_id: Callable[[], int] = count(1).__next__
+        self.ids = count(1)
         self.schedule: Callable[[Process], None] = self._schedule_next
         self._signals: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._signalling = False
@@ -155,7 +155,6 @@ class Runtime:
 
     def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = self.loop = loop
-        self.call_soon = loop.call_soon
         self.thread = get_ident()
         self.clock: Clock = self._clock or LoopClock(loop)
         self.injected_clock = self._clock is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import gc
 import subprocess
 import sys as python
@@ -49,8 +50,22 @@ from supertester.otp import (
     whereis,
 )
 from supertester.otp.genserver import Process
-from supertester.otp.life import Life
+from supertester.otp.life import BARE, Life
+from supertester.otp.runtime import current
 from tests.otp.support import TURNS, Asynchronous, Probe, RuntimeCase, one_turn, parked, returning
+
+COLOUR: contextvars.ContextVar[str] = contextvars.ContextVar("colour", default="none")
+
+
+class Colourful(GenServer):
+    def init(self, paint: Callable[[], Any]) -> Any:
+        paint()
+
+    def handle_call(self, request: Any, sender: Any) -> Any:
+        return self_pid(), COLOUR.get()
+
+    def handle_cast(self, message: Any) -> None:
+        COLOUR.set(message)
 
 
 class Counter(GenServer):
@@ -542,11 +557,34 @@ class ThreadRegressions(Bounded):
         await self.turn_until(lambda: diary, "the message is handled")
         self.assertEqual([("cast", "first")], diary)
 
+    async def test_an_idle_server_without_variables_holds_no_context_and_works_in_its_own(self) -> None:
+        async def start(colour: str | None, init: Callable[..., Any]) -> Pid:
+            context = contextvars.Context()
+            context.run(current.set, self.rt)
+            if colour is not None:
+                context.run(COLOUR.set, colour)
+            server = await asyncio.create_task(Colourful.start(init), context=context)
+            context.run(COLOUR.set, "of the starter, later")
+            return server
+
+        plain, heir, painter = (
+            await start(None, lambda: None),
+            await start("inherited", lambda: None),
+            await start(None, lambda: COLOUR.set("of init")),
+        )
+        self.assertEqual([True, False, False], [server.context is BARE for server in (plain, heir, painter)])
+        self.assertEqual({"supertester.otp": plain}, process_info(plain).dictionary)
+        self.assertIs(BARE, plain.context)
+        for server, colour in ((plain, "none"), (heir, "inherited"), (painter, "of init")):
+            self.assertEqual((server, colour), await server.call("who"))
+            server.cast("red")
+            self.assertEqual((server, "red"), await server.call("who"))
+
     async def test_a_first_message_that_comes_too_late_does_not_reopen_the_mailbox(self) -> None:
         server = await self.start(Counter)
-        put = server.put
+        first_put = server.first_put
         server.exit(KILL)
-        put("late")
+        first_put()("late")
         self.assertEqual(0, len(server.open_mailbox()))
         with self.exits(NOPROC):
             await self.soon(server.call("request"))
