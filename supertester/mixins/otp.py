@@ -1,8 +1,8 @@
 """`OTPAssertions`: what a test of servers and supervisors calls on ``self``.
 
 Each method is a thin cover for the function of the same name in `supertester.processes`, `supertester.servers`,
-`supertester.supervision`, `supertester.leaks` or `supertester.performance`, where it is described in full; an
-``assert_...`` fails the test with what the function ``check_...`` found.
+`supertester.supervision`, `supertester.tracing`, `supertester.leaks` or `supertester.performance`, where it is
+described in full; an ``assert_...`` fails the test with what the function ``check_...`` found.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from supertester import leaks, performance, processes, servers, supervision
+from supertester import leaks, performance, processes, servers, supervision, tracing
 from supertester._core.mismatch import Mismatch
 from supertester._core.outcome import Outcome
 from supertester.otp import idle
 from supertester.otp.pid import Pid
+from supertester.otp.reasons import KILL
 from supertester.otp.refs import Reference
 from supertester.servers import SYNC
 
@@ -144,6 +145,34 @@ class OTPAssertions(_Host):
         """Call *server* with what it should refuse; see `supertester.servers.probe_invalid_messages`."""
         return await servers.probe_invalid_messages(server, messages, timeout=timeout)
 
+    async def probe_restart_strategy(
+        self,
+        supervisor: Reference,
+        strategy: str,
+        scenario: tuple[str, Any],
+        *,
+        reason: Any = KILL,
+        timeout: float = 5.0,
+    ) -> supervision.RestartResult:
+        """End children and see who comes back; see `supertester.supervision.probe_restart_strategy`."""
+        return await supervision.probe_restart_strategy(supervisor, strategy, scenario, reason=reason, timeout=timeout)
+
+    # Tracing -----------------------------------------------------------------------------------------------------
+
+    def trace_supervision_events(self, supervisor: Reference) -> supervision.SupervisionTrace:
+        """Await this, or enter it, to hear of all that happens to children; see `supertester.supervision`."""
+        return supervision.trace_supervision_events(supervisor)
+
+    async def trace_messages(
+        self, target: Reference, fn: Callable[[], Any], *, timeout: float = 2.0
+    ) -> tracing.MessageTrace:
+        """Call *fn* and return what reached *target*; see `supertester.tracing.trace_messages`."""
+        return await tracing.trace_messages(target, fn, timeout=timeout)
+
+    def trace(self, *targets: Reference) -> tracing.MessageFlow:
+        """Note all messages between *targets* while the ``with`` block runs; see `supertester.tracing.trace`."""
+        return tracing.trace(*targets)
+
     # Assertions on processes -------------------------------------------------------------------------------------
 
     async def assert_process_alive(self, target: Reference, *, within: float = 0.0, msg: str | None = None) -> None:
@@ -207,6 +236,12 @@ class OTPAssertions(_Host):
     async def assert_supervisor_strategy(self, supervisor: Reference, expected: str, *, msg: str | None = None) -> None:
         """Fail unless the strategy of *supervisor* is *expected*."""
         self.__fail_for(await supervision.check_supervisor_strategy(supervisor, expected), msg)
+
+    async def assert_supervision_tree_structure(
+        self, supervisor: Reference, expected: Mapping[str, Any], *, msg: str | None = None
+    ) -> None:
+        """Fail unless the tree is *expected*; see `supertester.supervision.check_supervision_tree_structure`."""
+        self.__fail_for(await supervision.check_supervision_tree_structure(supervisor, expected), msg)
 
     # Assertions on anything --------------------------------------------------------------------------------------
 

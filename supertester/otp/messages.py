@@ -97,7 +97,7 @@ class Call:
                 runtime.loop.call_soon_threadsafe(self.reply, value)
         elif self.value is PENDING:
             if self.process.tracer is not None and self.__class__ is Call:
-                self.process.report("reply", value)
+                self.process.report("reply", value, self.caller)
             self.settle(value)
         elif self.value is _EXPIRED:
             self.process.note_late_reply(self, value)
@@ -219,13 +219,14 @@ class SystemEvent(NamedTuple):
     """What `supertester.otp.sys.trace` reports.
 
     ``kind`` is ``"call"``, ``"cast"``, ``"info"``, ``"continue"``, ``"timeout"`` or ``"reply"``; ``at`` is the
-    runtime's time in seconds.
+    runtime's time in seconds; ``to`` is who is replied to, if that is a process.
     """
 
     pid: Pid
     kind: str
     message: Any
     at: float
+    to: Pid | None = None
 
 
 ENVELOPES: Final = frozenset({Call, System, Barrier, Info, CastBox, Terminate, ContinueMark, TimeoutMark, Exit, Down})

@@ -261,11 +261,11 @@ class Process(Mailbox):
             self.suspended or self.timer is not None or self.tracer is not None or self.interceptors is not None
         )
 
-    def report(self, kind: str, payload: Any) -> None:
+    def report(self, kind: str, payload: Any, to: Process | None = None) -> None:
         """Tell the tracer, if there is one."""
         if self.tracer is not None:
             try:
-                self.tracer(SystemEvent(self, kind, payload, self.runtime.clock.time()))
+                self.tracer(SystemEvent(self, kind, payload, self.runtime.clock.time(), to))
             except Exception as error:  # noqa: BLE001  # The tracer's fault is not the server's.
                 self.tracer = None
                 self.runtime.loop.call_exception_handler({"message": f"tracer of {self!r} failed", "exception": error})

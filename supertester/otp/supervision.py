@@ -127,7 +127,9 @@ class BaseSupervisor(GenServer):
     async def _otp_enter(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         self.pid = acting_process("init")
         self.pid.trap_exit = True
-        self.listeners = []
+        above = self.pid.parent.server if self.pid.parent is not None else None
+        # Who listens to a supervisor hears of those below it too, from their first child on.
+        self.listeners = list(above.listeners) if isinstance(above, BaseSupervisor) else []
         self.by_pid = {}
         result = self.init(*args, **kwargs)
         if inspect.isawaitable(result):

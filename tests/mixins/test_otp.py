@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import supertester
-from supertester import leaks, performance, processes, servers, supervision
+from supertester import leaks, performance, processes, servers, supervision, tracing
 from supertester._core.outcome import Outcome
 from supertester.case import IsolatedTestCase
 from supertester.errors import MissingSyncHandler, WaitTimeout
@@ -113,6 +113,34 @@ class TestAssertionsPass(Case):
         self.assertEqual(found.left, [])
 
 
+class TestSupervisionHelpers(Case):
+    async def test_restarts(self) -> None:
+        supervisor = await self.team("a", "b", strategy="one_for_all")
+        result = await self.probe_restart_strategy(supervisor, "one_for_all", ("kill_child", "a"), reason="planned")
+        self.assertEqual(result.restarted, ("a", "b"))
+
+    async def test_the_end_of_the_supervisor_is_a_result(self) -> None:
+        supervisor = await self.team("a", max_restarts=1)
+        result = await self.probe_restart_strategy(supervisor, "one_for_one", ("cascade_failure", "a"))
+        self.assertFalse(result.supervisor_alive)
+
+    async def test_traces(self) -> None:
+        supervisor = await self.team("a")
+        server = whereis("a")
+        assert server is not None
+        async with self.trace_supervision_events(supervisor) as events:
+            with self.trace("a") as flow:
+                await server.call("value")
+            trace = await self.trace_messages(server, lambda: server.cast(("add", 1)))
+            server.exit(KILL)
+        self.assertEqual([event.reason for event in events.events], [KILLED, KILLED])
+        self.assertEqual([each.kind for each in flow.deliveries], ["call", "reply"])
+        self.assertIs(flow.deliveries[1].receiver, self.isolation.root)
+        self.assertEqual(trace.messages, (("add", 1),))
+        trace_again = await self.trace_supervision_events(supervisor)
+        self.assertEqual(await trace_again.stop(), [])
+
+
 class TestAssertionsFail(unittest.TestCase):
     def fails(self, body: Callable[[Any], Any], *patterns: str) -> None:
         """Run *body*, which has to fail with a message that has all *patterns*, and not as an error."""
@@ -211,6 +239,20 @@ class TestAssertionsFail(unittest.TestCase):
                 await Counter.start_link()
 
         self.fails(body, "1 process was left running(?s:.*) : in my block")
+
+    def test_assert_supervision_tree_structure(self) -> None:
+        async def body(case: Case) -> None:
+            supervisor = await case.team("a", "b")
+            await case.assert_supervision_tree_structure(
+                supervisor, {"strategy": "one_for_all", "children": [("a", Counter), ("b", Busy)]}
+            )
+
+        self.fails(
+            body,
+            "the supervision tree is not as expected:\n  strategy is 'one_for_one', expected 'one_for_all'\n"
+            "  child 'b' is of Counter, expected Busy",
+            r"2\.   'a': Counter, permanent worker, <Pid",
+        )
 
     def test_assert_memory_usage_stable(self) -> None:
         async def body(case: Case) -> None:
@@ -340,7 +382,7 @@ class TestTheMixin(unittest.TestCase):
     def test_covers_every_function_of_its_modules(self) -> None:
         renamed = {"watched_processes": "no_process_leaks", "measure_memory_usage": "assert_memory_usage_stable"}
         internal = {"listening", "started_and_responsive", "setup_isolated_genserver", "setup_isolated_supervisor"}
-        for module in (leaks, performance, processes, servers, supervision):
+        for module in (leaks, performance, processes, servers, supervision, tracing):
             for name in module.__all__:
                 if inspect.isfunction(getattr(module, name)) and name not in internal:
                     method = renamed.get(name, name.replace("check_", "assert_"))
