@@ -10,6 +10,7 @@ import sys
 import unittest
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import Context, copy_context
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,6 +20,7 @@ from supertester._core.seeds import VARIABLE, run_seed
 from supertester.context import IsolationContext
 from supertester.env import current_env
 from supertester.isolation.features import check_tags
+from supertester.isolation.given import Examples, is_given
 from supertester.isolation.loops import TestLoop
 from supertester.isolation.modes import isolation_timeout
 from supertester.isolation.options import Options
@@ -28,9 +30,11 @@ from supertester.otp.pid import Pid
 
 __all__ = ["IsolatedTestCase", "tag"]
 
-__unittest = True  # `unittest` leaves frames of such modules out of the tracebacks that it shows.
+__unittest = True  # `unittest` leaves frames of such modules out of the tracebacks that it shows,
+__hypothesistracebackhide__ = True  # and so does Hypothesis.
 
 _NO_MESSAGE: Any = inspect.signature(unittest.TestCase.subTest).parameters["msg"].default
+_Plain: Any = unittest.TestCase
 _MARGIN = 2.0
 """Seconds beyond its own deadline after which the cleanup as a whole is given up."""
 
@@ -139,6 +143,11 @@ class IsolatedTestCase(_Stock):
 
     _asyncioRunner: TestLoop | None
     _asyncioTestContext: Context
+    _examples: Examples | None = None
+    """What Hypothesis makes of this test, which then is none itself."""
+    _has_failed = False
+    """Whether this is an example that has failed already; Hypothesis makes hundreds of them to find the smallest."""
+    __example: tuple[Callable[[], Any], float | None] | None = None
     __scope: Scope | None = None
     __result: Any = None
 
@@ -152,8 +161,17 @@ class IsolatedTestCase(_Stock):
     def _setupAsyncioRunner(self) -> None:
         """Do nothing: a skipped test needs no loop, and `_callSetUp` can fail in the name of the test."""
 
-    def __begin(self) -> None:
-        method = inspect.unwrap(getattr(self, self._testMethodName))
+    def _begin_example(self, test: Callable[[], Any], timeout: float | None) -> None:
+        """Become one of `_examples`: the whole test around *test*, which may take *timeout* seconds."""
+        self._examples = self._outcome = None
+        self._cleanups = []
+        self.__dict__.pop(
+            "subTest", None
+        )  # Hypothesis puts its own there, which warns; here a failing one fails the example.
+        self.__example = (test, timeout)
+
+    def __begin(self, method: Any, timeout: float | None) -> None:
+        method = inspect.unwrap(method)
         code = getattr(method, "__code__", None)
         options = self.__options
         self.__result = None if self._outcome is None else self._outcome.result
@@ -174,7 +192,7 @@ class IsolatedTestCase(_Stock):
         # First in, so last out: after the cleanups that the test adds, and also when its set-up fails.
         self._cleanups[:0] = [(self.__raise_cleanup_errors, (), {}), (self.__finish, (), {})]
         self._asyncioTestContext.run(scope.open)
-        runner.limit(options.timeout)
+        runner.limit(timeout, of=options.timeout)
 
     def __tags(self, method: Any, code: Any) -> dict[str, Any]:
         cls = type(self)
@@ -187,7 +205,16 @@ class IsolatedTestCase(_Stock):
         return tags
 
     def _callSetUp(self) -> None:
-        self.__begin()
+        method: Any
+        if self.__example is not None:
+            method, timeout = self.__example
+            method = method.func
+        else:
+            method, timeout = getattr(self, self._testMethodName), self.__options.timeout
+            if is_given(method):
+                self._examples = Examples(timeout)
+                return  # Its fixtures are those of each example.
+        self.__begin(method, timeout)
         with _Explained(self):
             self._asyncioTestContext.run(self.setUp)
             if type(self).asyncSetUp is not unittest.IsolatedAsyncioTestCase.asyncSetUp:
@@ -195,11 +222,16 @@ class IsolatedTestCase(_Stock):
 
     def _callTestMethod(self, method: Callable[[], Any]) -> None:
         with _Explained(self):
+            if self._examples is not None:
+                self._examples.run(method, partial(copy_context().run, _Plain._callTestMethod, self))
+                return
             super()._callTestMethod(method)
             assert self._asyncioRunner is not None
             self._asyncioRunner.check()
 
     def _callTearDown(self) -> None:
+        if self._examples is not None:
+            return
         with _Explained(self):
             if type(self).asyncTearDown is not unittest.IsolatedAsyncioTestCase.asyncTearDown:
                 self.__limit_cleanup()
@@ -210,6 +242,9 @@ class IsolatedTestCase(_Stock):
         with _Explained(self):
             if function in (self.__finish, self.__raise_cleanup_errors):
                 function()  # These enter the context themselves.
+                return
+            if self._examples is not None:
+                function(*args, **kwargs)
                 return
             self.__limit_cleanup()
             super()._callCleanup(function, *args, **kwargs)
@@ -230,7 +265,7 @@ class IsolatedTestCase(_Stock):
         if not scope.is_clean():
             runner.limit(isolation_timeout(self.__options.isolation) + _MARGIN)
             runner.run(scope.unwind(), context=self._asyncioTestContext)
-        self._asyncioTestContext.run(scope.settle)
+        self._asyncioTestContext.run(scope.settle, thorough=not self._has_failed)
 
     def __raise_cleanup_errors(self) -> None:
         assert self.__scope is not None
@@ -386,7 +421,9 @@ class _Explained:
 
 def _how_to_repeat(case: IsolatedTestCase) -> str:
     lines = [f"replay with: {VARIABLE}={run_seed()} python -m unittest {case.id()}"]
-    if found := evidence(case.isolation):
+    # Hypothesis may have refused a test before its first example.
+    context = getattr(case, "isolation", None)
+    if context is not None and (found := evidence(context)):
         lines.append(found)
     return "\n".join(lines)
 

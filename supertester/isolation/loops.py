@@ -142,14 +142,14 @@ class TestLoop:
             raise self._timed_out()
         return result
 
-    def limit(self, seconds: float | None) -> None:
-        """Let what runs from now on take *seconds* in all; ``None`` lifts the limit."""
+    def limit(self, seconds: float | None, *, of: float | None = None) -> None:
+        """Let what runs from now on take *seconds*, which is what is left *of* some; ``None`` lifts the limit."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         self._deadline = None
         if seconds is not None:
-            self._timeout = seconds
+            self._timeout = seconds if of is None else of
             self._deadline = self._now() + seconds
             if self._loop is not None:
                 self._arm(self._loop, seconds)

@@ -169,14 +169,19 @@ class Scope:
             warnings.warn(f"{self.context.test_id}: {problem}", ResourceWarning, stacklevel=2)
         return True
 
-    def settle(self) -> None:
-        """Look for what failed behind the test's back, and leave its features; nothing new is expected after this."""
+    def settle(self, *, thorough: bool = True) -> None:
+        """Look for what failed behind the test's back, and leave its features; nothing new is expected after this.
+
+        Args:
+            thorough: Also look for what takes long to find.
+        """
         self.settled = True
         if self.loop is not None:
             for task in tasks.failed_tasks(self.loop):
                 if self._whole_loop or tasks.owner_of(task) is self.context:
                     self.context.report(tasks.failure_problem(task))
-        self._watch.look()
+        if thorough:
+            self._watch.look()
         try:
             self._features.close()
         except BaseException as error:  # noqa: BLE001 - shown with the other failures of the cleanup
