@@ -45,6 +45,12 @@ BARE: Final = Context()
 """The context of every idle process that holds no variable but `current`: its own is made anew when it is needed."""
 
 
+def refuse(entry: Any) -> None:
+    """Be the mailbox of a dead process; no method, or the process would hold itself until the next collection."""
+    if isinstance(entry, Call) and entry.value is PENDING:
+        entry.settle(Failure(NOPROC))
+
+
 def current_task() -> asyncio.Task[Any] | None:
     """Return the task that runs, also where no event loop does."""
     return asyncio.current_task() if asyncio._get_running_loop() is not None else None
@@ -182,7 +188,7 @@ class Life(Pid):
     def first_put(self) -> Callable[[Any], object]:
         """Return what puts a message into the mailbox, opened for it."""
         self.open_mailbox()
-        return self.put or self._refuse  # It may be dying just now.
+        return self.put or refuse  # It may be dying just now.
 
     def deliver(self, entry: Any) -> None:
         """Put *entry* into the mailbox and see to it that it is handled."""
@@ -230,7 +236,7 @@ class Life(Pid):
         self.server = None
         with _opening:
             self.queue = UNOPENED
-            self.put = self._refuse
+            self.put = refuse
         self.context = _NO_CONTEXT
         self.scheduled = True
         self.tracer = None
@@ -279,11 +285,6 @@ class Life(Pid):
             callback(self)  # type: ignore[arg-type]
         finally:
             current.reset(token)
-
-    def _refuse(self, entry: Any) -> None:
-        """Be the mailbox of a dead process."""
-        if isinstance(entry, Call) and entry.value is PENDING:
-            entry.settle(Failure(NOPROC))
 
     def lose_link(self, other: Process, reason: Any) -> None:
         """Receive the link signal of *other*'s death."""

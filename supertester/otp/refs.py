@@ -31,6 +31,8 @@ def resolve(target: Any) -> Process | None:
     Raises:
         TypeError: *target* can be no reference, e.g. ``None`` or a list.
     """
+    if target.__class__ is str:  # As most names are; it can be nothing else.
+        return current_runtime().names.get(target)
     for _ in range(10):
         if isinstance(target, Process):
             return target
