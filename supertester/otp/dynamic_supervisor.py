@@ -9,9 +9,9 @@ from supertester.otp.child_spec import ChildSpec, SupervisorSpec
 from supertester.otp.messages import Exit
 from supertester.otp.pid import Pid
 from supertester.otp.process import Process
-from supertester.otp.reasons import BRUTAL_KILL, INFINITY, KILL, SHUTDOWN, is_normal
+from supertester.otp.reasons import BRUTAL_KILL, INFINITY, KILL, SHUTDOWN
 from supertester.otp.results import IGNORE, Stop
-from supertester.otp.supervision import BaseSupervisor, Child, ChildInfo, TryAgain
+from supertester.otp.supervision import BaseSupervisor, Child, ChildInfo, TryAgain, is_to_restart
 
 __all__ = ["DynamicSupervisor"]
 
@@ -71,8 +71,7 @@ class DynamicSupervisor(BaseSupervisor):
             child = self.by_pid.pop(message.pid, None)  # type: ignore[call-overload]
             if child is not None:
                 self.report("terminated", child.spec.id, child.process, message.reason)
-                restart = child.spec.restart
-                if restart == "permanent" or (restart == "transient" and not is_normal(message.reason)):
+                if is_to_restart(child.spec, message.reason):
                     return await self._restart(child)
                 del self.children[child]
         elif isinstance(message, TryAgain) and message.child in self.children and message.child.pid == "restarting":
@@ -86,20 +85,15 @@ class DynamicSupervisor(BaseSupervisor):
         try:
             await self._start(child, restart=True)
         except StartFailed:
-            child.pid = "restarting"
-            self.pid.send(TryAgain(child))
+            self.try_again(child)
         return None
 
     async def _start(self, child: Child, *, restart: bool = False) -> Process | None:
-        process = await self.start_anew(child)
+        process = await self.start_process(child, restart=restart)
         if process is None:
             self.children.pop(child, None)
-            return None
-        child.pid = process
-        self.children[child] = None
-        self.by_pid[process] = child
-        old, child.last = child.last, process
-        self.report("restarted" if restart else "started", child.spec.id, process, old=old if restart else None)
+        else:
+            self.children[child] = None
         return process
 
     # Requests ----------------------------------------------------------------------------------------------------

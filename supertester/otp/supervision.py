@@ -16,7 +16,7 @@ from supertester.otp.drive import PAUSE, wake
 from supertester.otp.genserver import GenServer, spawn, wait_started
 from supertester.otp.pid import Pid
 from supertester.otp.process import Process
-from supertester.otp.reasons import BRUTAL_KILL, INFINITY, KILL, NOPROC, SHUTDOWN, Crash, Shutdown
+from supertester.otp.reasons import BRUTAL_KILL, INFINITY, KILL, NOPROC, SHUTDOWN, Crash, Shutdown, is_normal
 from supertester.otp.refs import existing, resolve
 from supertester.otp.results import IGNORE, Stop
 from supertester.otp.runtime import acting_process
@@ -30,6 +30,7 @@ __all__ = [
     "TryAgain",
     "ask",
     "failed_child",
+    "is_to_restart",
     "server_of",
 ]
 
@@ -80,6 +81,11 @@ class Child:
         """Return the row of `which_children`."""
         assert self.spec.type is not None
         return ChildInfo(self.spec.id, self.pid, self.spec.type, self.spec.modules)
+
+
+def is_to_restart(spec: ChildSpec, reason: Any) -> bool:
+    """Say whether a child that ended with *reason* is started again (rule 23)."""
+    return spec.restart == "permanent" or (spec.restart == "transient" and not is_normal(reason))
 
 
 class Intensity:
@@ -165,12 +171,13 @@ class BaseSupervisor(GenServer):
 
     # Children ----------------------------------------------------------------------------------------------------
 
-    async def start_process(self, spec: ChildSpec) -> Process | None:
-        """Start one child; return its process, or ``None`` if it chose not to run.
+    async def start_process(self, child: Child, *, restart: bool = False) -> Process | None:
+        """Start *child*; return its process, or ``None`` if it chose not to run.
 
         Raises:
             StartFailed: It did not start; ``reason`` is the child's own.
         """
+        spec = child.spec
         if spec.is_server:
             kwargs = dict(spec.kwargs)
             name, timeout = kwargs.pop("name", None), kwargs.pop("timeout", None)
@@ -187,15 +194,20 @@ class BaseSupervisor(GenServer):
         else:
             started = await self._start_by_function(spec)
         if started is IGNORE:
+            child.pid = "undefined"
             return None
+        old = child.last
+        if started is old:
+            raise StartFailed(("already_started", started), module=spec.start)
+        child.pid = child.last = started
+        self.by_pid[started] = child
+        self.report("restarted" if restart else "started", spec.id, started, old=old if restart else None)
         return started
 
-    async def start_anew(self, child: Child) -> Process | None:
-        """Start the process of *child*, which has to be another than its last one."""
-        process = await self.start_process(child.spec)
-        if process is not None and process is child.last:
-            raise StartFailed(("already_started", process), module=child.spec.start)
-        return process
+    def try_again(self, child: Child) -> None:
+        """Start *child*, whose restart has failed, after what others have asked for meanwhile (rule 26)."""
+        child.pid = "restarting"
+        self.pid.send(TryAgain(child))
 
     async def _start_by_function(self, spec: ChildSpec) -> Any:
         try:

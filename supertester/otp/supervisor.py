@@ -9,7 +9,7 @@ from supertester.errors import StartFailed, UsageError
 from supertester.otp.child_spec import ChildSpec, SupervisorSpec
 from supertester.otp.messages import Exit
 from supertester.otp.pid import Pid
-from supertester.otp.reasons import INFINITY, SHUTDOWN, is_normal
+from supertester.otp.reasons import INFINITY, SHUTDOWN
 from supertester.otp.results import IGNORE, Stop
 from supertester.otp.supervision import (
     BaseSupervisor,
@@ -18,6 +18,7 @@ from supertester.otp.supervision import (
     TryAgain,
     ask,
     failed_child,
+    is_to_restart,
     server_of,
 )
 
@@ -90,13 +91,7 @@ class Supervisor(BaseSupervisor):
 
     async def _start(self, child: Child, *, restart: bool = False) -> None:
         """Start *child*; one that chooses not to run is kept without a process, or forgotten if temporary (rule 22)."""
-        process = await self.start_anew(child)
-        child.pid = process or "undefined"
-        if process is not None:
-            self.by_pid[process] = child
-            old, child.last = child.last, process
-            self.report("restarted" if restart else "started", child.spec.id, process, old=old if restart else None)
-        elif child.spec.restart == "temporary":
+        if await self.start_process(child, restart=restart) is None and child.spec.restart == "temporary":
             del self.children[child.spec.id]
 
     async def _stop_children(self, children: list[Child]) -> None:
@@ -116,17 +111,17 @@ class Supervisor(BaseSupervisor):
             child = self.by_pid.pop(message.pid, None)  # type: ignore[call-overload]
             if child is not None:
                 self.report("terminated", child.spec.id, child.process, message.reason)
-                return await self._ended(child, message.reason)
+                if is_to_restart(child.spec, message.reason):
+                    return await self._restart(child)
+                return self._let_go(child)
         elif isinstance(message, TryAgain):
             child = message.child
             if child.pid == "restarting" and self.children.get(child.spec.id) is child:
                 return await self._restart(child)
         return None
 
-    async def _ended(self, child: Child, reason: Any) -> Any:
+    def _let_go(self, child: Child) -> Stop | None:
         spec = child.spec
-        if spec.restart == "permanent" or (spec.restart == "transient" and not is_normal(reason)):
-            return await self._restart(child)
         if spec.restart == "temporary":
             self.children.pop(spec.id, None)
         child.pid = "undefined"
@@ -143,25 +138,30 @@ class Supervisor(BaseSupervisor):
         if not self.intensity.allows(self.pid.runtime.clock.time()):
             child.pid = "undefined"
             return self.gave_up()
-        if self.spec.strategy == "one_for_one":
-            affected = [child]  # The table of all children may be long.
-        else:
-            children = list(self.children.values())
-            affected = children if self.spec.strategy == "one_for_all" else children[children.index(child) :]
         child.pid = "undefined"
-        running = {each for each in affected if each.process is not None}
+        if self.spec.strategy == "one_for_one":
+            starting = {child: True}  # Without a look at the table of all children, which may be long.
+        else:
+            starting = await self._stop_affected(child)
+        for each, restart in starting.items():
+            try:
+                await self._start(each, restart=restart)
+            except StartFailed:
+                self.try_again(each)
+                break
+        return None
+
+    async def _stop_affected(self, child: Child) -> dict[Child, bool]:
+        """Stop those that *child* takes along; return who has to start, in order, and whether that is a restart."""
+        affected = list(self.children.values())
+        if self.spec.strategy == "rest_for_one":
+            affected = affected[affected.index(child) :]
+        starting = {each: each is child or each.process is not None for each in affected}
         await self._stop_children(affected)
         for each in affected:
             if each is not child and each.spec.restart == "temporary":
-                del self.children[each.spec.id]
-                continue
-            try:
-                await self._start(each, restart=each is child or each in running)
-            except StartFailed:
-                each.pid = "restarting"
-                self.pid.send(TryAgain(each))
-                break
-        return None
+                del self.children[each.spec.id], starting[each]
+        return starting
 
     # Requests ----------------------------------------------------------------------------------------------------
 
