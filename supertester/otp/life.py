@@ -173,7 +173,13 @@ class Life(Pid):
                 if self.context is BARE:  # Looked at second: whoever makes it bare looks at the mailbox second.
                     self.context = self._own_context()
                 self.put = self.queue.append
+                if not self.is_alive():  # It has died meanwhile, which waits for no lock.
+                    self._close_mailbox()
         return self.queue
+
+    def _close_mailbox(self) -> None:
+        self.queue = UNOPENED
+        self.put = refuse
 
     def _own_context(self) -> Context:
         context = Context()
@@ -234,9 +240,7 @@ class Life(Pid):
         if self.task is not None and self.begun and current_task() is not self.task:
             self.task.cancel()
         self.server = None
-        with _opening:
-            self.queue = UNOPENED
-            self.put = refuse
+        self._close_mailbox()
         self.context = _NO_CONTEXT
         self.scheduled = True
         self.tracer = None
@@ -259,7 +263,7 @@ class Life(Pid):
 
     def _tell(self, reason: Any) -> None:
         """Queue the signals that tell of the death: monitors, links, callbacks."""
-        signal = self.runtime.signal
+        signal = self.runtime.signals.append
         if self.monitors:
             for ref, target in self.monitors.items():
                 if target.watchers is not None:
@@ -267,15 +271,15 @@ class Life(Pid):
             self.monitors = None
         if self.watchers:
             for ref, (watcher, shown) in self.watchers.items():
-                signal(watcher.take_down, ref, shown, reason)
+                signal((watcher.take_down, (ref, shown, reason)))
             self.watchers = None
         if self.links:
             for linked in self.links:
-                signal(linked.lose_link, self, reason)
+                signal((linked.lose_link, (self, reason)))
             self.links = None
         if self.callbacks:
             for callback in self.callbacks.values():
-                signal(self._call_back, callback)
+                signal((self._call_back, (callback,)))
             self.callbacks = None
 
     def _call_back(self, callback: Callable[[Process], object]) -> None:

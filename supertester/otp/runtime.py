@@ -139,7 +139,7 @@ class Runtime:
         self.on_spawn: list[Callable[[Process], object]] = []
         self.ids = count(1)
         self.schedule: Callable[[Process], None] = self._schedule_next
-        self._signals: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
+        self.signals: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._signalling = False
         self._deadlines: deque[tuple[float, Call]] = deque()
         self._compact_at = _COMPACT_AT
@@ -263,16 +263,12 @@ class Runtime:
 
     # Signals: iterative, so that 5,000 linked processes need no stack (rule 10) -----------------------------------
 
-    def signal(self, deliver: Callable[..., object], *args: Any) -> None:
-        """Queue a signal; signals are delivered in order before `flush_signals` returns."""
-        self._signals.append((deliver, args))
-
     def flush_signals(self) -> None:
-        """Deliver the queued signals, including those that their delivery causes."""
+        """Deliver the queued `signals` in order, including those that their delivery causes."""
         if self._signalling:
             return
         self._signalling = True
-        signals = self._signals
+        signals = self.signals
         try:
             while signals:
                 deliver, args = signals.popleft()

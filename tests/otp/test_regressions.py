@@ -589,6 +589,38 @@ class ThreadRegressions(Bounded):
         with self.exits(NOPROC):
             await self.soon(server.call("request"))
 
+    async def test_a_mailbox_that_opens_while_its_process_dies_is_closed_again(self) -> None:
+        class Racing(Process):
+            """Dies when its mailbox has been made for the first message, and is not in use yet."""
+
+            @property
+            def put(self) -> Any:
+                return Life.put.__get__(self)  # type: ignore[attr-defined]
+
+            @put.setter
+            def put(self, put: Any) -> None:
+                if put is not None and self.is_alive():
+                    self.die(KILLED)
+                Life.put.__set__(self, put)  # type: ignore[attr-defined]
+
+        with mock.patch("supertester.otp.genserver.Process", Racing):
+            server = await self.start()
+        server.cast("first")
+        self.assertEqual((KILLED, 0), (server.exit_reason, len(server.queue)))
+        with self.exits(NOPROC):
+            await self.soon(server.call("second"))
+
+    async def test_a_dead_process_is_freed_without_the_garbage_collector(self) -> None:
+        server = await self.start()
+        self.assertEqual("reply", await server.call(lambda _: "reply"))
+        freed = weakref.ref(server)
+        server.exit(KILL)
+        self.rt.deaths.clear()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        del server
+        self.assertIsNone(freed())
+
     async def test_a_cancelled_order_of_a_thread_is_not_carried_out(self) -> None:
         ran: list[int] = []
         future = in_thread(lambda: self.rt.call_threadsafe(ran.append, 1))
