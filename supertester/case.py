@@ -28,6 +28,9 @@ from supertester.isolation.scope import Scope, evidence
 from supertester.isolation.tags import tag, tags_of
 from supertester.otp.pid import Pid
 
+if TYPE_CHECKING:
+    from supertester.isolation.tables import Tables
+
 __all__ = ["IsolatedTestCase", "tag"]
 
 __unittest = True  # `unittest` leaves frames of such modules out of the tracebacks that it shows,
@@ -328,9 +331,10 @@ class IsolatedTestCase(_Stock):
         return self.isolation.feature("telemetry")
 
     @property
-    def tables(self) -> Any:
+    def tables(self) -> Tables:
         """The tables that this test has for itself."""
-        return self.isolation.feature("tables")
+        found: Tables = self.isolation.feature("tables")
+        return found
 
     @property
     def ports(self) -> Any:

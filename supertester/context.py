@@ -200,7 +200,9 @@ class IsolationContext:
         for info in self.processes:
             reason = getattr(info.pid, "exit_reason", None)
             lines.append(f"  process {info}" + ("" if reason is None else f", ended: {reason!r}"))
-        lines += [f"  feature {name}" for name in self.features]
+        for name, handle in self.features.items():
+            lines.append(f"  feature {name}")
+            lines += [f"    {line}" for line in (handle.summary() if hasattr(handle, "summary") else ())]
         lines += [f"  cleanup {describe(function)}" for _, function in self.cleanups]
         lines += [f"  problem {problem.message}" for problem in self.problems]
         if len(lines) == 1:

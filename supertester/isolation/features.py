@@ -29,6 +29,7 @@ class Feature:
         tags: The tags of `tag` that make sense only where it is on.
         early: Whether it has to be on from the beginning of the test; the others are entered when first asked for, or
             from the beginning too if the class or a tag of the test configures them.
+        check: Raises what is wrong with a class keyword, when the class is made.
     """
 
     name: str
@@ -36,6 +37,25 @@ class Feature:
     modes: frozenset[str] = frozenset()
     tags: frozenset[str] = frozenset()
     early: bool = False
+    check: Callable[[Any], object] | None = None
+
+
+_FULL = frozenset({"full_isolation", "contamination_detection"})
+
+
+# A feature that a test does not use is not even imported.
+
+
+def _enter_tables(context: IsolationContext, setting: Any) -> AbstractContextManager[Any]:
+    from supertester.isolation.tables import tables_of
+
+    return tables_of(context, setting)
+
+
+def _check_tables(setting: Any) -> object:
+    from supertester.isolation.tables.refs import checked_refs
+
+    return checked_refs(setting)
 
 
 FEATURES: dict[str, Feature] = {
@@ -43,7 +63,7 @@ FEATURES: dict[str, Feature] = {
     for feature in (
         Feature(name="logs", tags=frozenset({"logger_level"})),
         Feature(name="telemetry", tags=frozenset({"telemetry_events"})),
-        Feature(name="tables", tags=frozenset({"tables"})),
+        Feature(name="tables", enter=_enter_tables, modes=_FULL, tags=frozenset({"tables"}), check=_check_tables),
         Feature(name="environment"),
         Feature(name="ports"),
     )
@@ -66,9 +86,13 @@ def checked_setting(name: str, setting: Any) -> Any:
 
     Raises:
         Unsupported: This version has no such feature.
+        UsageError, TypeError: The feature cannot be set to this.
     """
-    if FEATURES[name].enter is None and not _is_off(setting):
+    feature = FEATURES[name]
+    if feature.enter is None and not _is_off(setting):
         raise Unsupported(f"{name}={setting!r}: this version has no isolation feature {name!r}; leave the option out")
+    if feature.check is not None:
+        feature.check(setting)
     return setting
 
 

@@ -1,0 +1,131 @@
+"""Places: wherever the program holds an object, found by identity, and what is put there instead."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import gc
+import sys
+import types
+from typing import Any
+
+from supertester._core.naming import describe
+from supertester.isolation.tables.routing import Table
+
+__all__ = ["replace_everywhere"]
+
+# No function here may hold the objects in a closure: its own cell would be one of the places.
+
+
+def replace_everywhere(old: Any, new: Any) -> list[str]:
+    """Put *new* wherever the program holds *old*; return, as text, who holds it where nothing can be put.
+
+    Attributes of modules, classes and objects, values of dicts, items of lists, closures and defaults of arguments are
+    replaced. Tuples, keys, bound methods and the variables of suspended functions cannot be. Variables of running plain
+    functions are not even seen.
+    """
+    for module in list(sys.modules.values()):
+        namespace = getattr(module, "__dict__", None)
+        if isinstance(namespace, dict):
+            _replace_values(namespace, old, new)
+    left: list[str] = []
+    for holder in gc.get_referrers(old):
+        if isinstance(holder, (Table, types.FrameType)) or _replace_in(holder, old, new):
+            continue
+        left.append(_describe_holder(holder, old))
+    return left
+
+
+def _replace_in(holder: Any, old: Any, new: Any) -> bool:
+    if isinstance(holder, dict):
+        return _replace_in_namespace(holder, old, new) or _replace_values(holder, old, new)
+    if isinstance(holder, list):
+        return _replace_items(holder, old, new)
+    if isinstance(holder, types.CellType):
+        holder.cell_contents = new
+        return True
+    if isinstance(holder, tuple):
+        return _replace_in_defaults(holder, old, new)
+    return _replace_attributes(holder, old, new)
+
+
+def _replace_values(holder: dict[Any, Any], old: Any, new: Any) -> bool:
+    found = False
+    for name, value in list(dict.items(holder)):
+        if value is old:
+            dict.__setitem__(holder, name, new)
+            found = True
+    return found
+
+
+def _replace_in_namespace(holder: dict[Any, Any], old: Any, new: Any) -> bool:
+    """Replace in the namespace of a class, which has caches that have to learn of it."""
+    if "__module__" not in holder:
+        return False
+    found = False
+    for cls in gc.get_referrers(holder):
+        if isinstance(cls, type):
+            for name, value in list(vars(cls).items()):
+                if value is old:
+                    type.__setattr__(cls, name, new)
+                    found = True
+    return found
+
+
+def _replace_items(holder: list[Any], old: Any, new: Any) -> bool:
+    found = False
+    for index in range(list.__len__(holder)):
+        if list.__getitem__(holder, index) is old:
+            list.__setitem__(holder, index, new)
+            found = True
+    return found
+
+
+def _replace_in_defaults(holder: tuple[Any, ...], old: Any, new: Any) -> bool:
+    found = False
+    for function in gc.get_referrers(holder):
+        if isinstance(function, types.FunctionType) and function.__defaults__ is holder:
+            values = list(holder)
+            _replace_items(values, old, new)
+            function.__defaults__ = tuple(values)
+            found = True
+    return found
+
+
+def _replace_attributes(holder: Any, old: Any, new: Any) -> bool:
+    """Replace in an object that holds its attributes itself, in slots or inline."""
+    found = False
+    with contextlib.suppress(AttributeError, TypeError):  # It may have slots only.
+        found = _replace_values(object.__getattribute__(holder, "__dict__"), old, new)
+    for cls in type(holder).__mro__:
+        for member in list(vars(cls).values()):
+            if isinstance(member, types.MemberDescriptorType):
+                with contextlib.suppress(AttributeError, TypeError):  # It may be empty, or refuse to be set.
+                    if member.__get__(holder) is old:
+                        member.__set__(holder, new)
+                        found = True
+    return found
+
+
+def _describe_holder(holder: Any, old: Any) -> str:
+    frame = getattr(holder, "gi_frame", None) or getattr(holder, "cr_frame", None) or getattr(holder, "ag_frame", None)
+    if frame is not None:
+        for name, value in frame.f_locals.items():
+            if value is old:
+                return f"the variable {name!r} of {describe(holder)}"
+    if isinstance(holder, (types.BuiltinMethodType, types.MethodType)):
+        return f"its method {holder.__name__!r}, kept by somebody"
+    if isinstance(holder, functools.partial):
+        return f"a partial of {describe(holder.func)}"
+    if isinstance(holder, tuple):
+        return f"a tuple of {len(holder)} items{_named(holder)}"
+    return f"an object of type {describe(type(holder))}{_named(holder)}"
+
+
+def _named(thing: Any) -> str:
+    """Say which variable of a module *thing* is, if it is one."""
+    for module in list(sys.modules.values()):
+        for name, value in list(getattr(module, "__dict__", {}).items()):
+            if value is thing:
+                return f" ({module.__name__}.{name})"
+    return ""
