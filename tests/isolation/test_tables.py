@@ -148,6 +148,21 @@ class TestMirrors(TablesTestCase):
             pool.submit(self.user.login, "outside 2").result()
         self.assertEqual(set(self.store.SESSIONS), {"outside", "outside 2"})
 
+    def test_are_seen_through_a_method_that_somebody_keeps(self) -> None:
+        def keep(case: Any) -> None:
+            case.tables.mirror(self.ref("SESSIONS"))
+            self.kept = self.store.SESSIONS.setdefault, self.store.SESSIONS.__contains__
+
+        def use(case: Any) -> None:
+            mirror = case.tables.mirror(self.ref("SESSIONS"))
+            put, has = self.kept
+            put("ada", 1)
+            case.assertEqual((mirror, has("ada"), has("outside")), ({"ada": 1}, True, False))
+
+        self.run_test(keep)
+        self.run_test(use)
+        self.assertTrue(self.kept[1]("outside"))
+
     def test_of_the_same_table_are_one(self) -> None:
         def body(case: Any) -> None:
             sessions = case.tables.mirror(self.ref("SESSIONS"))
