@@ -11,6 +11,7 @@ import unittest
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import Context, copy_context
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,6 +20,7 @@ from supertester._core.origin import is_foreign
 from supertester._core.seeds import VARIABLE, run_seed
 from supertester.context import IsolationContext
 from supertester.env import current_env
+from supertester.isolation.environment import Environment
 from supertester.isolation.features import check_tags
 from supertester.isolation.given import Examples, is_given
 from supertester.isolation.loops import TestLoop
@@ -29,6 +31,7 @@ from supertester.isolation.tags import tag, tags_of
 from supertester.otp.pid import Pid
 
 if TYPE_CHECKING:
+    from supertester.isolation.environment.overrides import Overrides
     from supertester.isolation.tables import Tables
 
 __all__ = ["IsolatedTestCase", "tag"]
@@ -342,9 +345,22 @@ class IsolatedTestCase(_Stock):
         return self.isolation.feature("ports")
 
     @property
-    def environment(self) -> Any:
+    def environment(self) -> Environment:
         """The environment variables, current directory, randomness, warnings and configuration of this test."""
-        return self.isolation.feature("environment")
+        environment: Environment = self.isolation.feature("environment")
+        return environment
+
+    @property
+    def tmp_path(self) -> Path:
+        """A temporary folder of this test, made when first asked for; the end of the test removes it with all in it."""
+        return self.environment.tmp_path
+
+    def config(self, target: Any, /, *, create: bool = False, **overrides: Any) -> Overrides:
+        """Override values of a mapping, module or object in a ``with`` block, or else up to the end of the test.
+
+        See `supertester.isolation.environment.Environment.config`.
+        """
+        return self.environment.config(target, create=create, **overrides)
 
     # Helpers -----------------------------------------------------------------------------------------------------
 
@@ -424,9 +440,10 @@ class _Explained:
 
 
 def _how_to_repeat(case: IsolatedTestCase) -> str:
-    lines = [f"replay with: {VARIABLE}={run_seed()} python -m unittest {case.id()}"]
     # Hypothesis may have refused a test before its first example.
     context = getattr(case, "isolation", None)
+    seed = run_seed() if context is None else context.run_seed  # The test may have changed its environment.
+    lines = [f"replay with: {VARIABLE}={seed} python -m unittest {case.id()}"]
     if context is not None and (found := evidence(context)):
         lines.append(found)
     return "\n".join(lines)

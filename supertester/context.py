@@ -95,6 +95,8 @@ class IsolationContext:
         tags: module, class, test, file, line, mode, and the user's own.
         runtime: The embedded runtime that the test's processes live in.
         root: The process that the test's body is.
+        outer: The test that this one runs in, if it does.
+        run_seed: The seed of the run, which the test itself may have hidden by changing its environment.
         os_pid: The operating system's number of the process that the test runs in; one that it forks sees another.
         problems: What will fail the test at its end, see `report`.
     """
@@ -109,6 +111,8 @@ class IsolationContext:
     tags: dict[str, Any] = field(default_factory=dict)
     runtime: Runtime | None = field(default_factory=_none, repr=False)
     root: Root | None = field(default_factory=_none, repr=False)
+    outer: IsolationContext | None = field(default=None, repr=False)
+    run_seed: int = field(default=0, repr=False)
     os_pid: int = field(default_factory=os.getpid)
     loop: asyncio.AbstractEventLoop | None = field(default_factory=_none, repr=False)
     problems: list[Problem] = field(default_factory=list, repr=False)
@@ -201,8 +205,10 @@ class IsolationContext:
             reason = getattr(info.pid, "exit_reason", None)
             lines.append(f"  process {info}" + ("" if reason is None else f", ended: {reason!r}"))
         for name, handle in self.features.items():
-            lines.append(f"  feature {name}")
-            lines += [f"    {line}" for line in (handle.summary() if hasattr(handle, "summary") else ())]
+            used = handle.summary() if hasattr(handle, "summary") else None
+            if used is None or used:  # Some are on in every test, whether it uses them or not.
+                lines.append(f"  feature {name}")
+                lines += [f"    {line}" for line in used or ()]
         lines += [f"  cleanup {describe(function)}" for _, function in self.cleanups]
         lines += [f"  problem {problem.message}" for problem in self.problems]
         if len(lines) == 1:

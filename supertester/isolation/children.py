@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from supertester.context import IsolationContext
+from supertester.isolation import programs
+from supertester.isolation.environment.variables import has_own
 from supertester.isolation.identity import owner
 from supertester.isolation.installed import Undo, install_once, replace_attribute
 
@@ -31,6 +33,8 @@ _ENV_POSITION = 10
 def inherit_in_children() -> None:
     """Let child processes inherit the identity of the test that starts them, from now on."""
     install_once(_install)
+    if "uvloop" in sys.modules:
+        install_once(_install_in_uvloop)
 
 
 def child_environment(context: IsolationContext) -> dict[str, str]:
@@ -60,13 +64,25 @@ def _trace_context() -> dict[str, str]:
 
 
 def _install() -> Undo:
+    from multiprocessing import spawn
     from multiprocessing.process import BaseProcess
 
     undos = [
+        *programs.install(_surroundings),
         replace_attribute(subprocess.Popen, "__init__", _inheriting_popen(subprocess.Popen.__init__)),
         replace_attribute(BaseProcess, "start", _inheriting_process(BaseProcess.start)),
+        replace_attribute(spawn, "get_preparation_data", _inheriting_preparation(spawn.get_preparation_data)),
     ]
     return lambda: [undo() for undo in undos]
+
+
+def _install_in_uvloop() -> Undo:
+    return programs.install_in_uvloop(_surroundings)
+
+
+def _surroundings(given: Mapping[Any, Any] | None) -> dict[Any, Any]:
+    context = owner()
+    return _with({} if context is None else child_environment(context), given)
 
 
 def _inheriting_popen(previous: Callable[..., None]) -> Callable[..., None]:
@@ -106,12 +122,30 @@ def _inheriting_process(previous: Callable[[Any], None]) -> Callable[[Any], None
     return start
 
 
-class _Passport:
-    """Says which test a process object belongs to, and says it to the child that unpickles it."""
+def _inheriting_preparation(previous: Callable[[str], dict[str, Any]]) -> Callable[[str], dict[str, Any]]:
+    @functools.wraps(previous)
+    def get_preparation_data(name: str) -> dict[str, Any]:
+        data = previous(name)
+        if has_own():
+            # The child unpickles this before it imports anything of the user's.
+            data["supertester"] = _Passport(_surroundings(None), whole=True)
+        return data
 
-    def __init__(self, variables: dict[str, str]) -> None:
+    return get_preparation_data
+
+
+class _Passport:
+    """Says which test a process object belongs to, and says it to the child that unpickles it.
+
+    Args:
+        variables: What the child is to have in its environment.
+        whole: Whether it is to have nothing else in it.
+    """
+
+    def __init__(self, variables: dict[str, str], *, whole: bool = False) -> None:
         self._variables = variables
+        self._first = "os.environ.clear(); " if whole else ""
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Needs no import of this library, which the child's Python may lack.
-        return exec, (f"import os; os.environ.update({self._variables!r})", {})
+        return exec, (f"import os; {self._first}os.environ.update({self._variables!r})", {})

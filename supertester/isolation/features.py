@@ -13,6 +13,7 @@ from typing import Any
 
 from supertester.context import IsolationContext
 from supertester.errors import Unsupported, UsageError
+from supertester.isolation.environment.handle import Environment, check_setting
 
 __all__ = ["FEATURES", "Feature", "FeatureSet", "check_tags", "checked_setting"]
 
@@ -64,7 +65,7 @@ FEATURES: dict[str, Feature] = {
         Feature(name="logs", tags=frozenset({"logger_level"})),
         Feature(name="telemetry", tags=frozenset({"telemetry_events"})),
         Feature(name="tables", enter=_enter_tables, modes=_FULL, tags=frozenset({"tables"}), check=_check_tables),
-        Feature(name="environment"),
+        Feature(name="environment", enter=Environment, modes=_FULL, early=True, check=check_setting),
         Feature(name="ports"),
     )
 }

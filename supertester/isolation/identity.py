@@ -22,7 +22,7 @@ from supertester.errors import UsageError
 from supertester.isolation.installed import Undo, install_once, replace_attribute
 from supertester.otp.runtime import current as current_process
 
-__all__ = ["adopt", "begin", "end", "find", "is_alone", "owner", "running_here", "stamp_of"]
+__all__ = ["adopt", "begin", "end", "find", "is_alone", "others", "owner", "running_here", "stamp_of"]
 
 _tests: dict[int, IsolationContext] = {}
 """The test that each thread runs, for what happens in between its parts, where no context says so."""
@@ -79,6 +79,16 @@ def end(context: IsolationContext, before: IsolationContext | None) -> None:
 def is_alone() -> bool:
     """Say whether no other test is running in this process."""
     return len(_open) <= 1
+
+
+def others(context: IsolationContext) -> list[str]:
+    """Return the ids of the tests that run in this process besides *context* and the tests that it runs in."""
+    within: list[IsolationContext] = []
+    inner: IsolationContext | None = context
+    while inner is not None:
+        within.append(inner)
+        inner = inner.outer
+    return [test_id for test_id, each in list(_open.items()) if each not in within]
 
 
 @contextmanager

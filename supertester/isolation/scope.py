@@ -65,10 +65,12 @@ class Scope:
     ) -> None:
         self.options = options
         self.loop = loop
+        run = run_seed()
         self.context = context = IsolationContext(
             test_id=f"{name}-{_next_test()}",
             mode=options.isolation,
-            seed=derive_seed(run_seed(), name),
+            seed=derive_seed(run, name),
+            run_seed=run,
             env=env,
             source=filename,
             tags={**tags, "mode": options.isolation},
@@ -91,6 +93,9 @@ class Scope:
         self._thread = get_ident()
         self._before = identity.begin(context, whole_thread=self._whole_loop)
         self._watch = Watch(context)
+        outer = current_context.get()
+        if outer is not None and not outer.closed:
+            context.outer = outer
         self._token = current_context.set(context)
         if self.loop is not None:
             tasks.stamp_tasks(self.loop)
@@ -191,6 +196,7 @@ class Scope:
         """End the test: from here on, what happens is not its problem any more."""
         context = self.context
         context.closed = True
+        context.outer = None
         if self._loop_errors is not None:
             self._loop_errors.close()
         self._watch.close()

@@ -1,0 +1,136 @@
+"""The filters of ``warnings``, and where warnings are shown, of which each test has its own once it changes them.
+
+Up to Python 3.13 both are attributes of the module, which C code too looks up there for every warning. So the class of
+the module is replaced, once, by one that answers for the test whose code is running.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from supertester.isolation.environment.state import State, current
+from supertester.isolation.installed import Undo, replace_attribute
+
+__all__ = ["install", "leave"]
+
+_module: Any = warnings
+
+
+def _seen(state: State | None, name: str) -> Any:
+    """Return the attribute *name* of ``warnings`` as code of *state* sees it."""
+    while state is not None:
+        if state.warnings is not None and name in state.warnings:
+            return state.warnings[name]
+        state = state.outer
+    try:
+        return _module.__dict__[name]
+    except KeyError:
+        raise AttributeError(f"module 'warnings' has no attribute {name!r}") from None
+
+
+def _set(name: str, value: Any) -> None:
+    state = current()
+    if state is None:
+        _module.__dict__[name] = value
+    elif state.warnings is None:
+        state.warnings = {name: value}
+    else:
+        state.warnings[name] = value
+
+
+def _routed(name: str) -> property:
+    return property(lambda _: _seen(current(), name), lambda _, value: _set(name, value))
+
+
+def _filters(_: Any) -> Any:
+    """Return a list that the running test may change, or else the process's."""
+    state = current()
+    seen = _seen(state, "filters")
+    if state is not None and (state.warnings is None or "filters" not in state.warnings):
+        seen = list(seen)
+        _set("filters", seen)
+    return seen
+
+
+class _Warnings(ModuleType):
+    """What the module ``warnings`` becomes an instance of."""
+
+    filters = property(_filters, lambda _, value: _set("filters", value))
+    showwarning = _routed("showwarning")
+    _showwarnmsg_impl = _routed("_showwarnmsg_impl")
+
+
+_Warnings.__name__ = _Warnings.__qualname__ = "module"
+
+
+def install() -> list[Undo]:
+    """Let tests have filters of their own; return what undoes it."""
+    if sys.version_info >= (3, 14):
+        return []  # There Python does it, with -X context_aware_warnings.
+    return [
+        replace_attribute(warnings, "__class__", _Warnings),
+        *(
+            replace_attribute(warnings, name, replacement(getattr(warnings, name)))
+            for name, replacement in (
+                ("_add_filter", _adding),
+                ("resetwarnings", _resetting),
+                ("_showwarnmsg", _showing),
+            )
+        ),
+    ]
+
+
+def leave(state: State) -> None:
+    """Let warnings be shown again that were not to be shown twice as long as *state* was in force."""
+    if state.warnings is not None:
+        _module._filters_mutated()
+
+
+# Functions of `warnings` that use its attributes without looking them up in the module ------------------------------
+
+
+def _adding(previous: Callable[..., None]) -> Callable[..., None]:
+    def _add_filter(*item: Any, append: bool) -> None:
+        if current() is None:
+            previous(*item, append=append)
+            return
+        filters = _module.filters
+        if not append:
+            if item in filters:
+                filters.remove(item)
+            filters.insert(0, item)
+        elif item not in filters:
+            filters.append(item)
+        _module._filters_mutated()
+
+    return _add_filter
+
+
+def _resetting(previous: Callable[[], None]) -> Callable[[], None]:
+    def resetwarnings() -> None:
+        """Clear the list of warning filters, so that no filters are active."""
+        if current() is None:
+            previous()
+        else:
+            _module.filters[:] = []
+            _module._filters_mutated()
+
+    return resetwarnings
+
+
+def _showing(previous: Callable[[Any], None]) -> Callable[[Any], None]:
+    def _showwarnmsg(message: Any) -> None:
+        state = current()
+        show = _seen(state, "showwarning")
+        if state is None:
+            previous(message)
+        elif show is _module._showwarning_orig:
+            _seen(state, "_showwarnmsg_impl")(message)
+        else:
+            show(message.message, message.category, message.filename, message.lineno, message.file, message.line)
+
+    return _showwarnmsg
