@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from supertester.otp.genserver import GenServer
     from supertester.otp.process import Process
 
-__all__ = ["BARE", "INIT", "UNOPENED", "Init", "Life"]
+__all__ = ["BARE", "INIT", "UNOPENED", "Init", "Life", "refuse"]
 
 
 class Init:

@@ -50,7 +50,7 @@ from supertester.otp import (
     whereis,
 )
 from supertester.otp.genserver import Process
-from supertester.otp.life import BARE, Life
+from supertester.otp.life import BARE, Life, refuse
 from supertester.otp.runtime import current
 from tests.otp.support import TURNS, Asynchronous, Probe, RuntimeCase, one_turn, parked, returning
 
@@ -607,6 +607,7 @@ class ThreadRegressions(Bounded):
             server = await self.start()
         server.cast("first")
         self.assertEqual((KILLED, 0), (server.exit_reason, len(server.queue)))
+        self.assertIs(refuse, server.put)
         with self.exits(NOPROC):
             await self.soon(server.call("second"))
 
