@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
 from typing import Any
@@ -13,7 +14,7 @@ from benchmarks.measure import Figure, Subject
 from benchmarks.servers import AsyncEcho, Echo, in_loop
 from supertester.otp import KILL, ChildSpec, GenServer, Pid, Runtime, Supervisor, exit, whereis
 
-__all__ = ["figures", "replaced", "restart", "spawn", "spawn_linked"]
+__all__ = ["figures", "replaced", "restart", "spawn", "spawn_linked", "two_turns"]
 
 
 async def spawn(cls: type[GenServer], units: int) -> float:
@@ -59,24 +60,54 @@ async def restart(cls: type[GenServer], units: int) -> float:
         return (perf_counter() - begun) / units
 
 
+async def two_turns(units: int) -> float:
+    begun = perf_counter()
+    for _ in range(2 * units):
+        await asyncio.sleep(0)
+    return (perf_counter() - begun) / units
+
+
+@dataclass(frozen=True)
+class Row:
+    """A figure to be: what is done, how many times in a row, how many such runs are a sample, and the BEAM's name."""
+
+    name: str
+    title: str
+    unit: str
+    work: Callable[[type[GenServer], int], Coroutine[Any, Any, float]]
+    units: int
+    repeat: int
+    beam: str
+    floor: Sequence[Subject] = ()
+
+
 def figures(beam: Beam | None) -> list[Figure]:
-    rows: tuple[tuple[str, str, str, Callable[[type[GenServer], int], Coroutine[Any, Any, float]], int, int], ...] = (
-        ("spawn", "a server's start", "start", spawn, 20_000, 1),
-        ("spawn-linked", "the same, linked to its starter", "start", spawn_linked, 20_000, 1),
-        # Few for each supervisor: on the BEAM a restart was measured to cost more the more there were just before it,
-        # 6 µs after 100 and 80 µs after 8,000 on one scheduler. Longer runs would flatter whatever stands beside it.
-        ("restart", "killed, restarted, and called", "restart", restart, 100, 20),
+    # On the BEAM a restart was measured to cost more the more there were just before it: its supervisor keeps a list of
+    # them and walks it each time. So how many are made in a row is part of the figure, and the same for both sides.
+    rows = (
+        Row("spawn", "a server's start", "start", spawn, 20_000, 1, "spawn"),
+        Row("spawn-linked", "the same, linked to its starter", "start", spawn_linked, 20_000, 1, "spawn-linked"),
+        Row(
+            "restart",
+            "killed, restarted, and called, 100 times in a row",
+            "restart",
+            restart,
+            100,
+            20,
+            "restart",
+            # The one in which the supervisor gets to know of the death, and the one of the call.
+            [Subject(name="two turns of an asyncio loop", run=in_loop(two_turns), units=100, repeat=20)],
+        ),
+        Row("restart-many", "the same, 1,000 times in a row", "restart", restart, 1_000, 2, "restart"),
     )
     made = []
-    for name, title, unit, work, units, repeat in rows:
+    for row in rows:
         subjects = [
-            Subject(name=subject, run=in_loop(partial(work, cls)), units=units, repeat=repeat, goal=goal)
-            for subject, cls, goal in (
-                ("server", Echo, 1.0),
-                ("server, async handlers", AsyncEcho, None),
-            )
+            Subject(name=subject, run=in_loop(partial(row.work, cls)), units=row.units, repeat=row.repeat, goal=goal)
+            for subject, cls, goal in (("server", Echo, 1.0), ("server, async handlers", AsyncEcho, None))
         ]
         if beam is not None:
-            subjects.insert(0, beam.subject(name, units=units, repeat=repeat))
-        made.append(Figure(name=name, title=title, unit=unit, subjects=subjects, reference=BEAM))
+            subjects.insert(0, beam.subject(row.beam, units=row.units, repeat=row.repeat))
+        subjects.extend(row.floor)
+        made.append(Figure(name=row.name, title=row.title, unit=row.unit, subjects=subjects, reference=BEAM))
     return made

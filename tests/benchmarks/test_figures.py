@@ -72,7 +72,7 @@ class TestTheBeam(unittest.TestCase):
         with opened_beam() as beam:
             assert beam is not None
             subjects = [each for figure in all_figures(beam) for each in figure.subjects if each.name == BEAM]
-            self.assertEqual(len(subjects), 6)
+            self.assertEqual(len(subjects), 7)
             self.assertTrue(all(subject.smaller(1_000).sample() > 0 for subject in subjects))
 
 
