@@ -32,6 +32,7 @@ from supertester.otp.pid import Pid
 
 if TYPE_CHECKING:
     from supertester.isolation.environment.overrides import Overrides
+    from supertester.isolation.logs import Logs
     from supertester.isolation.tables import Tables
 
 __all__ = ["IsolatedTestCase", "tag"]
@@ -321,12 +322,30 @@ class IsolatedTestCase(_Stock):
         with super().subTest(msg, **params), _Explained(self):
             yield
 
+    if not TYPE_CHECKING:  # For whom they are as in the base class.
+
+        def assertLogs(self, logger=None, level=None):
+            """Be ``unittest``'s ``assertLogs``, for what this test logs; the logger stays as it is for others."""
+            return self.__log_assertion(logger, level, wanted=True) or super().assertLogs(logger, level)
+
+        def assertNoLogs(self, logger=None, level=None):
+            """Be ``unittest``'s ``assertNoLogs``, for what this test logs; the logger stays as it is for others."""
+            return self.__log_assertion(logger, level, wanted=False) or super().assertNoLogs(logger, level)
+
+        def __log_assertion(self, logger, level, *, wanted):
+            context = self.__dict__.get("isolation")
+            if context is None or context.closed or not context.has_feature("logs"):
+                return None
+            fail = lambda message: self.fail(self._formatMessage(None, message))  # noqa: E731
+            return context.feature("logs").assertion(logger, level, wanted=wanted, fail=fail)
+
     # Features ----------------------------------------------------------------------------------------------------
 
     @property
-    def logs(self) -> Any:
+    def logs(self) -> Logs:
         """What was logged in this test, and by which levels."""
-        return self.isolation.feature("logs")
+        logs: Logs = self.isolation.feature("logs")
+        return logs
 
     @property
     def telemetry(self) -> Any:

@@ -123,6 +123,7 @@ class IsolationContext:
     cleanups: list[tuple[int, Callable[[], object]]] = field(default_factory=list, repr=False)
     features: dict[str, Any] = field(default_factory=dict, repr=False)
     open_feature: Callable[[str], Any] | None = field(default=None, repr=False)
+    has_feature: Callable[[str], bool] | None = field(default=None, repr=False)
     make_world: Callable[[], object] | None = field(default=None, repr=False)
 
     if not TYPE_CHECKING:

@@ -46,12 +46,6 @@ class TestClassKeywords(unittest.TestCase):
             class Wrong(IsolatedTestCase, isolation="total"):
                 pass
 
-    def test_a_feature_that_does_not_exist_yet_is_refused(self) -> None:
-        with self.assertRaisesRegex(UsageError, "logs=True: this version has no isolation feature 'logs'"):
-
-            class Wrong(IsolatedTestCase, logs=True):
-                pass
-
     def test_are_inherited_and_merged_from_all_bases(self) -> None:
         class One(IsolatedTestCase, isolation="basic"):
             pass

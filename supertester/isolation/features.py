@@ -59,10 +59,16 @@ def _check_tables(setting: Any) -> object:
     return checked_refs(setting)
 
 
+def _enter_logs(context: IsolationContext, setting: Any) -> AbstractContextManager[Any]:
+    from supertester.isolation.logs import enter_logs
+
+    return enter_logs(context, setting)
+
+
 FEATURES: dict[str, Feature] = {
     feature.name: feature
     for feature in (
-        Feature(name="logs", tags=frozenset({"logger_level"})),
+        Feature(name="logs", enter=_enter_logs, modes=_FULL, tags=frozenset({"logger_level"})),
         Feature(name="telemetry", tags=frozenset({"telemetry_events"})),
         Feature(name="tables", enter=_enter_tables, modes=_FULL, tags=frozenset({"tables"}), check=_check_tables),
         Feature(name="environment", enter=Environment, modes=_FULL, early=True, check=check_setting),
@@ -134,6 +140,10 @@ class FeatureSet:
             )
             if wanted and _is_on(feature, self._context.mode, self._settings):
                 self.open(feature.name)
+
+    def has(self, name: str) -> bool:
+        """Say whether the feature *name* is on."""
+        return _is_on(FEATURES[name], self._context.mode, self._settings)
 
     def open(self, name: str) -> Any:
         """Enter the feature *name* and return its handle.

@@ -16,6 +16,7 @@ from supertester.isolation import cleanup, hooks, identity, tasks, world
 from supertester.isolation.children import inherit_in_children
 from supertester.isolation.coroutines import Watch
 from supertester.isolation.features import FeatureSet
+from supertester.isolation.logs.routing import log_evidence, route_records
 from supertester.isolation.loop_errors import LoopErrors
 from supertester.isolation.modes import isolation_timeout
 from supertester.isolation.options import LEAK_KINDS, Options
@@ -89,6 +90,7 @@ class Scope:
         context = self.context
         hooks.begin(context)
         inherit_in_children()
+        route_records()
         world.offer_world()
         self._thread = get_ident()
         self._before = identity.begin(context, whole_thread=self._whole_loop)
@@ -104,6 +106,7 @@ class Scope:
         if (policy := self.options.sleeps) is not None and policy != "ignore":
             watch_sleeps(context, policy, self._modules)
         context.open_feature = self._features.open
+        context.has_feature = self._features.has
         self._features.enter_early()
         self._watch.begin()
 
@@ -234,7 +237,12 @@ class Scope:
 def _nothing() -> None: ...
 
 
-def evidence(context: IsolationContext, *, limit: int = 5) -> str:
+def evidence(context: IsolationContext) -> str:
+    """Return what happened in the test before it failed, as far as that is known, or an empty string."""
+    return "\n".join(filter(None, (_deaths(context), log_evidence(context))))
+
+
+def _deaths(context: IsolationContext, *, limit: int = 5) -> str:
     """Return the last deaths in the test's runtime with the last messages of who died, or an empty string."""
     runtime = context.made("runtime")
     if runtime is None or not runtime.deaths:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from supertester.otp import (
@@ -24,12 +25,16 @@ __all__ = ["REGISTRY", "SUPERVISOR", "Room", "close_room", "open_room", "say"]
 REGISTRY = "rooms"
 SUPERVISOR = "room_supervisor"
 
+log = logging.getLogger(__name__)
+log.addHandler(logging.NullHandler())
+
 
 class Room(GenServer):
     """Keeps what was said, and forgets members that ended."""
 
     def init(self, topic: str) -> dict[str, Any]:
         self.watched: dict[Pid, Ref] = {}
+        log.info("room %r opens", topic)
         return {"topic": topic, "said": []}
 
     def handle_call(self, request: Any, sender: Call) -> Any:
@@ -42,6 +47,7 @@ class Room(GenServer):
                 return len(self.watched)
             case ("say", text):
                 self.state["said"].append(text)
+                log.debug("in room %r: %s", self.state["topic"], text)
                 return f"{self.state['topic']}: {text}"
             case "members":
                 return list(self.watched)
@@ -51,6 +57,7 @@ class Room(GenServer):
     def handle_info(self, message: Any) -> None:
         if isinstance(message, Down):
             self.watched.pop(message.pid, None)
+            log.warning("a member of room %r is gone: %r", self.state["topic"], message.reason)
 
 
 async def open_room(topic: str) -> Pid:
