@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 
 from echo_lab import EchoLab, open_room, say
+from echo_lab.settings import greeting, start_value
 from supertester.otp import KILL, TreeNode, call, exit, get_tree, until_idle
 
 
 async def main() -> None:
-    lab = await EchoLab.start_link(5, name="echo_lab")
+    lab = await EchoLab.start_link(start_value(), name="echo_lab")
     show(await get_tree(lab))
     print("echo says:", await call("echo", "hello"))
     print("counter says:", await call("counter", ("add", 1)))
     await open_room("python")
-    print("the room hears:", await say("python", "what a nice day"))
+    print("the room hears:", await say("python", greeting("everybody")))
     exit("counter", KILL)
     await until_idle()
     print("counter was killed and says:", await call("counter", "value"))
