@@ -48,6 +48,9 @@ class GenServer:
     state: Any = None
     """Whatever `init` returned and the handlers made of it."""
 
+    # An `init` that waits needs one from the start; else the first handler that waits begins it, since a task costs ten
+    # times as much as all the rest of a start.
+    _otp_begins_in_task: ClassVar[bool] = False
     _otp_needs_task: ClassVar[bool] = False
     _otp_supervises: ClassVar[bool] = False
     # Its handlers take their first step without a task, which only those of the library can stand.
@@ -69,6 +72,7 @@ class GenServer:
         if cls._otp_supervises:
             cls._otp_steps_eagerly = all(_is_ours(getattr(cls, name)) for name in _CALLBACKS[1:])
         else:
+            cls._otp_begins_in_task = iscoroutinefunction(cls.init)
             cls._otp_needs_task = any(iscoroutinefunction(getattr(cls, name)) for name in _CALLBACKS)
 
     # Callbacks ---------------------------------------------------------------------------------------------------
@@ -190,7 +194,7 @@ def spawn(  # noqa: PLR0917  # The hottest start there is; keywords cost.
     if link and spawner is not None:
         process.parent = spawner
         process.link(spawner)
-    if cls._otp_needs_task:
+    if cls._otp_begins_in_task:
         process.start_in_task(args, kwargs)
     else:
         process.context.run(process.start_plainly, args, kwargs)

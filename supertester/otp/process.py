@@ -1,8 +1,8 @@
 """The process: the loop that empties its mailbox, and what the results of its handlers mean.
 
 A process whose server has only plain callbacks needs no asyncio task: one ``call_soon`` empties its mailbox. A server
-with ``async def`` callbacks has one task for its whole life. Both run the same loop, `Process.drain`; where a callback
-has to be awaited, the loop hands the coroutine back and goes on with its result later.
+with ``async def`` callbacks gets a task when the first of them runs, and keeps it. Both run the same loop,
+`Process.drain`; where a callback has to be awaited, that hands the coroutine back and goes on with its result later.
 """
 
 from __future__ import annotations
