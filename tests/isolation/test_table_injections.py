@@ -1,8 +1,10 @@
 import itertools
+import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
 from typing import Any
+from unittest import mock
 
 from supertester.errors import Unsupported
 from supertester.testing import inner_case, run_inner
@@ -39,6 +41,28 @@ class TestInjections(TablesTestCase):
             case.assertEqual(self.store.tell_time(), "outside")
 
         self.run_test(body)
+
+    def test_of_what_the_standard_library_holds_are_seen_in_that_attribute_alone(self) -> None:
+        log = self.store.log = logging.getLogger(self.name)
+
+        def body(case: Any) -> None:
+            fake = mock.Mock()
+            case.tables.inject(self.store, "log", fake)
+            self.store.log.warning("hello")
+            fake.warning.assert_called_once_with("hello")
+            case.assertIs(logging.getLogger(self.name), log)
+
+        self.run_test(body)
+        self.assertEqual(self.store.log.name, self.name)
+        self.assertIsInstance(self.store.log, logging.Logger)
+
+    def test_of_objects_are_seen_wherever_the_program_holds_them(self) -> None:
+        def body(case: Any) -> None:
+            case.tables.inject(self.store, "REGISTRY", mock.Mock(title="fake"))
+            case.assertEqual((self.user.REGISTRY.title, self.store.REGISTRY.title), ("fake", "fake"))
+
+        self.run_test(body)
+        self.assertEqual(self.user.REGISTRY.title, "registry")
 
     def test_of_class_attributes_may_be_of_any_type(self) -> None:
         registry, store = self.ref("Registry"), self.store

@@ -148,6 +148,16 @@ class TestMirrors(TablesTestCase):
             pool.submit(self.user.login, "outside 2").result()
         self.assertEqual(set(self.store.SESSIONS), {"outside", "outside 2"})
 
+    def test_leave_a_patch_what_it_has_to_put_back(self) -> None:
+        def body(case: Any) -> None:
+            with mock.patch.dict(self.store.SESSIONS, {"patched": 1}):
+                mirror = case.tables.mirror(self.ref("SESSIONS"))
+                self.store.login("ada")
+            case.assertEqual(mirror, {"ada": []})
+
+        self.run_test(body)
+        self.assertEqual(self.store.SESSIONS, {"outside": [1]})
+
     def test_are_seen_through_a_method_that_somebody_keeps(self) -> None:
         def keep(case: Any) -> None:
             case.tables.mirror(self.ref("SESSIONS"))

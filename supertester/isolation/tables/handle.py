@@ -162,7 +162,8 @@ class Tables:
         At the end of the test it is restored anyway. Injections of one attribute may be restored in any order: the
         last one that is left is seen.
 
-        A container or an object is replaced wherever the program holds it, a function in this attribute alone.
+        A container, or an object of a class that is not the standard library's, is replaced wherever the program holds
+        it; a function, or any other object, in this attribute alone.
 
         Args:
             target: A module, a class, an object, or a reference to one, ``"module"`` or ``"module:Class"``.

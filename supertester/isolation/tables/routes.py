@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import warnings
 import weakref
@@ -9,7 +10,7 @@ from typing import Any
 
 from supertester.errors import Unsupported
 from supertester.isolation.installed import Undo, install_once
-from supertester.isolation.tables.copies import FUNCTIONS, is_routable
+from supertester.isolation.tables.copies import CACHED, NATIVE, is_routable
 from supertester.isolation.tables.places import replace_everywhere
 from supertester.isolation.tables.refs import name_of, resolve
 from supertester.isolation.tables.routing import ClassAttribute, Table, table_of
@@ -65,7 +66,10 @@ def _known(value: Any) -> Table | None:
 
 
 def route_attribute(holder: Any, name: str, ref: str) -> Table:
-    """Return the table of one attribute, which may be a function or, of a class, anything.
+    """Return the table of an attribute, which may be a function or, of a class, anything.
+
+    What belongs to the program is routed wherever the program holds it. What others hold too, such as functions and the
+    objects of the standard library, is routed in this one attribute.
 
     Raises:
         Unsupported: A test alone cannot have another value there.
@@ -75,9 +79,16 @@ def route_attribute(holder: Any, name: str, ref: str) -> Table:
         value = raw_attribute(holder, name)
         if (table := table_of(value)) is not None:
             return table
-        if not is_routable(value) or isinstance(value, (*FUNCTIONS, staticmethod, classmethod)):
-            return _replace_one(holder, name, value, ref)
-        return _replace_all(holder, name, value, ref)
+        if _is_the_programs(value):
+            return _replace_all(holder, name, value, ref)
+        return _replace_one(holder, name, value, ref)
+
+
+def _is_the_programs(value: Any) -> bool:
+    if isinstance(value, (*NATIVE, CACHED)):
+        return True
+    home = type(value).__module__.partition(".")[0]
+    return is_routable(value) and home not in sys.stdlib_module_names
 
 
 def _replace_one(holder: Any, name: str, value: Any, ref: str) -> Table:
@@ -87,7 +98,7 @@ def _replace_one(holder: Any, name: str, value: Any, ref: str) -> Table:
         _attributes.append((weakref.ref(holder), name, attribute))
         type.__setattr__(holder, name, attribute)
         return attribute
-    if not isinstance(value, FUNCTIONS):
+    if not is_routable(value):
         raise Unsupported(
             f"{ref} is {value!r}: functions read a global of this type past all that could give each test its own; "
             "make it an attribute of a class, or use scope='process' and let the test run alone"

@@ -53,7 +53,7 @@ def make_standin(table: Table) -> Any:
     base = _base_of(cls)
     namespace = dict(_routed_methods(table, cls))
     namespace["__getattribute__"] = _routed_attributes(table, frozenset(namespace))
-    namespace |= {"_supertester_table": table, "__module__": cls.__module__, "__qualname__": cls.__qualname__}
+    namespace |= {"_supertester_table": table, "__module__": __name__, "__qualname__": cls.__qualname__}
     standin_type: Any = type(base)(cls.__name__, (base,), namespace)
     for abstract in (Mapping, Sequence):
         if issubclass(cls, abstract) and not issubclass(standin_type, abstract):
