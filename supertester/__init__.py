@@ -25,16 +25,21 @@ if TYPE_CHECKING:
         UsageError,
         WaitTimeout,
     )
+    from supertester.harness import Scenario, run_scenario
     from supertester.isolation.installed import uninstall
     from supertester.isolation.sleeps import allow_sleep
+    from supertester.mixins.chaos import ChaosMixin
+    from supertester.mixins.harness import HarnessMixin
     from supertester.mixins.otp import OTPAssertions
     from supertester.otp import ChildSpec, DynamicSupervisor, GenServer, Pid, Registry, Supervisor
 
 __all__ = [
     "CallExit",
+    "ChaosMixin",
     "ChildSpec",
     "DynamicSupervisor",
     "GenServer",
+    "HarnessMixin",
     "IsolatedTestCase",
     "Isolation",
     "IsolationContext",
@@ -42,6 +47,7 @@ __all__ = [
     "OTPAssertions",
     "Pid",
     "Registry",
+    "Scenario",
     "StartFailed",
     "Supervisor",
     "UnknownMessage",
@@ -50,6 +56,7 @@ __all__ = [
     "WaitTimeout",
     "__version__",
     "allow_sleep",
+    "run_scenario",
     "tag",
     "uninstall",
     "version",
@@ -69,7 +76,10 @@ _HOMES = {
         "UsageError",
         "WaitTimeout",
     ),
+    "supertester.harness": ("Scenario", "run_scenario"),
     "supertester.isolation.installed": ("uninstall",),
+    "supertester.mixins.chaos": ("ChaosMixin",),
+    "supertester.mixins.harness": ("HarnessMixin",),
     "supertester.isolation.sleeps": ("allow_sleep",),
     "supertester.mixins.otp": ("OTPAssertions",),
     "supertester.otp": ("ChildSpec", "DynamicSupervisor", "GenServer", "Pid", "Registry", "Supervisor"),

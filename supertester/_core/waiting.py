@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar, overload
 from supertester._core.clock import Clock, LoopClock
 from supertester.errors import UsageError, WaitTimeout
 
-__all__ = ["Bell", "checked_seconds", "wait_until"]
+__all__ = ["Bell", "checked_seconds", "pause", "wait_until"]
 
 T = TypeVar("T")
 
@@ -25,11 +25,15 @@ _NOTHING: Final = object()
 
 
 def checked_seconds(name: str, seconds: float) -> float:
-    """Return *seconds*, or raise the error that a bad duration deserves: a number of 0 or more is wanted."""
+    """Return *seconds*, or raise the error that a bad duration deserves: a number of 0 or more is wanted.
+
+    A *name* that ends in ``_ms`` is one of milliseconds.
+    """
+    unit = "milliseconds" if name.endswith("_ms") else "seconds"
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
-        raise TypeError(f"{name} must be a number of seconds, got {name}={seconds!r}")
+        raise TypeError(f"{name} must be a number of {unit}, got {name}={seconds!r}")
     if not seconds >= 0:
-        raise UsageError(f"{name} must be 0 or more seconds, got {name}={seconds!r}")
+        raise UsageError(f"{name} must be 0 or more {unit}, got {name}={seconds!r}")
     return seconds
 
 
@@ -139,12 +143,13 @@ async def wait_until(
         if looks <= _YIELDS:
             await asyncio.sleep(0)
         else:
-            pause = min(_FIRST_PAUSE * 2 ** min(looks - _YIELDS - 1, 10), _LONGEST_PAUSE)
+            length = min(_FIRST_PAUSE * 2 ** min(looks - _YIELDS - 1, 10), _LONGEST_PAUSE)
             left = max(deadline - clock.time(), 0.0)
-            await _pause(clock, left if bell is not None and bell.certain else min(pause, left), bell)
+            await pause(clock, left if bell is not None and bell.certain else min(length, left), bell)
 
 
-async def _pause(clock: Clock, seconds: float, bell: Bell | None) -> None:
+async def pause(clock: Clock, seconds: float, bell: Bell | None = None) -> None:
+    """Let *seconds* pass on *clock*, or less if *bell* rings."""
     due = asyncio.get_running_loop().create_future()
     timer = None if math.isinf(seconds) else clock.call_at(clock.time() + seconds, _finish, due)
     if bell is not None:

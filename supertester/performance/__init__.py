@@ -1,11 +1,18 @@
 """What an operation costs, and whether that is within bounds."""
 
 from supertester.performance.bounds import check_performance_within_bounds
+from supertester.performance.mailbox import MailboxReport, measure_mailbox_growth
+from supertester.performance.measurement import Measurement, check_expectations, measure_operation
 from supertester.performance.memory import MemoryUsage, check_memory_usage_stable, measure_memory_usage
 
 __all__ = [
+    "MailboxReport",
+    "Measurement",
     "MemoryUsage",
+    "check_expectations",
     "check_memory_usage_stable",
     "check_performance_within_bounds",
+    "measure_mailbox_growth",
     "measure_memory_usage",
+    "measure_operation",
 ]

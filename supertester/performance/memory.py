@@ -13,7 +13,7 @@ from typing import Any
 from supertester._core.mismatch import Mismatch
 from supertester._core.waiting import checked_seconds
 
-__all__ = ["MemoryUsage", "check_memory_usage_stable", "measure_memory_usage"]
+__all__ = ["MemoryUsage", "check_memory_usage_stable", "measure_memory_usage", "traced"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ async def measure_memory_usage(fn: Callable[[], Any | Awaitable[Any]]) -> Memory
 
     if not callable(fn):
         raise TypeError(f"an operation must be callable, got {fn!r}; pass the function, not its result")
-    with _traced():
+    with traced():
         gc.collect()
         before = tracemalloc.take_snapshot()
         start, _ = tracemalloc.get_traced_memory()
@@ -66,7 +66,8 @@ async def measure_memory_usage(fn: Callable[[], Any | Awaitable[Any]]) -> Memory
 
 
 @contextmanager
-def _traced() -> Iterator[None]:
+def traced() -> Iterator[None]:
+    """Let Python note its allocations in the body."""
     running = tracemalloc.is_tracing()
     if not running:
         tracemalloc.start()

@@ -45,8 +45,10 @@ class TestTheCheck(Planted):
         self.assert_found("layer 7", case="from supertester import GenServer")
 
     def test_sideways_into_another_folder_is_found(self) -> None:
-        self.assert_found("another folder", chaos__crash="import supertester.harness.runner", harness__runner="")
-        self.assert_found("another folder", chaos__crash="", harness__runner="", servers="import supertester.chaos")
+        self.assert_found("another folder", performance__load="import supertester.isolation.scope", isolation__scope="")
+        self.assert_found(
+            "another folder", isolation__scope="", performance__load="", servers="import supertester.isolation"
+        )
 
     def test_unittest_below_the_mixins_is_found(self) -> None:
         self.assert_found("know unittest", context="import unittest")

@@ -1,0 +1,185 @@
+"""`chaos_kill_children`: children of a supervisor are killed at random for a while, and what came back is counted."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from supertester._core.evidence import shown
+from supertester._core.waiting import checked_seconds, pause
+from supertester.chaos.journal import ChaosEvent, chosen_seed, note
+from supertester.chaos.signals import signal_exit
+from supertester.errors import UsageError, WaitTimeout
+from supertester.otp.process import Process
+from supertester.otp.reasons import KILL
+from supertester.otp.refs import Reference
+from supertester.otp.supervision import BaseSupervisor, Child
+from supertester.supervision_trace import ChildRestarted, trace_supervision_events
+from supertester.trees import supervisor_of, wait_for_supervisor_stabilization
+
+__all__ = ["ChaosReport", "chaos_kill_children"]
+
+_SETTLING = 5.0
+"""Seconds that the supervisor may take after the last kill to become calm."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChaosReport:
+    """What `chaos_kill_children` did.
+
+    Attributes:
+        killed: How many children ended because of it; a signal that a child survived does not count.
+        restarted: How many children the supervisor started again meanwhile.
+        supervisor_crashed: Whether the supervisor is dead now.
+        duration_ms: How long it took, in milliseconds of the runtime's clock.
+        seed: What it chose by.
+        journal: Every kill, in order; give it back as ``journal=`` to make the same kills again.
+    """
+
+    killed: int
+    restarted: int
+    supervisor_crashed: bool
+    duration_ms: float
+    seed: int
+    journal: tuple[ChaosEvent, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON-ready form."""
+        return {**vars(self), "journal": [event.to_dict() for event in self.journal]}
+
+
+async def chaos_kill_children(
+    supervisor: Reference,
+    *,
+    kill_rate: float = 0.3,
+    duration_ms: float = 5000,
+    kill_interval_ms: float = 100,
+    kill_reason: Any = KILL,
+    seed: int | None = None,
+    journal: Iterable[ChaosEvent] | None = None,
+) -> ChaosReport:
+    """Kill children of *supervisor* at random, again and again, and wait until it is calm or has given up.
+
+    Every *kill_interval_ms* a share of *kill_rate* of the running children is killed: at least one if the rate is more
+    than 0, and no more than there are.
+
+    Args:
+        supervisor: The supervisor.
+        kill_rate: From 0 for none to 1 for all.
+        duration_ms: Milliseconds on the runtime's clock; with 0 nothing is done.
+        kill_interval_ms: Milliseconds between two rounds.
+        kill_reason: The exit reason of the signals. They come from no process, so a child that traps exits may survive
+            any but ``KILL``.
+        seed: Of the choices; by default that of the running test.
+        journal: That of an earlier report, to kill the same children at the same times instead of choosing.
+
+    Raises:
+        UsageError: A value makes no sense, or the supervisor is dead, unknown, or none.
+        WaitTimeout: The supervisor did not become calm within 5 s after the last kill.
+
+    >>> import asyncio
+    >>> from supertester.otp import Agent, ChildSpec, Supervisor
+    >>> async def main():
+    ...     children = [ChildSpec(name, Agent, args=(0,)) for name in "abcd"]
+    ...     supervisor = await Supervisor.start_link(children, max_restarts=100)
+    ...     report = await chaos_kill_children(supervisor, kill_rate=0.5, duration_ms=30, kill_interval_ms=10)
+    ...     return report.killed >= 2, report.restarted == report.killed, report.supervisor_crashed
+    >>> asyncio.run(main())
+    (True, True, False)
+    """
+    process = supervisor_of(supervisor, "chaos_kill_children")
+    _check_rate(kill_rate)
+    for name, value in (("duration_ms", duration_ms), ("kill_interval_ms", kill_interval_ms)):
+        checked_seconds(name, value)
+    if not kill_interval_ms and duration_ms:
+        raise UsageError("kill_interval_ms must be more than 0 milliseconds, got kill_interval_ms=0")
+    chosen = chosen_seed(seed, "chaos_kill_children")
+    killing = _Killing(process, kill_reason, random.Random(chosen))
+    async with trace_supervision_events(process) as trace:
+        if journal is None:
+            await killing.at_random(kill_rate, duration_ms / 1000, kill_interval_ms / 1000)
+        else:
+            await killing.again(list(journal))
+        await _calm(process)
+    restarts = [each for each in trace.events if isinstance(each, ChildRestarted) and each.supervisor is process]
+    return ChaosReport(
+        killed=sum(pid.exit_reason is not None for pid in killing.hit),
+        restarted=len(restarts),
+        supervisor_crashed=process.exit_reason is not None,
+        duration_ms=killing.elapsed() * 1000,
+        seed=chosen,
+        journal=tuple(killing.journal),
+    )
+
+
+def _check_rate(rate: Any) -> None:
+    if isinstance(rate, bool) or not isinstance(rate, (int, float)):
+        raise TypeError(f"kill_rate must be a number, got kill_rate={rate!r}")
+    if not 0 <= rate <= 1:
+        raise UsageError(f"kill_rate must be from 0 to 1, got kill_rate={rate!r}")
+
+
+class _Killing:
+    """The kills of one run."""
+
+    def __init__(self, supervisor: Process, reason: Any, choice: random.Random) -> None:
+        self._supervisor = supervisor
+        self._reason = reason
+        self._random = choice
+        self._clock = supervisor.runtime.clock
+        self._began = self._clock.time()
+        self.hit: list[Process] = []
+        self.journal: list[ChaosEvent] = []
+
+    def elapsed(self) -> float:
+        return self._clock.time() - self._began
+
+    async def at_random(self, rate: float, duration: float, interval: float) -> None:
+        round = 0
+        while round * interval < duration and self._supervisor.exit_reason is None:
+            running = list(self._running())
+            count = min(max(int(len(running) * rate), 1), len(running)) if rate else 0
+            for position in sorted(self._random.sample(range(len(running)), count)):
+                self._kill(position, *running[position])
+            round += 1
+            await self._until(min(round * interval, duration))
+
+    async def again(self, journal: list[ChaosEvent]) -> None:
+        for event in journal:
+            await self._until(event.at_ms / 1000)
+            running = list(self._running())
+            position = event.details["position"]
+            if position < len(running):
+                self._kill(position, *running[position])
+
+    async def _until(self, elapsed: float) -> None:
+        left = elapsed - self.elapsed()
+        if left > 0:
+            await pause(self._clock, left)
+
+    def _running(self) -> Iterator[tuple[Child, Process]]:
+        """Yield the running children, in start order."""
+        server: Any = self._supervisor.server
+        if isinstance(server, BaseSupervisor):
+            for key, value in server.children.items():  # type: ignore[attr-defined]
+                child = key if value is None else value
+                if child.process is not None and child.process.exit_reason is None:
+                    yield child, child.process
+
+    def _kill(self, position: int, child: Child, process: Process) -> None:
+        details = {"id": shown(child.spec.id), "position": position, "reason": shown(self._reason)}
+        at_ms = self.elapsed() * 1000
+        self.journal.append(ChaosEvent(fault="kill_children", target=process, at_ms=at_ms, details=details))
+        note("kill_children", process, details)
+        self.hit.append(process)
+        signal_exit(process, self._reason)
+
+
+async def _calm(process: Process) -> None:
+    try:
+        await wait_for_supervisor_stabilization(process, _SETTLING)
+    except (WaitTimeout, UsageError):
+        if process.exit_reason is None:
+            raise

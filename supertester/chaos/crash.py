@@ -1,0 +1,158 @@
+"""`inject_crash`: one process gets an exit signal, now, later or perhaps; and what became of it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from typing import Any
+
+from supertester._core.evidence import shown
+from supertester._core.waiting import checked_seconds
+from supertester.chaos.journal import chosen_seed, note
+from supertester.chaos.signals import signal_exit
+from supertester.context import current_context
+from supertester.errors import UsageError
+from supertester.otp.process import Process
+from supertester.otp.refs import Reference, existing
+
+__all__ = ["Injection", "inject_crash"]
+
+_SPECS = '"immediate", ("after_ms", milliseconds), ("random", probability from 0 to 1)'
+
+
+@dataclass(eq=False)
+class Injection:
+    """A crash that was asked for, as it stands now; await it to wait until it has come or will not come any more.
+
+    Attributes:
+        target: Whom it is meant for.
+        spec: When it was to come.
+        signal: The exit reason that is sent.
+        seed: What decided it, if chance did.
+        fired: Whether the signal has been sent.
+    """
+
+    target: Process
+    spec: Any
+    signal: Any
+    seed: int | None = None
+    fired: bool = False
+    _decided: asyncio.Event = field(default_factory=asyncio.Event)
+    _timer: Any = None
+    _forget: Any = None
+
+    @property
+    def died(self) -> bool:
+        """Whether the target has ended since the signal was sent; one that traps exits may go on."""
+        return self.fired and self.target.exit_reason is not None
+
+    @property
+    def reason(self) -> Any:
+        """The exit reason of the target, whatever it ended by; ``None`` while it is alive."""
+        return self.target.exit_reason
+
+    def __await__(self) -> Generator[Any, None, Injection]:
+        return self._wait().__await__()
+
+    async def _wait(self) -> Injection:
+        await self._decided.wait()
+        return self
+
+    def cancel(self) -> None:
+        """Do not crash the target, if it has not come to that."""
+        if not self._decided.is_set():
+            self._settle()
+
+    def _fire(self, *_: Any) -> None:
+        if self._decided.is_set():
+            return
+        self.fired = True
+        note("crash", self.target, {"reason": shown(self.signal)})
+        signal_exit(self.target, self.signal)
+        self._settle()
+
+    def _settle(self, *_: Any) -> None:
+        self._decided.set()
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._forget is not None:
+            self._forget()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON-ready form of how it stands now."""
+        return {
+            "target": shown(self.target),
+            "spec": shown(self.spec),
+            "signal": shown(self.signal),
+            "seed": self.seed,
+            "fired": self.fired,
+            "died": self.died,
+            "reason": None if self.reason is None else shown(self.reason),
+        }
+
+    def __repr__(self) -> str:
+        state = "fired" if self.fired else "not fired"
+        return f"<Injection into {self.target!r}: {state}, {'died' if self.died else 'not died'}>"
+
+
+async def inject_crash(
+    target: Reference, spec: Any, *, reason: Any = "chaos_injection", seed: int | None = None
+) -> Injection:
+    """Send *target* an exit signal, and return a handle that tells what became of it.
+
+    Args:
+        target: The process.
+        spec: ``"immediate"``; ``("after_ms", n)``: in n milliseconds of the runtime's clock, unless the target ends
+            before; ``("random", p)``: at once with probability p.
+        reason: The exit reason of the signal. It comes from no process: one that traps exits gets it as a message and
+            may survive, and ``NORMAL`` is ignored by the others.
+        seed: Of the choice; by default that of the running test.
+
+    Raises:
+        UsageError: The target is dead or unknown, or *spec* makes no sense; nothing has been done then.
+
+    >>> from supertester.otp import Agent
+    >>> async def main():
+    ...     agent = await Agent.start(0)
+    ...     return (await inject_crash(agent, "immediate")).reason
+    >>> asyncio.run(main())
+    'chaos_injection'
+    """
+    kind, number = _parsed(spec)
+    process = existing(target, "inject_crash")
+    injection = Injection(process, spec, reason)
+    if kind == "random":
+        injection.seed = chosen_seed(seed, "inject_crash")
+        if random.Random(injection.seed).random() >= number:
+            injection.cancel()
+            return injection
+    if kind == "after_ms":
+        _fire_later(injection, number / 1000)
+    else:
+        injection._fire()
+    return injection
+
+
+def _fire_later(injection: Injection, seconds: float) -> None:
+    clock = injection.target.runtime.clock
+    injection._timer = clock.call_at(clock.time() + seconds, injection._fire)
+    injection._forget = injection.target.on_exit(injection._settle)
+    if (context := current_context.get()) is not None and not context.closed:
+        context.add_cleanup(injection.cancel)
+
+
+def _parsed(spec: Any) -> tuple[str, float]:
+    if spec == "immediate":
+        return "immediate", 0.0
+    if not (isinstance(spec, tuple) and len(spec) == 2 and spec[0] in ("after_ms", "random")):
+        raise UsageError(f"a crash comes {_SPECS}; got {spec!r}")
+    kind, number = spec
+    if kind == "after_ms":
+        return kind, checked_seconds("after_ms", number)
+    if isinstance(number, bool) or not isinstance(number, (int, float)):
+        raise TypeError(f"a probability must be a number, got {number!r}")
+    if not 0 <= number <= 1:
+        raise UsageError(f"a probability is from 0 to 1, got {number!r}")
+    return kind, number

@@ -1,0 +1,37 @@
+"""Scenarios: several callers at once, what they did in one order, and what must hold afterwards."""
+
+from supertester.harness.builders import (
+    chaos_inject_crash,
+    chaos_kill_children,
+    default_invariant,
+    from_property_config,
+    simple_genserver_scenario,
+)
+from supertester.harness.implements import check_implements
+from supertester.scenarios import (
+    Operation,
+    Scenario,
+    ScenarioEvent,
+    ScenarioReport,
+    ThreadReport,
+    run_concurrently,
+    run_scenario,
+    run_with_performance,
+)
+
+__all__ = [
+    "Operation",
+    "Scenario",
+    "ScenarioEvent",
+    "ScenarioReport",
+    "ThreadReport",
+    "chaos_inject_crash",
+    "chaos_kill_children",
+    "check_implements",
+    "default_invariant",
+    "from_property_config",
+    "run_concurrently",
+    "run_scenario",
+    "run_with_performance",
+    "simple_genserver_scenario",
+]

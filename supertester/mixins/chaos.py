@@ -1,0 +1,94 @@
+"""`ChaosMixin`: what a test of resilience calls on ``self``.
+
+Each method is a thin cover for the function of the same name in `supertester.chaos`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from supertester import chaos
+from supertester.otp.reasons import KILL
+from supertester.otp.refs import Reference
+
+if TYPE_CHECKING:
+    from unittest import TestCase as _Host
+else:
+    _Host = object
+
+__all__ = ["ChaosMixin"]
+
+__unittest = True  # `unittest` leaves frames of such modules out of the tracebacks that it shows.
+
+
+class ChaosMixin(_Host):
+    """Faults on purpose, as a mixin for `IsolatedTestCase` or any ``unittest`` case with async tests.
+
+    Everything that chance decides comes from the test's seed, is noted in a journal, and ends with the test.
+
+    Example::
+
+        class PoolTest(ChaosMixin, IsolatedTestCase):
+            async def test_survives_kills(self) -> None:
+                pool = await self.setup_isolated_supervisor(Pool)
+                await self.assert_chaos_resilient(
+                    pool, lambda: self.chaos_kill_children(pool, duration_ms=100), lambda: all_workers_alive(pool)
+                )
+    """
+
+    async def inject_crash(
+        self, target: Reference, spec: Any, *, reason: Any = "chaos_injection", seed: int | None = None
+    ) -> chaos.Injection:
+        """Crash *target* now, later or perhaps; see `supertester.chaos.inject_crash`."""
+        return await chaos.inject_crash(target, spec, reason=reason, seed=seed)
+
+    async def chaos_kill_children(
+        self,
+        supervisor: Reference,
+        *,
+        kill_rate: float = 0.3,
+        duration_ms: float = 5000,
+        kill_interval_ms: float = 100,
+        kill_reason: Any = KILL,
+        seed: int | None = None,
+        journal: Iterable[chaos.ChaosEvent] | None = None,
+    ) -> chaos.ChaosReport:
+        """Kill children at random for a while; see `supertester.chaos.chaos_kill_children`."""
+        return await chaos.chaos_kill_children(
+            supervisor,
+            kill_rate=kill_rate,
+            duration_ms=duration_ms,
+            kill_interval_ms=kill_interval_ms,
+            kill_reason=kill_reason,
+            seed=seed,
+            journal=journal,
+        )
+
+    async def run_chaos_suite(
+        self, target: Reference, scenarios: Iterable[Mapping[str, Any]], *, timeout: float | None = None
+    ) -> chaos.ChaosSuiteReport:
+        """Run one chaos after the other; see `supertester.chaos.run_chaos_suite`."""
+        return await chaos.run_chaos_suite(target, scenarios, timeout=timeout)
+
+    async def assert_chaos_resilient(
+        self,
+        system: Reference,
+        chaos_fn: Callable[[], Any],
+        recovery_fn: Callable[[], Any],
+        *,
+        timeout: float = 5.0,
+        steady_state: Callable[[], Any] | None = None,
+        require_fault: bool = True,
+        msg: str | None = None,
+    ) -> chaos.Resilience:
+        """Fail unless *system* recovers from chaos in time, and the chaos hit somebody; return how it went.
+
+        See `supertester.chaos.probe_chaos_resilience`.
+        """
+        found = await chaos.probe_chaos_resilience(
+            system, chaos_fn, recovery_fn, timeout=timeout, steady_state=steady_state, require_fault=require_fault
+        )
+        if found.mismatch is not None:
+            self.fail(self._formatMessage(msg, str(found.mismatch)))
+        return found

@@ -1,0 +1,71 @@
+"""`HarnessMixin`: what a test of concurrent callers calls on ``self``.
+
+Each method is a thin cover for the function of the same name in `supertester.harness`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from supertester import harness
+from supertester._core.outcome import Outcome
+from supertester.harness import Scenario, ScenarioReport
+
+if TYPE_CHECKING:
+    from unittest import TestCase as _Host
+else:
+    _Host = object
+
+__all__ = ["HarnessMixin"]
+
+__unittest = True  # `unittest` leaves frames of such modules out of the tracebacks that it shows.
+
+
+class HarnessMixin(_Host):
+    """Scenarios of concurrent callers, as a mixin for `IsolatedTestCase` or any ``unittest`` case with async tests.
+
+    Example::
+
+        class CounterTest(HarnessMixin, IsolatedTestCase):
+            async def test_no_increment_is_lost(self) -> None:
+                scenario = self.simple_genserver_scenario(Counter, [("cast", ("add", 1))] * 10, 5, invariant=is_fifty)
+                await self.run_scenario(scenario)
+    """
+
+    def simple_genserver_scenario(
+        self, cls: Any, operations: Iterable[Any], thread_count: int, **options: Any
+    ) -> Scenario:
+        """Return a scenario of equal threads on one server; see `supertester.harness.simple_genserver_scenario`."""
+        return harness.simple_genserver_scenario(cls, operations, thread_count, **options)
+
+    def from_property_config(self, cls: Any, config: Mapping[str, Any], **options: Any) -> Scenario:
+        """Return the scenario of a config that Hypothesis drew; see `supertester.harness.from_property_config`."""
+        return harness.from_property_config(cls, config, **options)
+
+    async def run_scenario(self, scenario: Scenario, *, msg: str | None = None) -> ScenarioReport:
+        """Run *scenario* and return its report; fail, showing the report, if the scenario fails."""
+        return self.__checked(await harness.run_scenario(scenario), msg)
+
+    async def run_with_performance(
+        self, scenario: Scenario, *, msg: str | None = None, **expectations: float
+    ) -> ScenarioReport:
+        """Do the same with bounds for the run as a whole; see `supertester.harness.run_with_performance`."""
+        return self.__checked(await harness.run_with_performance(scenario, **expectations), msg)
+
+    def __checked(self, report: ScenarioReport, msg: str | None) -> ScenarioReport:
+        if not report.ok:
+            failure = self.failureException(self._formatMessage(msg, str(report)))
+            failure.report = report  # type: ignore[attr-defined]
+            raise failure
+        return report
+
+    async def run_concurrently(self, n: int, fn: Callable[..., Any], *, timeout: float = 5.0) -> list[Outcome[Any]]:
+        """Call *fn* in *n* tasks that start together; see `supertester.harness.run_concurrently`."""
+        return await harness.run_concurrently(n, fn, timeout=timeout)
+
+    def assert_implements(self, cls: type, protocol: Any, *, msg: str | None = None) -> None:
+        """Fail unless *cls* has the methods of *protocol*; see `supertester.harness.check_implements`."""
+        mismatch = harness.check_implements(cls, protocol)
+        if mismatch is not None:
+            self.fail(self._formatMessage(msg, str(mismatch)))

@@ -1,0 +1,128 @@
+"""How full a mailbox gets while something happens."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from supertester._core.evidence import shown
+from supertester._core.waiting import checked_seconds
+from supertester.errors import UsageError
+from supertester.otp.intercept import intercept_entries
+from supertester.otp.messages import System
+from supertester.otp.process import Process
+from supertester.otp.refs import Reference, existing
+
+__all__ = ["MailboxReport", "measure_mailbox_growth"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MailboxReport:
+    """How many messages waited in a mailbox; a dead process has none.
+
+    Attributes:
+        initial_size: Before.
+        final_size: Afterwards.
+        max_size: At most; exact, because it is counted at every delivery.
+        avg_size: On average over time.
+        result: What the function returned.
+    """
+
+    initial_size: int
+    final_size: int
+    max_size: int
+    avg_size: float
+    result: Any
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON-ready form."""
+        return {**vars(self), "result": shown(self.result)}
+
+
+async def measure_mailbox_growth(
+    server: Reference, fn: Callable[[], Any], *, sampling_interval: float = 10
+) -> MailboxReport:
+    """Run *fn*, plain or async, and return how many messages waited in the mailbox of *server* meanwhile.
+
+    Args:
+        server: The process; it may die, and is not disturbed.
+        fn: Its exception is raised.
+        sampling_interval: Milliseconds between two looks for the average; deliveries are looked at too.
+
+    Raises:
+        UsageError: *server* is dead or unknown, or the interval is 0.
+
+    >>> import asyncio
+    >>> from supertester.otp import GenServer
+    >>> class Sink(GenServer):
+    ...     def handle_cast(self, message):
+    ...         pass
+    >>> async def main():
+    ...     sink = await Sink.start_link()
+    ...     return (await measure_mailbox_growth(sink, lambda: [sink.cast(n) for n in range(5)])).max_size
+    >>> asyncio.run(main())
+    5
+    """
+    if not checked_seconds("sampling_interval", sampling_interval):
+        raise UsageError("sampling_interval must be more than 0 milliseconds, got sampling_interval=0")
+    process = existing(server, "measure_mailbox_growth")
+    initial = _size(process)
+    sampler = _Sampler(process, sampling_interval / 1000)
+    with intercept_entries(process, sampler.delivered):
+        sampler.look()
+        try:
+            result = fn()
+            if inspect.isawaitable(result):
+                result = await result
+        finally:
+            sampler.stop()
+    return MailboxReport(
+        initial_size=initial,
+        final_size=_size(process),
+        max_size=sampler.highest,
+        avg_size=sampler.average(),
+        result=result,
+    )
+
+
+def _size(process: Process) -> int:
+    return sum(not isinstance(entry, System) for entry in list(process.queue))
+
+
+class _Sampler:
+    """Follows the size of one mailbox; between two looks it counts as what it was at the first."""
+
+    def __init__(self, process: Process, interval: float) -> None:
+        self._process = process
+        self._interval = interval
+        self._clock = process.runtime.clock
+        self._began = self._last = self._clock.time()
+        self._size = self.highest = _size(process)
+        self._area = 0.0
+        self._timer: Any = None
+
+    def delivered(self, entry: Any) -> tuple[Any]:
+        self._note(_size(self._process) + 1)
+        return (entry,)
+
+    def look(self) -> None:
+        """Look now, and again after each interval."""
+        self._note(_size(self._process))
+        self._timer = self._clock.call_at(self._clock.time() + self._interval, self.look)
+
+    def stop(self) -> None:
+        self._note(_size(self._process))
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _note(self, size: int) -> None:
+        now = self._clock.time()
+        self._area += self._size * (now - self._last)
+        self._last, self._size = now, size
+        self.highest = max(self.highest, size)
+
+    def average(self) -> float:
+        elapsed = self._last - self._began
+        return self._area / elapsed if elapsed > 0 else float(self._size)

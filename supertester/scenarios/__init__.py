@@ -1,0 +1,19 @@
+"""Scenarios and what runs them; `supertester.harness` is where they are used from."""
+
+from supertester.scenarios.concurrently import run_concurrently
+from supertester.scenarios.operations import Operation, normalized
+from supertester.scenarios.report import ScenarioEvent, ScenarioReport, ThreadReport
+from supertester.scenarios.runner import run_scenario, run_with_performance
+from supertester.scenarios.scenario import Scenario
+
+__all__ = [
+    "Operation",
+    "Scenario",
+    "ScenarioEvent",
+    "ScenarioReport",
+    "ThreadReport",
+    "normalized",
+    "run_concurrently",
+    "run_scenario",
+    "run_with_performance",
+]

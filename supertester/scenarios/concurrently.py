@@ -1,0 +1,67 @@
+"""`run_concurrently`: one function, many times at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from supertester._core.outcome import Outcome
+from supertester._core.waiting import checked_seconds
+from supertester.errors import UsageError, WaitTimeout
+
+__all__ = ["run_concurrently"]
+
+
+async def run_concurrently(n: int, fn: Callable[..., Any], *, timeout: float = 5.0) -> list[Outcome[Any]]:
+    """Call *fn* in *n* tasks that start together, and return what came of each, in order.
+
+    Args:
+        n: How many times.
+        fn: Plain or async; called with the number of the call, from 0, if it takes an argument.
+        timeout: Seconds for all of them.
+
+    Raises:
+        UsageError: *n* is less than 1.
+        WaitTimeout: Some call did not end in time; the others' results are in the message. All are cancelled.
+
+    >>> async def main():
+    ...     return [outcome.value for outcome in await run_concurrently(3, lambda number: number * number)]
+    >>> asyncio.run(main())
+    [0, 1, 4]
+    """
+    if isinstance(n, bool) or not isinstance(n, int):
+        raise TypeError(f"run_concurrently() takes a number of calls, got n={n!r}")
+    if n < 1:
+        raise UsageError(f"run_concurrently() needs at least one call, got n={n!r}")
+    if not callable(fn):
+        raise TypeError(f"run_concurrently() takes a function, got fn={fn!r}")
+    checked_seconds("timeout", timeout)
+    gate = asyncio.Event()
+    takes_number = bool(inspect.signature(fn).parameters)
+
+    async def call(number: int) -> Any:
+        await gate.wait()
+        result = fn(number) if takes_number else fn()
+        return await result if inspect.isawaitable(result) else result
+
+    tasks = [asyncio.ensure_future(call(number)) for number in range(n)]
+    try:
+        gate.set()
+        _, pending = await asyncio.wait(tasks, timeout=timeout)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    if pending:
+        late = [number for number, task in enumerate(tasks) if task in pending]
+        raise WaitTimeout(f"{len(late)} of {n} calls did not end within {timeout:g} s: {late[:20]}")
+    return [_outcome_of(task) for task in tasks]
+
+
+def _outcome_of(task: asyncio.Future[Any]) -> Outcome[Any]:
+    if task.cancelled():
+        return Outcome(error=asyncio.CancelledError())
+    error = task.exception()
+    return Outcome(task.result()) if error is None else Outcome(error=error)
