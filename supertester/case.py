@@ -28,12 +28,14 @@ from supertester.isolation.modes import isolation_timeout
 from supertester.isolation.options import Options
 from supertester.isolation.scope import Scope, evidence
 from supertester.isolation.tags import tag, tags_of
+from supertester.mixins.telemetry import TelemetryAssertions
 from supertester.otp.pid import Pid
 
 if TYPE_CHECKING:
     from supertester.isolation.environment.overrides import Overrides
     from supertester.isolation.logs import Logs
     from supertester.isolation.tables import Tables
+    from supertester.isolation.telemetry import Telemetry
 
 __all__ = ["IsolatedTestCase", "tag"]
 
@@ -58,7 +60,7 @@ class _Stock(unittest.IsolatedAsyncioTestCase):
         def _callCleanup(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> None: ...
 
 
-class IsolatedTestCase(_Stock):
+class IsolatedTestCase(TelemetryAssertions, _Stock):
     """A test case with isolated tests, plain or async; everything else is as in ``unittest``.
 
     Every test has an event loop, a runtime for processes with names of its own, and a root process, which is the body
@@ -348,9 +350,10 @@ class IsolatedTestCase(_Stock):
         return logs
 
     @property
-    def telemetry(self) -> Any:
+    def telemetry(self) -> Telemetry:
         """The spans, metrics and events of this test."""
-        return self.isolation.feature("telemetry")
+        telemetry: Telemetry = self.isolation.feature("telemetry")
+        return telemetry
 
     @property
     def tables(self) -> Tables:

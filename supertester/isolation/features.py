@@ -6,6 +6,7 @@ keyword of the same name; the rest are off, and asking for them says so.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from supertester.errors import Unsupported, UsageError
 from supertester.isolation.environment.handle import Environment, check_setting
 
 __all__ = ["FEATURES", "Feature", "FeatureSet", "check_tags", "checked_setting"]
+
+
+_opening = threading.RLock()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,11 +69,29 @@ def _enter_logs(context: IsolationContext, setting: Any) -> AbstractContextManag
     return enter_logs(context, setting)
 
 
+def _enter_telemetry(context: IsolationContext, _: Any) -> AbstractContextManager[Any]:
+    from supertester.isolation.telemetry.handle import Opening
+
+    return Opening(context)
+
+
+def _check_telemetry(setting: Any) -> object:
+    if setting in (None, True, False):
+        return setting
+    raise UsageError(f"telemetry must be True or False, got telemetry={setting!r}")
+
+
 FEATURES: dict[str, Feature] = {
     feature.name: feature
     for feature in (
         Feature(name="logs", enter=_enter_logs, modes=_FULL, tags=frozenset({"logger_level"})),
-        Feature(name="telemetry", tags=frozenset({"telemetry_events"})),
+        Feature(
+            name="telemetry",
+            enter=_enter_telemetry,
+            modes=_FULL,
+            tags=frozenset({"telemetry_events"}),
+            check=_check_telemetry,
+        ),
         Feature(name="tables", enter=_enter_tables, modes=_FULL, tags=frozenset({"tables"}), check=_check_tables),
         Feature(name="environment", enter=Environment, modes=_FULL, early=True, check=check_setting),
         Feature(name="ports"),
@@ -161,11 +183,15 @@ class FeatureSet:
                 f"isolation feature {name!r} is off in mode {self._context.mode!r}; "
                 f"switch it on with the class keyword {name}=..."
             )
-        handle = self._stack.enter_context(feature.enter(self._context, self._settings.get(name)))
-        self._context.features[name] = handle
-        return handle
+        with _opening:  # Code of the test may ask for it on any thread.
+            if name not in self._context.features:
+                handle = self._stack.enter_context(feature.enter(self._context, self._settings.get(name)))
+                self._context.features[name] = handle
+            return self._context.features[name]
 
     def close(self) -> None:
         """Leave the features that were entered, the last one first."""
-        self._context.features.clear()
+        with _opening:
+            self._context.open_feature = None
+            self._context.features.clear()
         self._stack.close()

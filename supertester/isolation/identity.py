@@ -22,7 +22,7 @@ from supertester.errors import UsageError
 from supertester.isolation.installed import Undo, install_once, replace_attribute
 from supertester.otp.runtime import current as current_process
 
-__all__ = ["adopt", "begin", "end", "find", "is_alone", "others", "owner", "running_here", "stamp_of"]
+__all__ = ["adopt", "begin", "end", "find", "is_alone", "others", "owner", "running_here", "stamp_of", "unowned"]
 
 _tests: dict[int, IsolationContext] = {}
 """The test that each thread runs, for what happens in between its parts, where no context says so."""
@@ -122,6 +122,19 @@ def adopt(context: IsolationContext | str) -> Iterator[IsolationContext]:
         raise TypeError(f"adopt() takes an IsolationContext or its test_id, got {context!r}")
     with _acting_as(found, found.made("root")):
         yield found
+
+
+@contextmanager
+def unowned() -> Iterator[None]:
+    """Let the body belong to no test: what it starts and opens is the library's own, and outlives the test."""
+    thread = get_ident()
+    held = _tests.pop(thread, None)
+    try:
+        with _acting_as(None, None):
+            yield
+    finally:
+        if held is not None:
+            _tests[thread] = held
 
 
 @contextmanager

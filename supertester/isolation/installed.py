@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
 
-__all__ = ["install_once", "is_installed", "replace_attribute", "uninstall"]
+from supertester._core.replacing import Undo, replace_attribute
 
-Undo = Callable[[], object]
+__all__ = ["Undo", "install_once", "is_installed", "replace_attribute", "uninstall"]
+
 _undo: dict[Callable[[], Undo], Undo] = {}
 _lock = threading.RLock()
 
@@ -32,21 +32,6 @@ def install_once(install: Callable[[], Undo]) -> None:
 def is_installed(install: Callable[[], Undo]) -> bool:
     """Say whether `install_once` was called with *install*, and `uninstall` not since."""
     return install in _undo
-
-
-def replace_attribute(holder: Any, name: str, replacement: Any) -> Undo:
-    """Set an attribute; the function returned puts back what was there, unless somebody replaced ours since.
-
-    For an `install` to return. A replacement must call what it replaces: others may have replaced it before.
-    """
-    previous = getattr(holder, name)
-    setattr(holder, name, replacement)
-
-    def undo() -> None:
-        if getattr(holder, name) is replacement:
-            setattr(holder, name, previous)
-
-    return undo
 
 
 def uninstall() -> None:

@@ -21,6 +21,7 @@ from supertester.isolation.loop_errors import LoopErrors
 from supertester.isolation.modes import isolation_timeout
 from supertester.isolation.options import LEAK_KINDS, Options
 from supertester.isolation.sleeps import watch as watch_sleeps
+from supertester.isolation.telemetry.routing import begin_routing
 from supertester.otp.reasons import NORMAL
 
 __all__ = ["IsolationFailure", "Scope", "evidence"]
@@ -107,6 +108,7 @@ class Scope:
             watch_sleeps(context, policy, self._modules)
         context.open_feature = self._features.open
         context.has_feature = self._features.has
+        begin_routing(self.options.features.get("telemetry"))
         self._features.enter_early()
         self._watch.begin()
 

@@ -7,7 +7,8 @@ that lasts. `connect` lets a child process send what it does to the test that st
 OpenTelemetry is imported by none of these: a program that has not imported it has nobody who would see the signals.
 """
 
+from supertester.telemetry.child import connect
 from supertester.telemetry.emission import emit, is_heard, span
 from supertester.telemetry.events import EVENTS, PREFIX, TEST_ID, EventSpec, TelemetryEvent
 
-__all__ = ["EVENTS", "PREFIX", "TEST_ID", "EventSpec", "TelemetryEvent", "emit", "is_heard", "span"]
+__all__ = ["EVENTS", "PREFIX", "TEST_ID", "EventSpec", "TelemetryEvent", "connect", "emit", "is_heard", "span"]

@@ -1,0 +1,267 @@
+"""Where the child processes of tests send their events: one socket and one thread for the whole process.
+
+Both are there from the first child process of a test until `supertester.uninstall`; they belong to no test.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import os
+import secrets
+import selectors
+import socket
+import sys
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from supertester.context import IsolationContext
+from supertester.isolation.children import ENVIRONMENT
+from supertester.isolation.identity import owner, unowned
+from supertester.isolation.installed import Undo, install_once
+from supertester.isolation.telemetry.routing import GONE, ROUTER, inbox_in, inbox_of
+from supertester.telemetry import TEST_ID, emission
+from supertester.telemetry.channel import ADDRESS, LONGEST_LINE, Sender, decoded
+from supertester.telemetry.child import attach_sender
+
+__all__ = ["address", "drain", "forget", "offer"]
+
+_LONGEST_GREETING = 4096
+_MOST_CONNECTIONS = 500
+_PATIENCE = 1.0
+"""Seconds that a look waits for the thread to have read what was sent before."""
+
+
+@dataclass(eq=False)
+class _Connection:
+    socket: socket.socket
+    of_test: str | None = None
+    unread: bytearray = field(default_factory=bytearray)
+
+
+class _Receiver:
+    def __init__(self) -> None:
+        self.process = os.getpid()
+        self.secret = secrets.token_hex(16)
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.listener.settimeout(0)
+        self.port: int = self.listener.getsockname()[1]
+        self.connections: set[_Connection] = set()
+        self._waker, self._wakened = socket.socketpair()
+        self._wakened.settimeout(0)
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self.listener, selectors.EVENT_READ, None)
+        self._selector.register(self._wakened, selectors.EVENT_READ, None)
+        self._waiting: list[threading.Event] = []
+        self._ended: list[str] = []
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="supertester-telemetry", daemon=True)
+        self._thread.start()
+
+    @property
+    def address(self) -> str:
+        return f"{self.port}:{self.secret}"
+
+    # From other threads ------------------------------------------------------------------------------------------
+
+    def drain(self) -> None:
+        """Return when all that had been sent before is delivered."""
+        if threading.current_thread() is self._thread:
+            return
+        read = threading.Event()
+        self._waiting.append(read)
+        self._wake()
+        read.wait(_PATIENCE)
+
+    def forget(self, test_id: str) -> None:
+        """Close the connections of a test that has ended."""
+        if self.connections:
+            self._ended.append(test_id)
+            self._wake()
+
+    def close(self) -> None:
+        """End the thread, and close everything."""
+        self._closing = True
+        self._wake()
+        self._thread.join()
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Close everything, without the thread; in a fork there is none."""
+        self._selector.close()
+        for each in (self.listener, self._waker, self._wakened, *(held.socket for held in self.connections)):
+            each.close()
+
+    def _wake(self) -> None:
+        with suppress(OSError):
+            self._waker.send(b"!")
+
+    # The thread --------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._closing:
+            # Who asks after this is asked for by the byte that wakes the next look.
+            asked, ended = self._waiting.copy(), self._ended.copy()
+            ready = self._selector.select(0 if asked or ended else None)
+            for key, _ in ready:
+                self._serve(key)
+            if not ready:  # Nothing is left that was sent before it was asked for.
+                for test_id in ended:
+                    self._ended.remove(test_id)
+                    self._close_those_of(test_id)
+                for each in asked:
+                    self._waiting.remove(each)
+                    each.set()
+
+    def _serve(self, key: selectors.SelectorKey) -> None:
+        if key.data is not None:
+            self._read(key.data)
+        elif key.fileobj is self.listener:
+            self._accept()
+        else:
+            with suppress(OSError):
+                self._wakened.recv(4096)
+
+    def _accept(self) -> None:
+        try:
+            accepted, _ = self.listener.accept()
+        except OSError:
+            return  # It has gone again.
+        if len(self.connections) >= _MOST_CONNECTIONS:
+            accepted.close()
+            return
+        accepted.settimeout(0)
+        connection = _Connection(accepted)
+        self.connections.add(connection)
+        self._selector.register(accepted, selectors.EVENT_READ, connection)
+
+    def _read(self, connection: _Connection) -> None:
+        try:
+            found = connection.socket.recv(1 << 16)
+        except BlockingIOError:
+            return
+        except OSError:
+            found = b""
+        connection.unread += found
+        *lines, rest = connection.unread.split(b"\n") if b"\n" in found else [connection.unread]
+        connection.unread = rest
+        is_fine = all(self._take(connection, bytes(line)) for line in lines)
+        limit = _LONGEST_GREETING if connection.of_test is None else LONGEST_LINE
+        if not found or not is_fine or len(rest) > limit:
+            self._drop(connection)
+
+    def _take(self, connection: _Connection, line: bytes) -> bool:
+        """Take one line; say whether the connection may go on."""
+        if connection.of_test is None:
+            connection.of_test = self._greeted(line)
+            return connection.of_test is not None
+        try:
+            event, plain = decoded(line)
+        except ValueError:
+            return False
+        inbox = inbox_of(connection.of_test) if connection.of_test else None
+        with suppress(Exception):  # One event must not cost the others.
+            ROUTER.deliver(event, None if TEST_ID in event.metadata else inbox, plain)
+        return True
+
+    def _greeted(self, line: bytes) -> str | None:
+        try:
+            greeting = json.loads(line)
+            is_known = hmac.compare_digest(str(greeting["secret"]).encode(), self.secret.encode())
+            return str(greeting["test_id"]) if is_known else None
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return None
+
+    def _close_those_of(self, test_id: str) -> None:
+        for connection in [each for each in self.connections if each.of_test == test_id]:
+            self._drop(connection)
+
+    def _drop(self, connection: _Connection) -> None:
+        self.connections.discard(connection)
+        with suppress(KeyError, ValueError):
+            self._selector.unregister(connection.socket)
+        connection.socket.close()
+
+
+_receiver: _Receiver | None = None
+_parent: str | None = None
+"""Where the parent listens, in a process that was forked off inside a test."""
+
+
+def offer() -> Undo:
+    """Let child processes of tests know where to send to, from now on."""
+    ENVIRONMENT.append(_variables)
+    _watch_forks()
+    return lambda: ENVIRONMENT.remove(_variables)
+
+
+def _variables(context: IsolationContext) -> Mapping[str, str]:
+    return {} if inbox_in(context) is GONE else {ADDRESS: address()}
+
+
+def address() -> str:
+    """Return where to send to, and begin to listen there if need be."""
+    if _parent is not None:
+        return _parent
+    install_once(_listen)
+    assert _receiver is not None
+    return _receiver.address
+
+
+def _listen() -> Undo:
+    global _receiver  # noqa: PLW0603 - one for the process
+    with unowned():
+        _receiver = receiver = _Receiver()
+
+    def undo() -> None:
+        global _receiver  # noqa: PLW0603 - see above
+        _receiver = None
+        if receiver.process == os.getpid():
+            receiver.close()
+
+    return undo
+
+
+def drain() -> None:
+    """Return when all that child processes had sent before is with its tests."""
+    if _receiver is not None:
+        _receiver.drain()
+
+
+def forget(test_id: str) -> None:
+    """Close the connections of a test that has ended."""
+    if _receiver is not None:
+        _receiver.forget(test_id)
+
+
+# Forks ---------------------------------------------------------------------------------------------------------------
+
+_is_watching_forks = False
+
+
+def _watch_forks() -> None:
+    """Let forks of this process connect by themselves. There is no way to take this out again; see `_begin_fork`."""
+    global _is_watching_forks  # noqa: PLW0603 - once per process, for good
+    if not _is_watching_forks and hasattr(os, "register_at_fork"):
+        _is_watching_forks = True
+        os.register_at_fork(after_in_child=_begin_fork)
+
+
+def _begin_fork() -> None:
+    """Send what this fork of a test does to the test, in the place of what would route it here."""
+    global _parent, _receiver  # noqa: PLW0603 - the parent's
+    receiver, _receiver = _receiver, None
+    if receiver is None:
+        return
+    _parent = receiver.address
+    receiver.abandon()
+    context = owner()
+    if context is None or inbox_in(context) is GONE:
+        return
+    with suppress(Exception):  # The fork has its own work to do, and the parent may be gone.
+        emission.remove_listener(ROUTER.heard)
+        tap = attach_sender(Sender(receiver.port, receiver.secret, context.test_id))
+        if (signals := sys.modules.get("supertester.telemetry.signals")) is not None:
+            signals.replace_tap(tap)
