@@ -79,6 +79,8 @@ class _Return:
         self.path = path
 
     def __call__(self) -> None:
-        release(self._state.context, _KEY)
-        if self.path:
-            _chdir(self.path)
+        try:
+            if self.path:
+                _chdir(self.path)
+        finally:
+            release(self._state.context, _KEY)

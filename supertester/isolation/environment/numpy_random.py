@@ -13,7 +13,7 @@ from typing import Any
 
 from supertester._core.seeds import derive_seed
 from supertester.isolation.environment.randomness import importers
-from supertester.isolation.environment.state import current
+from supertester.isolation.environment.state import FIRST_USE, current
 from supertester.isolation.installed import Undo, replace_attribute
 
 __all__ = ["install"]
@@ -57,7 +57,9 @@ def _own(kind: type) -> Any:
     if state is None or state.is_forked():
         return None  # As without supertester: a forked process goes on where its parent was.
     if state.numpy is None:
-        state.numpy = kind(derive_seed(state.context.seed, "numpy") % 2**32)
+        with FIRST_USE:
+            if state.numpy is None:
+                state.numpy = kind(derive_seed(state.context.seed, "numpy") % 2**32)
     return state.numpy
 
 

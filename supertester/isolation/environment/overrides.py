@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import difflib
-import inspect
 import os
 from collections.abc import Callable, Mapping, MutableMapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from types import ModuleType, TracebackType
 from typing import Any
 
@@ -126,21 +125,19 @@ def _check_attributes(target: Any, values: Mapping[str, Any]) -> None:
 
 def _set_attribute(target: Any, name: str, value: Any) -> Callable[[], object]:
     own = getattr(target, "__dict__", {})
+    was_there = name in own
     # As it is stored: a class would call a descriptor.
-    before = own[name] if name in own else getattr(target, name, _ABSENT)
-    inherited = name not in own and _is_inherited(target, name)
+    before = own[name] if was_there else getattr(target, name, _ABSENT)
     try:
         setattr(target, name, value)
     except AttributeError as error:
         raise TypeError(f"config() cannot set {name!r} on {name_of(target)}: {error}") from error
-    if before is _ABSENT or inherited:
-        return lambda: delattr(target, name)
+    if before is _ABSENT or (not was_there and name in getattr(target, "__dict__", {})):
+        # It hides what comes from a class, or from the `__getattr__` of a module.
+        return lambda: _delete(target, name)
     return lambda: setattr(target, name, before)
 
 
-def _is_inherited(target: Any, name: str) -> bool:
-    """Say whether *name* comes from a class, so that it would come to light again when it is deleted here."""
-    if isinstance(target, type):
-        return True
-    found = inspect.getattr_static(type(target), name, _ABSENT)
-    return found is not _ABSENT and not hasattr(type(found), "__set__")
+def _delete(target: Any, name: str) -> None:
+    with suppress(AttributeError):  # It is gone already.
+        delattr(target, name)

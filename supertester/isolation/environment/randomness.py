@@ -14,7 +14,7 @@ from random import Random
 from typing import Any
 
 from supertester._core.seeds import derive_seed
-from supertester.isolation.environment.state import current
+from supertester.isolation.environment.state import FIRST_USE, current
 from supertester.isolation.installed import Undo, replace_attribute
 
 __all__ = ["importers", "install"]
@@ -29,7 +29,9 @@ def _own() -> Random | None:
     if state is None or state.is_forked():
         return None  # A forked process would draw the same numbers as its parent.
     if state.random is None:
-        state.random = Random(derive_seed(state.context.seed, "random"))
+        with FIRST_USE:
+            if state.random is None:
+                state.random = Random(derive_seed(state.context.seed, "random"))
     return state.random
 
 
@@ -55,6 +57,9 @@ class _Routed(Random):
     def setstate(self, state: tuple[Any, ...]) -> None:
         own = _own()
         return super().setstate(state) if own is None else own.setstate(state)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Random, (), self.getstate()
 
     @property
     def gauss_next(self) -> float | None:

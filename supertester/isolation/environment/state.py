@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from random import Random
 from typing import Any
@@ -10,7 +11,15 @@ from typing import Any
 from supertester.context import IsolationContext
 from supertester.isolation.identity import owner
 
-__all__ = ["State", "current"]
+__all__ = ["FIRST_USE", "State", "current"]
+
+FIRST_USE = threading.RLock()
+"""Held while a state gets a part of its own, which several threads of its test may need first.
+
+It can be taken twice because a finaliser may run meanwhile, and a process that is forked meanwhile gets it free.
+"""
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=FIRST_USE._at_fork_reinit)  # type: ignore[attr-defined]
 
 
 class State:

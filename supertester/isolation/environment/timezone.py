@@ -53,9 +53,9 @@ def _note(state: State, previous: Callable[[], None]) -> None:
     before = around(state, "TZ")
 
     def undo() -> None:
-        release(state.context, _KEY)
         _put(before)
         previous()
+        release(state.context, _KEY)
 
     state.undos[_KEY] = undo
 

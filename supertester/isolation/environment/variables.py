@@ -10,7 +10,7 @@ import errno
 import os
 from typing import Any
 
-from supertester.isolation.environment.state import State, current
+from supertester.isolation.environment.state import FIRST_USE, State, current
 from supertester.isolation.installed import Undo, replace_attribute
 
 __all__ = ["around", "changed", "has_own", "install", "is_routed"]
@@ -105,8 +105,9 @@ def _own(state: State, name: str) -> dict[Any, Any]:
         import tempfile
 
         tempfile.gettempdir()
-    if state.variables is None:
-        state.variables = dict(_view(state.outer))
+    with FIRST_USE:
+        if state.variables is None:
+            state.variables = dict(_view(state.outer))
     return state.variables
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from supertester.isolation.environment.state import State, current
+from supertester.isolation.environment.state import FIRST_USE, State, current
 from supertester.isolation.installed import Undo, replace_attribute
 
 __all__ = ["install", "leave"]
@@ -36,10 +37,15 @@ def _set(name: str, value: Any) -> None:
     state = current()
     if state is None:
         _module.__dict__[name] = value
-    elif state.warnings is None:
-        state.warnings = {name: value}
     else:
-        state.warnings[name] = value
+        _own(state)[name] = value
+
+
+def _own(state: State) -> dict[str, Any]:
+    with FIRST_USE:
+        if state.warnings is None:
+            state.warnings = {}
+    return state.warnings
 
 
 def _routed(name: str) -> property:
@@ -50,14 +56,14 @@ def _filters(_: Any) -> Any:
     """Return a list that the running test may change, or else the process's."""
     state = current()
     seen = _seen(state, "filters")
-    if state is not None and (state.warnings is None or "filters" not in state.warnings):
-        seen = list(seen)
-        _set("filters", seen)
-    return seen
+    return seen if state is None else _own(state).setdefault("filters", list(seen))
 
 
 class _Warnings(ModuleType):
     """What the module ``warnings`` becomes an instance of."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return import_module, ("warnings",)  # Those who pickle modules know only the ordinary kind of them.
 
     filters = property(_filters, lambda _, value: _set("filters", value))
     showwarning = _routed("showwarning")

@@ -93,6 +93,18 @@ class TestConfig(IsolatedTestCase, isolation="contamination_detection"):
     def test_of_a_module(self) -> None:
         self.check(settings, lambda m: (m.RETRIES, m.LAZY), (0, "eager"), RETRIES=0, LAZY="eager")
 
+    def test_of_what_a_module_computes(self) -> None:
+        with self.config(settings, LAZY="eager"):
+            self.assertEqual(settings.LAZY, "eager")
+        self.assertNotIn("LAZY", vars(settings))
+        self.assertEqual(settings.LAZY, "computed")
+
+    def test_of_an_attribute_that_the_block_deletes(self) -> None:
+        base = Base()
+        with self.config(base, create=True, level=2, other=3):
+            del base.level, base.other
+        self.assertEqual((vars(base), base.level), ({}, 1))
+
     def test_of_a_section_of_a_configuration_file(self) -> None:
         parser = configparser.ConfigParser()
         parser.read_string("[db]\nhost = here\n")

@@ -1,3 +1,4 @@
+import pickle
 import random
 import secrets
 import unittest
@@ -106,6 +107,13 @@ class TestRandom(unittest.TestCase):
             expected = random.Random(seed)
             pairs = [(expected.random(), expected.gauss(0, 1)) for _ in range(5)]
             self.assertEqual(numbers, [number for pair in pairs for number in pair])
+
+    def test_its_functions_can_be_pickled(self) -> None:
+        def body(case: Any) -> None:
+            copied = pickle.loads(pickle.dumps(random.random))
+            case.assertEqual(copied(), random.random())
+
+        self.assertEqual(report_of(body), "")
 
     def test_one_within_another_has_its_own(self) -> None:
         async def body(case: Any) -> None:

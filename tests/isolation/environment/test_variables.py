@@ -1,5 +1,6 @@
 import copy
 import os
+import sys
 import tempfile
 import threading
 import unittest
@@ -11,7 +12,7 @@ from unittest import mock
 from supertester.case import IsolatedTestCase
 from supertester.isolation import isolate, uninstall
 from supertester.testing import inner_case, run_inner
-from tests.isolation.environment.support import report_of, side_by_side
+from tests.isolation.environment.support import PATIENCE, report_of, side_by_side
 
 NAME = "SUPERTESTER_TESTS_VARIABLE"
 
@@ -69,6 +70,29 @@ class TestVariables(unittest.TestCase):
             self.assertEqual(report_of(body), "")
             self.assertEqual(os.environ[NAME], "of the process")
         self.assertEqual(seen, ["of the process", "of the process", None])
+
+    def test_threads_of_a_test_that_change_it_first_lose_nothing(self) -> None:
+        names = [f"{NAME}_{number}" for number in range(8)]
+
+        def body(case: Any) -> None:
+            barrier = threading.Barrier(len(names))
+
+            def change(name: str) -> None:
+                barrier.wait(PATIENCE)
+                os.environ[name] = "1"
+
+            threads = [threading.Thread(target=change, args=(name,)) for name in names]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            case.assertTrue(os.environ.keys() >= set(names))
+
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(1e-6)
+        self.addCleanup(sys.setswitchinterval, interval)
+        for _ in range(20):
+            self.assertEqual(report_of(body), "")
 
     def test_patches_of_mock_end_with_their_block(self) -> None:
         def body(case: Any) -> None:

@@ -1,3 +1,4 @@
+import pickle
 import threading
 import unittest
 import unittest.mock
@@ -150,6 +151,10 @@ class TestWarnings(unittest.TestCase):
             del vars(warnings)["showwarning"]
             with self.assertRaisesRegex(AttributeError, "module 'warnings' has no attribute 'showwarning'"):
                 _ = warnings.showwarning
+
+    def test_the_module_can_be_pickled_by_those_who_pickle_modules(self) -> None:
+        report_of(lambda case: None)
+        self.assertIs(pickle.loads(pickle.dumps(warnings)), warnings)
 
     def test_uninstall_puts_back_the_module(self) -> None:
         uninstall()
