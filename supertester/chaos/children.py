@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ class ChaosReport:
         killed: How many children ended because of it; a signal that a child survived does not count.
         restarted: How many children the supervisor started again meanwhile.
         supervisor_crashed: Whether the supervisor is dead now.
-        duration_ms: How long it took, in milliseconds of the runtime's clock.
+        duration_ms: How long it went on, in milliseconds of the runtime's clock.
         seed: What it chose by.
         journal: Every kill, in order; give it back as ``journal=`` to make the same kills again.
     """
@@ -102,13 +103,14 @@ async def chaos_kill_children(
             await killing.at_random(kill_rate, duration_ms / 1000, kill_interval_ms / 1000)
         else:
             await killing.again(list(journal))
+        duration = killing.elapsed()
         await _calm(process)
     restarts = [each for each in trace.events if isinstance(each, ChildRestarted) and each.supervisor is process]
     return ChaosReport(
         killed=sum(pid.exit_reason is not None for pid in killing.hit),
         restarted=len(restarts),
         supervisor_crashed=process.exit_reason is not None,
-        duration_ms=killing.elapsed() * 1000,
+        duration_ms=duration * 1000,
         seed=chosen,
         journal=tuple(killing.journal),
     )
@@ -147,12 +149,12 @@ class _Killing:
             await self._until(min(round * interval, duration))
 
     async def again(self, journal: list[ChaosEvent]) -> None:
-        for event in journal:
-            await self._until(event.at_ms / 1000)
-            running = list(self._running())
-            position = event.details["position"]
-            if position < len(running):
-                self._kill(position, *running[position])
+        for at_ms, events in itertools.groupby(journal, key=lambda event: event.at_ms):
+            await self._until(at_ms / 1000)
+            running = list(self._running())  # A position is one among those that ran when its round began.
+            for position in (event.details["position"] for event in events):
+                if position < len(running):
+                    self._kill(position, *running[position])
 
     async def _until(self, elapsed: float) -> None:
         left = elapsed - self.elapsed()
