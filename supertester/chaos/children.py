@@ -139,22 +139,23 @@ class _Killing:
         return self._clock.time() - self._began
 
     async def at_random(self, rate: float, duration: float, interval: float) -> None:
-        round = 0
-        while round * interval < duration and self._supervisor.exit_reason is None:
+        number = 0
+        while number * interval < duration and self._supervisor.exit_reason is None:
             running = list(self._running())
             count = min(max(int(len(running) * rate), 1), len(running)) if rate else 0
             for position in sorted(self._random.sample(range(len(running)), count)):
-                self._kill(position, *running[position])
-            round += 1
-            await self._until(min(round * interval, duration))
+                self._kill(number, position, *running[position])
+            number += 1
+            await self._until(min(number * interval, duration))
 
     async def again(self, journal: list[ChaosEvent]) -> None:
-        for at_ms, events in itertools.groupby(journal, key=lambda event: event.at_ms):
-            await self._until(at_ms / 1000)
+        for number, group in itertools.groupby(journal, key=lambda event: event.details["round"]):
+            events = list(group)
+            await self._until(events[0].at_ms / 1000)
             running = list(self._running())  # A position is one among those that ran when its round began.
             for position in (event.details["position"] for event in events):
                 if position < len(running):
-                    self._kill(position, *running[position])
+                    self._kill(number, position, *running[position])
 
     async def _until(self, elapsed: float) -> None:
         left = elapsed - self.elapsed()
@@ -170,8 +171,8 @@ class _Killing:
                 if child.process is not None and child.process.exit_reason is None:
                     yield child, child.process
 
-    def _kill(self, position: int, child: Child, process: Process) -> None:
-        details = {"id": shown(child.spec.id), "position": position, "reason": shown(self._reason)}
+    def _kill(self, number: int, position: int, child: Child, process: Process) -> None:
+        details = {"round": number, "id": shown(child.spec.id), "position": position, "reason": shown(self._reason)}
         at_ms = self.elapsed() * 1000
         self.journal.append(ChaosEvent(fault="kill_children", target=process, at_ms=at_ms, details=details))
         note("kill_children", process, details)
