@@ -124,6 +124,92 @@ def by_default(store=SESSIONS, *, keyword=SESSIONS):
 
 look = in_closure()
 """
+SORTS = """
+import collections, configparser, dataclasses, queue, threading, types, typing, weakref
+
+subclasses = []
+
+
+class Told(dict):
+    def __init_subclass__(cls):
+        subclasses.append(cls.__name__)
+
+
+class Registered(Told):
+    pass
+
+
+class Generic(dict[str, int], typing.Generic[typing.TypeVar("T")]):
+    pass
+
+
+class Slotted:
+    __slots__ = ("rows", "__private")
+
+    def __init__(self):
+        self.rows = self.__private = [0]
+
+
+@dataclasses.dataclass
+class Rows:
+    rows: list = dataclasses.field(default_factory=lambda: [0])
+
+
+class Synchronised:
+    def __init__(self):
+        self.rows = [0]
+        self.lock = threading.RLock()
+        self.changed = threading.Condition(self.lock)
+        self.ready = threading.Event()
+        self.ready.set()
+        self.local = threading.local()
+
+    def use(self):
+        assert self.ready.is_set()
+        with self.lock, self.changed:
+            self.rows.append(1)
+            self.changed.notify_all()
+
+
+class Row:
+    pass
+
+
+row, other = Row(), Row()
+JOBS = queue.Queue()
+JOBS.put(0)
+SPACE = types.SimpleNamespace(rows=[0])
+USERS = collections.UserDict({0: 0})
+REGISTERED = Registered({0: 0})
+GENERIC = Generic({0: 0})
+SLOTTED = Slotted()
+ROWS = Rows()
+SYNCHRONISED = Synchronised()
+WEAK = weakref.WeakValueDictionary({0: row})
+
+LOOK = {
+    "JOBS": lambda: list(JOBS.queue),
+    "SPACE": lambda: SPACE.rows,
+    "USERS": lambda: list(USERS),
+    "REGISTERED": lambda: list(REGISTERED),
+    "GENERIC": lambda: list(GENERIC),
+    "SLOTTED": lambda: SLOTTED.rows,
+    "ROWS": lambda: ROWS.rows,
+    "SYNCHRONISED": lambda: SYNCHRONISED.rows,
+    "WEAK": lambda: list(WEAK),
+}
+TOUCH = {
+    "JOBS": lambda: JOBS.put(1),
+    "SPACE": lambda: SPACE.rows.append(1),
+    "USERS": lambda: USERS.update({1: 1}),
+    "REGISTERED": lambda: REGISTERED.update({1: 1}),
+    "GENERIC": lambda: GENERIC.update({1: 1}),
+    "SLOTTED": lambda: SLOTTED.rows.append(1),
+    "ROWS": lambda: ROWS.rows.append(1),
+    "SYNCHRONISED": lambda: SYNCHRONISED.use(),
+    "WEAK": lambda: WEAK.update({1: other}),
+}
+"""
 KINDS = ("SESSIONS", "QUEUE", "SEEN", "RECENT", "ORDERED", "GROUPS", "COUNTS", "REGISTRY", "NAMED", "Registry.shared")
 _serial = itertools.count(1).__next__
 
@@ -133,6 +219,7 @@ def names_in(value: Any) -> set[str]:
 
 
 class TablesTestCase(unittest.TestCase):
+    maxDiff = None
     """With a program of two modules, of which the second imports from the first."""
 
     def setUp(self) -> None:

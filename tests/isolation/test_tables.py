@@ -12,11 +12,12 @@ from unittest import mock
 from supertester.case import IsolatedTestCase, tag
 from supertester.errors import UsageError
 from supertester.isolation import uninstall
-from supertester.isolation.tables import routes, routing
+from supertester.isolation.identity import owner
+from supertester.isolation.tables import routes
 from supertester.otp import GenServer
-from supertester.telemetry import emission
+from supertester.telemetry.emission import add_listener, remove_listener
 from supertester.testing import inner_case, run_inner
-from tests.isolation.tables_support import KINDS, STORE, TablesTestCase, names_in
+from tests.isolation.tables_support import KINDS, SORTS, STORE, TablesTestCase, names_in
 
 
 class TestMirrors(TablesTestCase):
@@ -87,6 +88,23 @@ class TestMirrors(TablesTestCase):
         source_lock = self.store.REGISTRY.lock
         self.run_test(body)
         self.assertEqual((self.store.NAMED, self.store.NAMED.log), ({"outside": 1}, ["outside"]))
+
+    def test_may_be_of_objects_of_all_sorts(self) -> None:
+        sorts = self.module(f"{self.name}_sorts", SORTS)
+        before = {name: look() for name, look in sorts.LOOK.items()}
+
+        def body(case: Any, *, include_data: bool) -> None:
+            for name, look in sorts.LOOK.items():
+                with case.subTest(name=name):
+                    mirror = case.tables.mirror(f"{sorts.__name__}:{name}", include_data)
+                    sorts.TOUCH[name]()
+                    case.assertEqual(look(), [*(before[name] if include_data else []), 1])
+                    case.assertIs(getattr(sorts, name).__class__, type(mirror))
+
+        self.run_test(lambda case: body(case, include_data=False))
+        self.run_test(lambda case: body(case, include_data=True))
+        self.assertEqual({name: look() for name, look in sorts.LOOK.items()}, before)
+        self.assertEqual(sorts.subclasses, ["Registered"])
 
     def test_are_seen_through_every_way_the_program_holds_the_table(self) -> None:
         def body(case: Any) -> None:
@@ -245,17 +263,25 @@ class TestMirrors(TablesTestCase):
             kept[1].mirror(self.ref("SESSIONS"))
 
     def test_leave_nothing_behind_however_many_tests_there_are(self) -> None:
+        contexts: list[Any] = []
+
         def body(case: Any) -> None:
             case.tables.mirror(self.ref("SESSIONS"))
             case.tables.inject(self.store.Registry, "limit", 1)
+            contexts.append(weakref.ref(case.isolation))
 
         self.run_test(body)
-        gc.collect()
-        before = len(routes._standins), len(routes._attributes), len(routing.views)
+        before = self.count_routes()
         for _ in range(20):
             self.run_test(body)
         gc.collect()
-        self.assertEqual((len(routes._standins), len(routes._attributes), len(routing.views)), before)
+        self.assertEqual(self.count_routes(), before)
+        self.assertEqual([context() for context in contexts], [None] * 21)
+
+    def count_routes(self) -> tuple[int, int]:
+        """Return how many objects and attributes of this test's program are routed."""
+        attributes = [1 for cls, _, _ in routes._attributes if cls() is self.store.Registry]
+        return len([1 for table in list(routes._standins) if table.name.startswith(self.name)]), len(attributes)
 
     def test_of_a_module_that_is_loaded_again_follow_it_and_leave_nothing(self) -> None:
         def body(case: Any) -> None:
@@ -264,15 +290,12 @@ class TestMirrors(TablesTestCase):
             self.store.login("ada")
             case.assertEqual(set(sessions), {"ada"})
 
-        self.run_test(body)
         del self.user
         sys.modules.pop(f"{self.name}_user")
-        gc.collect()
-        before = len(routes._standins)
-        for _ in range(3):
+        for _ in range(4):
             self.run_test(body)
         gc.collect()
-        self.assertLessEqual(len(routes._standins), before)
+        self.assertEqual(self.count_routes(), (1, 0))
 
     def test_that_outlived_code_of_the_test_asks_for_is_refused(self) -> None:
         go, seen = threading.Event(), []
@@ -334,16 +357,19 @@ class TestCreated(TablesTestCase):
     def test_all_is_told_as_events(self) -> None:
         sent: list[tuple[str, Any]] = []
 
-        def body(case: Any) -> None:
+        def told(case: Any) -> None:
             case.tables.create(name="a")
             case.tables.mirror(self.ref("QUEUE"), include_data=True)
             case.tables.inject(self.store, "SESSIONS", {})
 
         def listen(event: Any) -> None:
-            sent.append((event.name.removeprefix("supertester.ets."), dict(event.measurements)))
+            test = owner()
+            if test is not None and "Inner(told)" in test.test_id:
+                sent.append((event.name.removeprefix("supertester.ets."), dict(event.measurements)))
 
-        with mock.patch.dict(emission._listeners, {listen: lambda: None}):
-            self.run_test(body)
+        add_listener(listen)
+        self.addCleanup(remove_listener, listen)
+        self.run_test(told)
         self.assertEqual(
             sent,
             [

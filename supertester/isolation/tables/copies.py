@@ -22,6 +22,7 @@ CACHED = type(functools.lru_cache(lambda: None))
 FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType)
 _WEAK = (weakref.WeakValueDictionary, weakref.WeakKeyDictionary, weakref.WeakSet)
 _LOCKS = {type(make()): make for make in (threading.Lock, threading.RLock)}
+_SYNCHRONISERS = (*_LOCKS, threading.Condition, threading.Event, threading.local)
 _VALUES = (type(None), bool, int, float, complex, str, bytes, tuple, frozenset, range, enum.Enum)
 _BUFFERS = (bytearray, memoryview, array)
 
@@ -40,7 +41,7 @@ def copy_of(source: Any, name: str, *, include_data: bool) -> Any:
     """Return a copy of *source* with which nothing can be done to *source*.
 
     Without data, containers are empty, and so are those that are attributes of an object. Locks are replaced by new
-    ones. A cached function gets a new cache.
+    ones, and so are conditions, events and what is local to threads. A cached function gets a new cache.
 
     Raises:
         Unsupported: It is nothing that has rows, or its rows cannot be copied.
@@ -63,13 +64,36 @@ def copy_of(source: Any, name: str, *, include_data: bool) -> Any:
 
 
 def _fresh_locks(source: Any) -> dict[int, Any]:
-    return {id(value): _LOCKS[type(value)]() for value in _attributes(source).values() if type(value) in _LOCKS}
+    memo: dict[int, Any] = {}
+    for value in _attributes(source).values():
+        if isinstance(value, _SYNCHRONISERS):
+            _fresh(value, memo)
+    return memo
+
+
+def _fresh(value: Any, memo: dict[int, Any]) -> Any:
+    """Return what synchronises the copy where *value* synchronises the source, and note it in *memo*."""
+    if id(value) in memo:
+        return memo[id(value)]
+    if isinstance(value, threading.Condition):
+        new: Any = threading.Condition(_fresh(value._lock, memo))  # type: ignore[attr-defined]
+    elif isinstance(value, threading.Event):
+        new = threading.Event()
+        if value.is_set():
+            new.set()
+    elif isinstance(value, threading.local):
+        new = threading.local()
+    else:
+        new = _LOCKS[type(value)]()
+    memo[id(value)] = new
+    return new
 
 
 def _emptied(source: Any) -> Any:
     if isinstance(source, _WEAK):
         return type(source)()
-    new = native_type(source).__new__(type(source))
+    blank = types.SimpleNamespace if isinstance(source, types.SimpleNamespace) else native_type(source)
+    new = blank.__new__(type(source))
     if isinstance(source, deque):
         deque.__init__(new, (), source.maxlen)
     elif isinstance(source, defaultdict):
