@@ -34,6 +34,7 @@ from supertester.otp.pid import Pid
 if TYPE_CHECKING:
     from supertester.isolation.environment.overrides import Overrides
     from supertester.isolation.logs import Logs
+    from supertester.isolation.ports import Ports
     from supertester.isolation.tables import Tables
     from supertester.isolation.telemetry import Telemetry
 
@@ -362,9 +363,10 @@ class IsolatedTestCase(TelemetryAssertions, _Stock):
         return found
 
     @property
-    def ports(self) -> Any:
+    def ports(self) -> Ports:
         """Ports that nobody else has."""
-        return self.isolation.feature("ports")
+        ports: Ports = self.isolation.feature("ports")
+        return ports
 
     @property
     def environment(self) -> Environment:

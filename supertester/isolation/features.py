@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from supertester.context import IsolationContext
@@ -63,10 +64,21 @@ def _check_tables(setting: Any) -> object:
     return checked_refs(setting)
 
 
-def _enter_logs(context: IsolationContext, setting: Any) -> AbstractContextManager[Any]:
+def _enter_logs(context: IsolationContext, _: Any) -> AbstractContextManager[Any]:
     from supertester.isolation.logs import enter_logs
 
-    return enter_logs(context, setting)
+    return enter_logs(context)
+
+
+def _enter_ports(*_: Any) -> AbstractContextManager[Any]:
+    from supertester.isolation.ports import enter_ports
+
+    return enter_ports()
+
+
+def _check_switch(name: str, setting: Any) -> None:
+    if setting not in (None, True, False):
+        raise TypeError(f"{name} must be True or False, got {name}={setting!r}")
 
 
 def _enter_telemetry(context: IsolationContext, _: Any) -> AbstractContextManager[Any]:
@@ -84,7 +96,13 @@ def _check_telemetry(setting: Any) -> object:
 FEATURES: dict[str, Feature] = {
     feature.name: feature
     for feature in (
-        Feature(name="logs", enter=_enter_logs, modes=_FULL, tags=frozenset({"logger_level"})),
+        Feature(
+            name="logs",
+            enter=_enter_logs,
+            modes=_FULL,
+            tags=frozenset({"logger_level"}),
+            check=partial(_check_switch, "logs"),
+        ),
         Feature(
             name="telemetry",
             enter=_enter_telemetry,
@@ -94,7 +112,7 @@ FEATURES: dict[str, Feature] = {
         ),
         Feature(name="tables", enter=_enter_tables, modes=_FULL, tags=frozenset({"tables"}), check=_check_tables),
         Feature(name="environment", enter=Environment, modes=_FULL, early=True, check=check_setting),
-        Feature(name="ports"),
+        Feature(name="ports", enter=_enter_ports, modes=_FULL, check=partial(_check_switch, "ports")),
     )
 }
 

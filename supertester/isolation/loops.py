@@ -20,6 +20,7 @@ from typing import Any
 from supertester.isolation import tasks
 from supertester.isolation.identity import running_here
 from supertester.isolation.installed import Undo, install_once, replace_attribute
+from supertester.isolation.logs.routing import unrecorded
 
 __all__ = ["TestLoop", "TestTimeout"]
 
@@ -83,7 +84,8 @@ class TestLoop:
     def _make(self) -> asyncio.AbstractEventLoop:
         if self._closed:
             raise RuntimeError("the test has ended, and no event loop is made for it any more")
-        loop = self._factory() if self._factory is not None else asyncio.new_event_loop()
+        with unrecorded:  # A loop logs that it is made.
+            loop = self._factory() if self._factory is not None else asyncio.new_event_loop()
         self._loop = loop
         if self._debug:
             loop.set_debug(True)

@@ -237,8 +237,8 @@ class TestOthers(unittest.TestCase):
         self.assertEqual(run_inner(inner_case(body, isolation="basic", logs=True)).report, "")
 
     def test_the_option_is_a_truth_value(self) -> None:
-        report = failure_of(lambda case: None, logs="DEBUG")
-        self.assertIn("TypeError: logs must be True or False, got logs='DEBUG'; the tag logger_level=", report)
+        with self.assertRaisesRegex(TypeError, "logs must be True or False, got logs='DEBUG'"):
+            inner_case(lambda case: None, logs="DEBUG")
 
 
 class TestLevels(IsolatedTestCase):

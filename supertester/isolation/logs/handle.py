@@ -229,10 +229,8 @@ async def _first(found: Awaitable[tuple[str, object]]) -> str:
 
 
 @contextmanager
-def enter_logs(context: IsolationContext, setting: Any) -> Iterator[Logs]:
+def enter_logs(context: IsolationContext) -> Iterator[Logs]:
     """Give *context* its `Logs`, with the level that its tag ``logger_level`` asks for."""
-    if setting not in (None, True):
-        raise TypeError(f"logs must be True or False, got logs={setting!r}; the tag logger_level=... sets a level")
     route_records()
     route = route_of(context)
     logs = Logs(context, route)

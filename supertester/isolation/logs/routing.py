@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable
+from contextvars import ContextVar
 from functools import partial
 from typing import Any, Final
 
@@ -22,7 +23,7 @@ from supertester.isolation.identity import find, is_alone, owner
 from supertester.isolation.installed import Undo, install_once, replace_attribute
 from supertester.isolation.logs.route import SPECIAL, Route, Stock
 
-__all__ = ["log_evidence", "route_of", "route_records"]
+__all__ = ["log_evidence", "route_of", "route_records", "unrecorded"]
 
 
 _SHOWN: Final = 20
@@ -30,6 +31,7 @@ _SHOWN: Final = 20
 
 _routes: dict[str, Route] = {}
 """The routes of the tests that have logged something, by their ids."""
+_is_aside: ContextVar[bool] = ContextVar("supertester.logs.aside", default=False)
 
 
 # Which test a record belongs to --------------------------------------------------------------------------------------
@@ -50,13 +52,27 @@ def _clock_of(test_id: str) -> Clock | None:
     return None if context is None else context.clock
 
 
-def _recording_route(logger: logging.Logger, record: logging.LogRecord) -> tuple[Route | None, bool]:
-    """Return the route that *record* takes, if it belongs to a test that records, and whether it is that test's own."""
+class _Unrecorded:
+    """See `unrecorded`."""
+
+    def __enter__(self) -> None:
+        _is_aside.set(True)
+
+    def __exit__(self, *_: object) -> None:
+        _is_aside.set(False)
+
+
+unrecorded: Final = _Unrecorded()
+"""In its ``with``, not to be nested, records belong to no test: the library logs, and not the test."""
+
+
+def _recording_route() -> tuple[Route | None, bool]:
+    """Return the route that a record of the present code takes, if any, and whether it is that test's own."""
+    if _is_aside.get():
+        return None, False
     context = owner()
     if context is None:
         return _lone_assertion(), False
-    if record.funcName == "__init__" and logger.name == "asyncio":
-        return None, False  # It tells of the event loop that the test was given.
     route = _routes.get(context.test_id)
     if route is None and context.has_feature is not None and context.has_feature("logs"):
         route = route_of(context)
@@ -65,6 +81,8 @@ def _recording_route(logger: logging.Logger, record: logging.LogRecord) -> tuple
 
 def _special_route() -> tuple[Route | None, bool]:
     """Return whose levels count for the present code, and whether it is that test's own."""
+    if _is_aside.get():
+        return None, False
     context = owner()
     return (_lone_assertion(), False) if context is None else (SPECIAL.get(context.test_id), True)
 
@@ -158,7 +176,7 @@ def _handling(
 def _calling(stock: Stock, active: list[bool]) -> Callable[[logging.Logger, logging.LogRecord], None]:
     @functools.wraps(stock.call_handlers)
     def callHandlers(self: logging.Logger, record: logging.LogRecord) -> None:  # noqa: N802 - of Logger
-        route, own = _recording_route(self, record) if active else (None, False)
+        route, own = _recording_route() if active else (None, False)
         if route is None:
             stock.call_handlers(self, record)
         else:

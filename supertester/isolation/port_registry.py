@@ -1,0 +1,119 @@
+"""Which port numbers are promised to somebody although no socket holds them, known to all processes of this user.
+
+A number is written down before the socket that holds it is closed. So who is given a number by the operating system and
+then looks here sees whether it was promised to somebody else meanwhile; looking needs no lock. An entry whose process
+is gone is dropped by the next one who writes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from supertester._core.lazy import lazy_import
+from supertester.isolation.logs.routing import unrecorded
+
+__all__ = ["PortRegistry"]
+
+_PATIENCE: Final = 10.0
+"""Seconds to wait for other processes, each of which writes a few hundred bytes."""
+_SAME_START: Final = 1.0
+"""Seconds by which two readings of when a process started may differ."""
+
+Row = dict[str, Any]
+
+
+class PortRegistry:
+    """A file of promised port numbers and a lock beside it.
+
+    Args:
+        folder: Where they are; by default a folder of this user in that for temporary files.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "")
+        self._folder = folder or Path(tempfile.gettempdir(), f"supertester-ports-{user}")
+        self._file = self._folder / "ports.json"
+
+    def rows(self) -> list[Row]:
+        """Return the entries; none if there is no file, or one that nobody can read."""
+        try:
+            rows = json.loads(self._file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return []
+        return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+    def holds(self, kind: str, number: int) -> bool:
+        """Say whether the port is promised to somebody."""
+        return any((row.get("kind"), row.get("number")) == (kind, number) for row in self.rows())
+
+    def add(self, kind: str, number: int) -> str:
+        """Promise the port to whom this process gives the number; return what `remove` takes.
+
+        Raises:
+            UsageError: The package ``filelock`` is not installed.
+            TimeoutError: Another process does not let go of the lock.
+            PermissionError: The folder belongs to another user.
+        """
+        token = uuid.uuid4().hex
+        row = {"kind": kind, "number": number, "pid": os.getpid(), "started": _start_of(os.getpid()), "token": token}
+        self._write(lambda rows: [*rows, row])
+        return token
+
+    def remove(self, tokens: set[str]) -> None:
+        """Take back what `add` promised."""
+        if tokens:
+            self._write(lambda rows: [row for row in rows if row.get("token") not in tokens])
+
+    def _write(self, change: Callable[[list[Row]], list[Row]]) -> None:
+        with self._locked():
+            rows = change([row for row in self.rows() if _is_alive(row)])
+            new = self._folder / f"ports.{os.getpid()}.new"
+            new.write_text(json.dumps(rows), encoding="utf-8")
+            new.replace(self._file)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        filelock = lazy_import("filelock", purpose="giving a port's number away", extra="ports")
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        if hasattr(os, "getuid") and self._folder.lstat().st_uid != os.getuid():
+            raise PermissionError(f"{self._folder} belongs to another user; remove it, or set TMPDIR to another folder")
+        lock = filelock.FileLock(self._folder / "ports.lock", timeout=_PATIENCE)
+        with unrecorded:  # What a lock logs is not what the test logs.
+            try:
+                lock.acquire()
+            except filelock.Timeout:
+                raise TimeoutError(
+                    f"another process has held {lock.lock_file} for {_PATIENCE:g} s; end it, or remove the file"
+                ) from None
+            try:
+                yield
+            finally:
+                lock.release()
+
+
+def _start_of(pid: int) -> float:
+    """Return when a process started, by which it is told from a later one with the same number."""
+    import psutil
+
+    started: float = psutil.Process(pid).create_time()
+    return started
+
+
+def _is_alive(row: Row) -> bool:
+    """Say whether the process that the entry was written by is still there."""
+    import psutil
+
+    try:
+        process = psutil.Process(row["pid"])
+        return abs(process.create_time() - row["started"]) < _SAME_START and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.AccessDenied:
+        return True
+    except (psutil.Error, KeyError, TypeError, ValueError):
+        return False
