@@ -28,6 +28,8 @@ class Mailbox(Life):
 
         def run(self) -> None: ...
 
+        def serve(self, slot: Call) -> None: ...
+
     async def call(self, request: Any, timeout: float = 5.0) -> Any:  # noqa: C901  # The hottest path, in one piece.
         runtime = self.runtime
         caller = current.get()
@@ -148,8 +150,7 @@ class Mailbox(Life):
         self.scheduled = True
         if self.queue is UNOPENED:
             self.open_mailbox()
-        self.queue.append(slot)
-        self.context.run(self.run)
+        self.context.run(self.serve, slot)
         return True
 
     def cast(self, message: Any) -> None:

@@ -120,8 +120,11 @@ class Process(Mailbox):
         if len(queue) != 1 or queue[0].__class__ is not Call or self.attention:
             self._after(self.drain() if self.exit_reason is None else None)
             return
-        # The short way for the commonest turn of all, one call to an idle server: what `drain` and `_rest` do, in line.
-        self.current = slot = queue.popleft()
+        self.serve(queue.popleft())
+
+    def serve(self, slot: Call) -> None:
+        """Handle the one call to an idle server: the commonest turn of all, so what `drain` and `_rest` do, in line."""
+        self.current = slot
         self.handled += 1
         if self.record is not None:
             self.record.append(slot)
@@ -137,7 +140,7 @@ class Process(Mailbox):
                     future.set_result(None)
                 self.current = None
                 self.scheduled = False
-                if queue or self.runtime.idle_watches:
+                if self.queue or self.runtime.idle_watches:
                     self.scheduled = True
                     self._rest()
                 return
