@@ -64,6 +64,19 @@ class TestInjections(TablesTestCase):
         self.run_test(body)
         self.assertEqual(self.user.REGISTRY.title, "registry")
 
+    def test_into_a_mirror_are_seen_in_the_mirror(self) -> None:
+        def body(case: Any) -> None:
+            mirror = case.tables.mirror(self.ref("REGISTRY"))
+            with case.tables.inject(self.ref("REGISTRY"), "register", lambda name: f"fake {name}"):
+                case.assertEqual(self.user.REGISTRY.register("a"), "fake a")
+            with case.tables.inject(self.store.REGISTRY, "title", "fake", scope="process"):
+                case.assertEqual((self.user.REGISTRY.title, mirror.title), ("fake", "fake"))
+            case.assertIs(self.store.REGISTRY.register("a"), self.store.REGISTRY)
+            case.assertEqual((mirror.title, list(mirror.entries)), ("registry", ["a"]))
+
+        self.run_test(body)
+        self.assertEqual(vars(self.store.REGISTRY).keys(), {"entries", "by_value", "lock", "title"})
+
     def test_of_class_attributes_may_be_of_any_type(self) -> None:
         registry, store = self.ref("Registry"), self.store
 

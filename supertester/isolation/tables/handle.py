@@ -63,7 +63,7 @@ class Tables:
 
             prices = self.tables.create("dict", name="prices", copy_from="shop.catalogue:PRICES")
         """
-        make = _KINDS.get(kind)
+        make = _KINDS.get(str(kind))
         if make is None:
             close = difflib.get_close_matches(str(kind), _KINDS, 1)
             hint = f"did you mean {close[0]!r}?" if close else f"the kinds are {', '.join(_KINDS)}"
@@ -112,7 +112,7 @@ class Tables:
         Raises:
             UsageError: There is no such table; it is mirrored with another *include_data*; or it cannot be copied.
             Unsupported: It is no table, such as a number or a class, or no stand-in can take its place.
-            TypeError: *ref* is no string.
+            TypeError: *ref* is no string, or *include_data* no bool.
 
         Example::
 
@@ -120,6 +120,8 @@ class Tables:
             login("ada")
             self.assertIn("ada", sessions)
         """
+        if include_data not in (True, False):
+            raise TypeError(f"include_data must be True or False, got include_data={include_data!r}")
         with self._lock:
             self._check_running(f"mirror({ref!r})")
             table = table_of(refs.resolve(ref)[2])
@@ -185,6 +187,8 @@ class Tables:
         if scope not in _SCOPES:
             raise UsageError(f"scope must be one of {', '.join(_SCOPES)}, got {scope!r}")
         holder = refs.resolve_holder(target)
+        if (mirrored := table_of(holder)) is not None:
+            holder = mirrored.route()
         refs.get_attribute(holder, attribute)
         name = f"{refs.name_of(holder)}:{attribute}" if not isinstance(target, str) else _joined(target, attribute)
         with self._lock:

@@ -38,7 +38,9 @@ def replace_everywhere(old: Any, new: Any) -> list[str]:
 
 def _is_left_alone(holder: Any) -> bool:
     # A patch has to put back what it found into the object where it found it.
-    return isinstance(holder, (Table, types.FrameType)) or type(holder).__module__ == "unittest.mock"
+    kind = type(holder)
+    is_patch = kind.__module__ == "unittest.mock" and kind.__name__.startswith("_patch")
+    return is_patch or isinstance(holder, (Table, types.FrameType))
 
 
 def _replace_in(holder: Any, old: Any, new: Any) -> bool:

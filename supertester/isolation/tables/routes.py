@@ -95,12 +95,12 @@ def _replace_one(holder: Any, name: str, value: Any, ref: str) -> Table:
     if isinstance(holder, type):
         attribute = ClassAttribute(ref, value)
         _attributes[:] = [each for each in _attributes if each[0]() is not None]
-        _attributes.append((weakref.ref(holder), name, attribute))
         type.__setattr__(holder, name, attribute)
+        _attributes.append((weakref.ref(holder), name, attribute))
         return attribute
     if not is_routable(value):
         raise Unsupported(
-            f"{ref} is {value!r}: functions read a global of this type past all that could give each test its own; "
+            f"{ref} is {value!r}: what reads a value of type {type(value).__name__} cannot be told whose it is to see; "
             "make it an attribute of a class, or use scope='process' and let the test run alone"
         )
     table = Table(ref, value)
