@@ -80,9 +80,13 @@ class Sender:
     def close(self) -> None:
         """End the connection; what was sent arrives."""
         with self._lock:
-            if self._socket is not None:
-                self._socket.close()
-                self._socket = None
+            self.abandon()
+
+    def abandon(self) -> None:
+        """End this process's part in the connection, whoever else is writing: in a fork there is nobody."""
+        held, self._socket = self._socket, None
+        if held is not None:
+            held.close()
 
 
 def sender_from_environment() -> Sender | None:

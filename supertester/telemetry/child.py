@@ -90,7 +90,7 @@ def disconnect() -> None:
         while _undo:
             _undo.pop()()
         if _tap is not None:
-            _tap.sender.close()
+            _tap.sender.abandon()
         _tap = None
 
 
@@ -105,7 +105,10 @@ def _renew() -> None:
     global _lock  # noqa: PLW0603 - another thread of the parent may hold it, and never give it back here
     _lock = threading.RLock()
     if _tap is not None:
+        inherited = _tap.sender
         try:
-            _tap.sender = _tap.sender.again()
+            _tap.sender = inherited.again()
         except OSError:
             disconnect()
+        finally:
+            inherited.abandon()

@@ -94,7 +94,7 @@ class TestSignals(IsolatedTestCase):
         self.assertEqual(self.telemetry.events, [])
 
     async def test_log_events(self) -> None:
-        logger.emit(event_name="order.placed", body="apple", attributes={"n": 1})
+        logger.emit(_logs.LogRecord(event_name="order.placed", body="apple", attributes={"n": 1}))
         logger.emit(_logs.LogRecord(body="warned", severity_number=_logs.SeverityNumber.WARN))
         placed, warned = self.telemetry.events
         self.assertEqual((placed.name, placed.kind, placed.metadata["body"]), ("order.placed", "log", "apple"))
@@ -552,7 +552,7 @@ class TestTwoAtOnce(unittest.TestCase):
                     with tracer.start_as_current_span("work", attributes={"of": name}) as span:
                         span.add_event("step", {"of": name})
                         orders.add(1, {"of": name})
-                        logger.emit(event_name="said", attributes={"of": name})
+                        logger.emit(_logs.LogRecord(event_name="said", attributes={"of": name}))
                         telemetry.emit("chaos.start", {}, {"of": name})
                         await asyncio.sleep(0)
                 barrier.wait(10)
