@@ -21,7 +21,7 @@ from supertester.isolation.environment import (
     warning_filters,
 )
 from supertester.isolation.environment.overrides import Overrides, check_target, name_of
-from supertester.isolation.environment.state import State
+from supertester.isolation.environment.state import FIRST_USE, State
 from supertester.isolation.installed import Undo, install_once
 
 __all__ = ["Environment", "check_setting"]
@@ -51,13 +51,14 @@ class Environment(State):
     @property
     def tmp_path(self) -> Path:
         """A temporary folder of the test's own, made when first asked for, and removed at the end with all in it."""
-        if self._folder is None:
-            from supertester.isolation.environment.folder import make_folder, remove_folder
+        from supertester.isolation.environment.folder import make_folder, remove_folder
 
-            self._check_open()
-            self._folder = folder = make_folder(self.context.test_id)
-            self.undos["temporary folder"] = lambda: remove_folder(folder)
-        return self._folder
+        with FIRST_USE:
+            if self._folder is None:
+                self._check_open()
+                self._folder = folder = make_folder(self.context.test_id)
+                self.undos["temporary folder"] = lambda: remove_folder(folder)
+            return self._folder
 
     def config(self, target: Any, /, *, create: bool = False, **overrides: Any) -> Overrides:
         """Override values of a mapping, a module or an object, to the end of a ``with`` block or else of the test.
@@ -139,6 +140,7 @@ class Environment(State):
 
     def _undo_all(self) -> None:
         with ExitStack() as stack:
+            stack.callback(self.undos.clear)
             for undo in self.undos.values():
                 stack.callback(undo)
 
@@ -155,7 +157,7 @@ def check_setting(setting: object) -> None:
     Raises:
         TypeError: It is neither ``True`` nor ``False``.
     """
-    if not isinstance(setting, bool):
+    if setting is not None and not isinstance(setting, bool):  # `None` is what the mode says.
         raise TypeError(f"the option environment must be True or False, got environment={setting!r}")
 
 

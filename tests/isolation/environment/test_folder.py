@@ -3,6 +3,7 @@ import socket
 import stat
 import unittest
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -30,6 +31,14 @@ class TestFolder(unittest.TestCase):
         self.assertFalse(seen[0].exists())
         self.assertRegex(seen[0].name, r"^Inner-test_a_thing-test-\d+-")
         self.assertTrue(seen[0].is_absolute())
+
+    def test_is_one_for_all_the_threads_of_the_test(self) -> None:
+        def body(case: Any) -> None:
+            with ThreadPoolExecutor(8) as pool:
+                paths = set(pool.map(lambda _: case.tmp_path, range(8)))
+            case.assertEqual(len(paths), 1)
+
+        self.assertEqual(report_of(body), "")
 
     def test_goes_away_with_whatever_is_in_it(self) -> None:
         seen: list[Path] = []
