@@ -70,7 +70,7 @@ class TestRefusals(TablesTestCase):
     def test_of_kinds_scopes_and_names(self) -> None:
         self.refused(UsageError, "no kind of tables 'dictt'; did you mean 'dict'", lambda t: t.create("dictt"))
         self.refused(UsageError, "the kinds are dict, list, set", lambda t: t.create(3))
-        self.refused(UsageError, "the kinds are dict, list, set", lambda t: t.create(["dict"]))
+        self.refused(UsageError, "no kind of tables .{8}; did you mean .dict.", lambda t: t.create(["dict"]))
         self.refused(TypeError, "include_data must be True or False", lambda t: t.mirror(self.ref("QUEUE"), "all"))
         self.refused(UsageError, "cannot be made of copy_from=3", lambda t: t.create("list", copy_from=3))
         self.refused(UsageError, "scope must be one of", lambda t: t.inject(self.store, "SESSIONS", {}, scope="thread"))
