@@ -104,7 +104,9 @@ class TestAsInUnittest(unittest.TestCase):
         self.same(body)
 
     def test_handlers_from_that_logger_up_get_nothing_meanwhile(self) -> None:
-        below, at, above = Records(), Records(), Records()
+        below, at, above, deaf = Records(), Records(), Records(), Records()
+        deaf.setLevel(logging.ERROR)
+        attached(self, CHILD, deaf)
         attached(self, CHILD, below)
         attached(self, LOG, at)
         attached(self, PARENT, above)
@@ -116,7 +118,7 @@ class TestAsInUnittest(unittest.TestCase):
 
         self.same(body)
         self.assertEqual(below.messages, ["taken", "free"] * 2)
-        self.assertEqual((at.messages, above.messages), (["free"] * 2, ["free"] * 2))
+        self.assertEqual((at.messages, above.messages, deaf.messages), (["free"] * 2, ["free"] * 2, []))
 
     def test_loggers_with_levels_of_their_own_and_without_propagation(self) -> None:
         attached(self, CHILD, Records())

@@ -5,6 +5,7 @@ import logging.config
 import re
 import threading
 import unittest
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -225,7 +226,20 @@ class TestOthers(unittest.TestCase):
         self.assertEqual(run_inner(inner_case(body)).report, "")
         LOG.info("later")
         self.assertEqual(handles[0].text, "")
+        with self.assertRaisesRegex(UsageError, "has ended; nothing that it logs can be captured any more"):
+            handles[0].capture("DEBUG").__enter__()
         self.assertNotIn(handles[0]._route, SPECIAL.values())
+
+    def test_what_the_library_logs_is_not_what_the_test_logs(self) -> None:
+        def body(case: Any) -> None:
+            case.logs.isolate_level("DEBUG")
+            with routing.unrecorded:
+                LOG.warning("the library")
+                case.assertEqual(LOG.getEffectiveLevel(), logging.WARNING)
+            case.assertEqual(LOG.getEffectiveLevel(), logging.DEBUG)
+            case.assertEqual(case.logs.text, "")
+
+        self.assertEqual(run_inner(inner_case(body)).report, "")
 
     def test_lesser_modes_record_nothing_unless_asked(self) -> None:
         self.assertIn("feature 'logs' is off in mode 'basic'", failure_of(lambda case: case.logs, isolation="basic"))
@@ -405,6 +419,23 @@ class TestCapture(IsolatedTestCase):
         self.assertEqual(recording.dropped, 3)
         self.assertEqual(recording.text, "(3 older records were dropped: 2 are kept)\nINFO:n:3\nINFO:n:4\n")
 
+    def test_can_be_read_while_another_thread_logs(self) -> None:
+        class Growing(deque[Any]):
+            """Changes while somebody goes through it, once."""
+
+            times = 0
+
+            def __iter__(self) -> Any:
+                self.times += 1
+                if self.times == 1:
+                    raise RuntimeError("deque mutated during iteration")
+                return super().__iter__()
+
+        recording = Recording(2, lambda: None)
+        recording._entries = Growing()
+        recording.add(entry_of(logging.makeLogRecord({"msg": "x", "name": "n", "levelname": "INFO"})))
+        self.assertEqual(recording.text, "INFO:n:x\n")
+
     async def test_a_record_that_cannot_be_formatted_is_shown_as_it_is(self) -> None:
         with self.logs.capture("DEBUG") as captured:
             LOG.debug("%d apples", "no")
@@ -491,6 +522,11 @@ class TestWaiting(IsolatedTestCase):
             asyncio.get_running_loop().call_soon(LOG.debug, "again %d", 2)
             record = await captured.wait_for("again", timeout=30.0)
         self.assertEqual(record.args, (2,))
+
+    async def test_the_first_that_matches_counts(self) -> None:
+        for number in range(3):
+            LOG.warning("step %d", number)
+        self.assertEqual((await self.logs.wait_for("step")).getMessage(), "step 0")
 
     async def test_an_error_of_the_function_ends_it(self) -> None:
         asyncio.get_running_loop().call_soon(LOG.error, "late")

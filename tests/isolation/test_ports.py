@@ -9,12 +9,16 @@ import sys
 import tempfile
 import threading
 import unittest
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
+from supertester._core.lazy import lazy_import
 from supertester.case import IsolatedTestCase
 from supertester.errors import Unsupported, UsageError
+from supertester.isolation import port_registry
 from supertester.isolation import ports as ports_module
 from supertester.isolation.port_registry import PortRegistry
 from supertester.isolation.ports import Ports, ReservedPort
@@ -35,6 +39,16 @@ def bind_error(port: ReservedPort, *, reuse: bool) -> int | None:
         except OSError as error:
             return error.errno
     return None
+
+
+def replaced(module: Any, name: str, **members: Any) -> Any:
+    """Let *module* alone see the module *name* with other *members*."""
+    return mock.patch.object(module, name, SimpleNamespace(**{**vars(getattr(module, name)), **members}))
+
+
+def refusing(number: int, message: str) -> Any:
+    """Return a class that the operating system makes no object of."""
+    return mock.Mock(side_effect=OSError(number, message))
 
 
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -124,7 +138,8 @@ class TestHeld(Small):
             _ = port.socket
 
     def test_needs_no_filelock(self) -> None:
-        with mock.patch.dict(sys.modules, {"filelock": None}):
+        missing = partial(lazy_import, "filelock_that_is_not_installed")
+        with mock.patch.object(port_registry, "lazy_import", lambda _, **options: missing(**options)):
             port = self.ports.reserve()
             self.assertIsInstance(port.socket, socket.socket)
             with self.assertRaisesRegex(UsageError, r"giving a port's number away needs .*'supertester\[ports\]'"):
@@ -139,6 +154,16 @@ class TestHeld(Small):
             self.ports.reserve("example.org")
         with self.assertRaisesRegex(Unsupported, "this machine has no address '192.0.2.1'"):
             self.ports.reserve("192.0.2.1")
+        with (
+            replaced(ports_module, "socket", socket=refusing(errno.EAFNOSUPPORT, "not supported")),
+            self.assertRaisesRegex(Unsupported, "this machine has no address '::1': not supported"),
+        ):
+            self.ports.reserve("::1")
+        with (
+            replaced(ports_module, "socket", socket=refusing(errno.EMFILE, "too many")),
+            self.assertRaisesRegex(OSError, "too many"),
+        ):
+            self.ports.reserve()
         with mock.patch.object(ports_module, "_MOST", 1):
             self.ports.reserve()
             with self.assertRaisesRegex(UsageError, "this test has reserved 1 ports"):
@@ -253,6 +278,21 @@ class TestRegistry(Small):
         self.registry.add("tcp", 8)
         self.assertEqual([row["number"] for row in self.registry.rows()], [8])
 
+    def test_a_process_that_may_not_be_looked_at_is_there(self) -> None:
+        import psutil
+
+        guarded, process = -7, psutil.Process
+
+        def look_at(pid: int) -> Any:
+            if pid == guarded:
+                raise psutil.AccessDenied(pid)
+            return process(pid)
+
+        self.rows({"kind": "tcp", "number": 7, "pid": guarded, "started": 12.5, "token": "x"})
+        with mock.patch("psutil.Process", look_at):
+            self.registry.remove({"another"})
+        self.assertEqual([row["number"] for row in self.registry.rows()], [7])
+
     def test_nonsense_in_the_file_is_dropped(self) -> None:
         for content in ("{", "{}", "[1, {}]", '[{"pid": "x", "started": 1}]'):
             with self.subTest(content=content):
@@ -277,7 +317,7 @@ class TestRegistry(Small):
     @unittest.skipUnless(hasattr(os, "getuid"), "there are no user numbers here")
     def test_a_folder_of_another_user_is_refused(self) -> None:
         with (
-            mock.patch("os.getuid", return_value=os.getuid() + 1),
+            replaced(port_registry, "os", getuid=lambda: os.getuid() + 1),
             self.assertRaisesRegex(PermissionError, "belongs to another user"),
         ):
             self.registry.add("tcp", 8)
