@@ -101,7 +101,7 @@ class Process(Mailbox):
             server.state = result
             if self.queue is UNOPENED and not self.runtime.idle_watches:
                 context = self.context
-                if len(context) == 1:
+                if len(context) == 1:  # `current`, and nothing that `init` or its starter had set.
                     self.context = BARE
                 self.current = None
                 self.scheduled = False

@@ -589,6 +589,25 @@ class ThreadRegressions(Bounded):
         with self.exits(NOPROC):
             await self.soon(server.call("request"))
 
+    async def test_an_asynchronous_server_has_a_task_from_its_first_asynchronous_handler_on(self) -> None:
+        class Mixed(GenServer):
+            def handle_cast(self, message: Any) -> None:
+                self.state = message
+
+            async def handle_call(self, request: Any, sender: Any) -> Any:
+                await one_turn()
+                return self.state, asyncio.current_task()
+
+        server = await self.start(Mixed)
+        server.cast("plain")
+        await until_idle(server)
+        self.assertEqual(set(), self.rt.tasks)
+        state, task = await self.soon(server.call("first"))
+        self.assertEqual(("plain", {task}), (state, self.rt.tasks))
+        self.assertEqual((state, task), await self.soon(server.call("second")))
+        server.exit(KILL)
+        await self.turn_until(lambda: not self.rt.tasks, "the task has ended")
+
     async def test_a_mailbox_that_opens_while_its_process_dies_is_closed_again(self) -> None:
         class Racing(Process):
             """Dies when its mailbox has been made for the first message, and is not in use yet."""
