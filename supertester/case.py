@@ -202,6 +202,8 @@ class IsolatedTestCase(TelemetryAssertions, _Stock):
         # First in, so last out: after the cleanups that the test adds, and also when its set-up fails.
         self._cleanups[:0] = [(self.__raise_cleanup_errors, (), {}), (self.__finish, (), {})]
         self._asyncioTestContext.run(scope.open)
+        if not runner.can_wait():
+            self._asyncioTestContext.run(runner.get_loop)
         runner.limit(timeout, of=options.timeout)
 
     def __tags(self, method: Any, code: Any) -> dict[str, Any]:

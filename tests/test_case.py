@@ -11,6 +11,7 @@ import threading
 import time
 import unittest
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 from unittest import mock
@@ -630,9 +631,7 @@ class TestPytest(unittest.TestCase):
             self.assertIn(expected, ended.stdout)
 
     def setUp(self) -> None:
-        try:
-            import pytest  # noqa: F401
-        except ImportError:
+        if find_spec("pytest") is None:
             self.skipTest("pytest is not installed")
 
 

@@ -81,6 +81,12 @@ class TestLoop:
                 self._enter(loop)
             return loop
 
+    def can_wait(self) -> bool:
+        """Say whether ``asyncio.get_event_loop()`` in plain code will make the loop when it is called."""
+        if self._factory is not None:
+            return True  # It is not to be the current one anyway.
+        return hasattr(type(asyncio.get_event_loop_policy()).get_event_loop, _LENDS)
+
     def _make(self) -> asyncio.AbstractEventLoop:
         if self._closed:
             raise RuntimeError("the test has ended, and no event loop is made for it any more")
@@ -234,6 +240,7 @@ def _is_entered(context: Context) -> bool:
 
 
 _making = threading.RLock()
+_LENDS = "_supertester_lends"
 
 
 def _lend_loops() -> Undo:
@@ -250,4 +257,5 @@ def _lending(previous: Callable[[Any], asyncio.AbstractEventLoop]) -> Callable[[
             _ = test.loop
         return previous(self)
 
+    setattr(get_event_loop, _LENDS, True)
     return get_event_loop

@@ -13,6 +13,7 @@ from supertester.case import IsolatedTestCase
 from supertester.isolation import hooks
 from supertester.otp import GenServer, Supervisor
 from supertester.testing import failure_of, inner_case, run_inner
+from tests.alone import alone
 from tests.planted import forever
 
 held: list[Any] = []
@@ -202,12 +203,14 @@ class TestCoroutines(unittest.TestCase):
 
         self.check(plain)
 
+    @alone("beside other tests nobody knows whose a coroutine is that somebody holds")
     def test_one_that_the_test_case_holds_is_found(self) -> None:
         async def holder(case: Any) -> None:
             case.coroutine = forever()
 
         self.check(holder)
 
+    @alone("beside other tests nobody knows whose a coroutine is that somebody holds")
     def test_one_in_a_cycle_is_found_without_collecting(self) -> None:
         async def cycle(case: Any) -> None:
             heap: list[Any] = [forever()]

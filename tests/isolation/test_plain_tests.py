@@ -14,6 +14,7 @@ from supertester.isolation import adopt, uninstall
 from supertester.isolation.loops import TestLoop
 from supertester.otp import Agent, current_runtime, self_pid
 from supertester.testing import failure_of, inner_case, run_inner
+from tests.alone import alone
 from tests.planted import forever
 
 
@@ -183,6 +184,22 @@ class TestWithALoop(unittest.TestCase):
             case.assertIs(loop, case.isolation.loop)
             case.assertIs(asyncio.get_event_loop_policy().get_event_loop(), loop)
 
+        self.assertEqual(run_inner(inner_case(body)).report, "")
+
+    @alone("sets the policy of event loops")
+    def test_so_it_has_where_the_policy_is_not_asyncios(self) -> None:
+        class Policy(asyncio.DefaultEventLoopPolicy):
+            def get_event_loop(self) -> asyncio.AbstractEventLoop:
+                loop = self._local._loop  # type: ignore[attr-defined]
+                if loop is None:
+                    raise RuntimeError("planted")
+                return loop  # type: ignore[no-any-return]
+
+        def body(case: Any) -> None:
+            case.assertIs(asyncio.get_event_loop_policy().get_event_loop(), case.isolation.loop)
+
+        self.addCleanup(asyncio.set_event_loop_policy, asyncio.get_event_loop_policy())
+        asyncio.set_event_loop_policy(Policy())
         self.assertEqual(run_inner(inner_case(body)).report, "")
 
     def test_another_thread_has_none(self) -> None:

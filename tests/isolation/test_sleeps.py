@@ -21,6 +21,7 @@ from supertester.errors import UsageError
 from supertester.isolation import IsolationFailure, allow_sleep, isolate, uninstall
 from supertester.isolation.sleeps import is_test_module
 from supertester.testing import inner_case, run_inner
+from tests.alone import alone
 
 TICK = 1e-6
 """Long enough to be a sleep, and too short to wait for anything."""
@@ -267,6 +268,7 @@ class TestWhatIsInstalled(unittest.TestCase):
         self.assertIn("TypeError", report_of(lambda case: time.sleep("long")))  # type: ignore[arg-type]
         self.assertIn("ValueError", report_of(lambda case: time.sleep(-1)))
 
+    @alone("beside other tests nobody knows whose a coroutine is that somebody holds")
     def test_a_sleep_that_is_never_awaited_is_still_traced_to_its_line(self) -> None:
         def body(case: Any) -> None:
             asyncio.sleep(0)

@@ -52,6 +52,7 @@ from supertester.otp import (
 from supertester.otp.genserver import Process
 from supertester.otp.life import BARE, Life, refuse
 from supertester.otp.runtime import current
+from tests.alone import alone
 from tests.otp.support import TURNS, Asynchronous, Probe, RuntimeCase, one_turn, parked, returning
 
 COLOUR: contextvars.ContextVar[str] = contextvars.ContextVar("colour", default="none")
@@ -396,6 +397,7 @@ class EvidenceRegressions(Bounded):
 
 
 class GrowthRegressions(Bounded):
+    @alone("counts what the garbage collector leaves")
     async def test_callers_that_went_away_are_not_remembered(self) -> None:
         server, requests = await self.start(Counter), []
         for _ in range(50):
@@ -410,6 +412,7 @@ class GrowthRegressions(Bounded):
         del caller
         self.assertLess(alive(requests), 5)
 
+    @alone("counts what the garbage collector leaves")
     async def test_finished_calls_behind_one_that_waits_are_forgotten(self) -> None:
         server, requests = await self.start(asynchronous_counter()), []
         waiting = self.background(server.call(Unanswered()))
@@ -417,6 +420,7 @@ class GrowthRegressions(Bounded):
         await self.call_often(server, requests)
         self.assertLess(alive(requests), 1_500)
 
+    @alone("counts what the garbage collector leaves")
     async def test_finished_calls_leave_no_timer_behind(self) -> None:
         server, requests = await self.start(asynchronous_counter()), []
         waiting = self.background(server.call(Unanswered(), timeout=1.0))
@@ -430,6 +434,7 @@ class GrowthRegressions(Bounded):
             requests.append(weakref.ref(request))
             self.assertEqual("reply", await server.call(request, **options))
 
+    @alone("counts what the garbage collector leaves")
     async def test_a_server_that_starts_its_successor_leaves_no_chain_behind(self) -> None:
         generations: list[weakref.ref[Any]] = []
 

@@ -38,6 +38,7 @@ from supertester.otp import (
     until_idle,
     whereis,
 )
+from tests.alone import alone
 from tests.otp.support import Asynchronous, Probe, RuntimeCase, one_turn, raising, returning
 
 OTHER_REASONS = ("boom", SHUTDOWN, Shutdown("term"), KILLED, NOPROC, Crash(ValueError("x")), ("tuple", 1), 42)
@@ -684,6 +685,7 @@ class Rule10OrderAndPropagation(RuntimeCase):
         expected = [("cast", 1), ("info", Exit(self.root, "boom")), ("info", 2)]
         self.assertEqual(expected, await self.diary_of(server))
 
+    @alone("so big that nothing else gets its turn")
     async def test_rule_10_a_chain_of_5000_linked_processes_ends_without_recursion(self) -> None:
         chain = [await self.start(Linked, None)]
         for _ in range(4_999):
@@ -693,6 +695,7 @@ class Rule10OrderAndPropagation(RuntimeCase):
         self.assertEqual({"boom"}, {pid.exit_reason for pid in chain})
         self.assertEqual([Exit(chain[-1], "boom")], self.root.messages)
 
+    @alone("so big that nothing else gets its turn")
     async def test_rule_10_a_star_of_5000_linked_processes_ends_without_recursion(self) -> None:
         centre = await self.start(Linked, None)
         rays = [await self.start(Linked, centre) for _ in range(5_000)]

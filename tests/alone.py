@@ -1,0 +1,63 @@
+"""Tests that must have the process for themselves, because what they test belongs to the whole process."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+import unittest
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from supertester.case import IsolatedTestCase
+from supertester.isolation import Options, isolation_allows_async
+
+__all__ = ["alone", "reason_to_be_alone"]
+
+T = TypeVar("T", bound=Callable[..., Any])
+
+_ATTRIBUTE = "__alone__"
+# What replaces or reads something of the whole process for as long as the test runs.
+_TOOLS = re.compile(
+    r"\b(mock\.patch|assertWarns|assertLogs|assertNoLogs|catch_warnings|redirect_std\w+|signal\.\w+|uninstall\(\)|set_event_loop_policy"
+    r"|setswitchinterval|settrace|setprofile|tracemalloc|gc\.collect|os\.environ|os\.chdir|monkeypatch)"
+)
+
+
+def alone(reason: str) -> Callable[[T], T]:
+    """Mark a test, or a class of tests, that cannot run beside others; *reason* says what it changes or compares."""
+
+    def mark(test: T) -> T:
+        setattr(test, _ATTRIBUTE, reason)
+        return test
+
+    return mark
+
+
+def reason_to_be_alone(cls: type[unittest.TestCase], name: str) -> str | None:
+    """Return why the test *name* of *cls* cannot run beside others: it says so, or uses a tool that cannot."""
+    method = getattr(cls, name)
+    for each in (method, cls):
+        if reason := getattr(each, _ATTRIBUTE, None):
+            return str(reason)
+    if issubclass(cls, IsolatedTestCase):
+        options: Options = cls._IsolatedTestCase__options  # type: ignore[attr-defined]
+        if not isolation_allows_async(options.isolation):
+            return f"isolation={options.isolation!r}"
+    parts = [method, *(getattr(cls, part) for part in ("setUp", "asyncSetUp", "setUpClass") if hasattr(cls, part))]
+    for part in parts:
+        if tool := _tool_in(inspect.unwrap(getattr(part, "__func__", part))):
+            return f"uses {tool}"
+    return None
+
+
+@functools.cache
+def _tool_in(function: Any) -> str | None:
+    if not getattr(function, "__module__", "").startswith("tests"):
+        return None
+    try:
+        source = inspect.getsource(function)
+    except (OSError, TypeError):
+        return None
+    found = _TOOLS.search(source)
+    return found.group() if found else None

@@ -1,0 +1,83 @@
+"""What all the tests of a process share: a round of them has to leave it as it was."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import locale
+import logging
+import os
+import signal
+import sys
+import tempfile
+import threading
+import warnings
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+__all__ = ["RESOURCES", "differences", "snapshot"]
+
+RESOURCES = frozenset({"threads", "file descriptors"})
+
+_FDS = Path("/proc/self/fd")
+
+
+def snapshot() -> dict[str, Any]:
+    """Return what can be compared by `differences`."""
+    root = logging.getLogger()
+    loggers = {
+        name: each for name, each in logging.Logger.manager.loggerDict.items() if isinstance(each, logging.Logger)
+    }
+    return {
+        "environment": dict(os.environ),
+        "current directory": str(Path.cwd()),
+        "sys.path": list(sys.path),
+        "standard streams": (id(sys.stdin), id(sys.stdout), id(sys.stderr)),
+        "level of the root logger": root.level,
+        "handlers of the root logger": [repr(handler) for handler in root.handlers],
+        "handlers of loggers": {name: repr(each.handlers) for name, each in loggers.items() if each.handlers},
+        "levels of loggers": {name: each.level for name, each in loggers.items() if each.level},
+        "logging.disable": root.manager.disable,
+        "filters of warnings": list(warnings.filters),
+        "signal handlers": {number: repr(signal.getsignal(number)) for number in signal.valid_signals()},
+        "temporary directory": tempfile.gettempdir(),
+        "locale": locale.setlocale(locale.LC_ALL),
+        "event loop policy": id(asyncio.get_event_loop_policy()),
+        "excepthook": repr(sys.excepthook),
+        "threads": sorted(thread.name for thread in threading.enumerate()),
+        "file descriptors": _descriptors(),
+    }
+
+
+def _descriptors() -> list[str]:
+    gc.collect()
+    if not _FDS.is_dir():
+        return []
+    found = []
+    for each in _FDS.iterdir():
+        try:
+            target = str(each.readlink())
+        except FileNotFoundError:
+            continue  # The one that lists the others.
+        kind = target.partition(":[")[0]
+        found.append(kind)
+    return sorted(found)
+
+
+def differences(before: dict[str, Any], after: dict[str, Any], *, besides: Collection[str] = ()) -> list[str]:
+    """Say what differs, one line for each thing, *besides* what is to be left out."""
+    changed = [name for name in before if name not in besides and before[name] != after[name]]
+    return [f"{name}: {_change(before[name], after[name])}" for name in changed]
+
+
+def _change(before: Any, after: Any) -> str:
+    if isinstance(before, list):
+        gone, new = list(before), []
+        for each in after:
+            gone.remove(each) if each in gone else new.append(each)
+        return f"new {new}, gone {gone}"
+    if isinstance(before, dict):
+        changed = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+        return ", ".join(f"{key}: {before.get(key)!r} -> {after.get(key)!r}" for key in sorted(changed, key=str))
+    return f"{before!r} -> {after!r}"
