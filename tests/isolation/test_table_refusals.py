@@ -40,6 +40,28 @@ class TestRefusals(TablesTestCase):
         with mock.patch.dict(sys.modules, {"broken_store": None}):
             self.refused(UsageError, "there is no module 'broken_store'", lambda t: t.mirror("broken_store:X"))
 
+    def test_of_a_module_whose_imports_fail_show_theirs(self) -> None:
+        class Broken:
+            def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+                if name == "broken_store":
+                    raise ModuleNotFoundError("No module named 'its_import'", name="its_import")
+
+        finder = Broken()
+        sys.meta_path.insert(0, finder)
+        self.addCleanup(sys.meta_path.remove, finder)
+        self.refused(ModuleNotFoundError, "its_import", lambda t: t.mirror("broken_store:X"))
+
+    def test_of_an_attribute_that_cannot_be_set_leave_nothing_to_restore(self) -> None:
+        self.refused(TypeError, "immutable type", lambda t: t.inject(dict, "get", 1, scope="process"))
+        self.refused(TypeError, "immutable type", lambda t: t.inject(dict, "get", 1))
+
+    def test_of_an_operation_that_the_replacement_lacks(self) -> None:
+        def subscribe(tables: Any) -> None:
+            tables.inject(self.store, "QUEUE", object())
+            self.store.QUEUE[0]
+
+        self.refused(TypeError, "'object' object has no __getitem__", subscribe)
+
     def test_of_what_is_no_table(self) -> None:
         for name in ("LIMIT", "NAME", "Registry", "now", "collections"):
             with self.subTest(name=name):
@@ -120,5 +142,14 @@ class TestRefusals(TablesTestCase):
 
         report = run_inner(inner_case(body)).report
         self.assertIn("something wrote 1 items of", report)
+
+        def into_a_dict(case: Any) -> None:
+            case.tables.mirror(self.ref("ORDERED"))
+            dict.__setitem__(self.store.ORDERED, "stray", 1)
+            self.raw = repr(list(dict.__iter__(self.store.ORDERED)))
+
+        for _ in range(2):
+            self.assertIn("something wrote 1 items of", run_inner(inner_case(into_a_dict)).report)
+            self.assertIn("ORDERED, read past its methods>, 'stray']", self.raw)
         self.assertEqual(self.store.QUEUE, ["outside"])
         self.run_test(lambda case: case.assertEqual(case.tables.mirror(self.ref("QUEUE")), []))

@@ -13,7 +13,7 @@ from supertester.case import IsolatedTestCase, tag
 from supertester.errors import UsageError
 from supertester.isolation import uninstall
 from supertester.isolation.identity import owner
-from supertester.isolation.tables import routes
+from supertester.isolation.tables import routes, routing
 from supertester.otp import GenServer
 from supertester.telemetry.emission import add_listener, remove_listener
 from supertester.testing import inner_case, run_inner
@@ -175,6 +175,20 @@ class TestMirrors(TablesTestCase):
 
         self.run_test(body)
         self.assertEqual(self.store.SESSIONS, {"outside": [1]})
+
+    def test_of_a_table_that_somebody_put_back_are_seen_again(self) -> None:
+        source = [self.store.SESSIONS]  # The first mirror changes this list as well.
+
+        def body(case: Any) -> None:
+            case.tables.mirror(self.ref("SESSIONS"))
+            self.store.login("ada")
+            case.assertEqual(set(self.user.alias), {"ada"})
+
+        self.run_test(body)
+        [standin] = source
+        self.store.SESSIONS = routing.table_of(standin).source
+        self.run_test(body)
+        self.assertIs(self.store.SESSIONS, standin)
 
     def test_are_seen_through_a_method_that_somebody_keeps(self) -> None:
         def keep(case: Any) -> None:

@@ -96,13 +96,11 @@ def _base_of(cls: Any) -> Any:
     """Return the class to derive the stand-in from: the nearest whose subclasses nobody is told of."""
     if not issubclass(cls, _SUBCLASSED):
         return object
-    for base in cls.__mro__:
-        is_silent = type(base) in (type, ABCMeta) and "__init_subclass__" not in {
-            name for each in base.__mro__[:-1] for name in vars(each)
-        }
-        if is_silent and issubclass(base, _SUBCLASSED):
-            return base
-    return object
+    return next(base for base in cls.__mro__ if issubclass(base, _SUBCLASSED) and _is_silent(base))
+
+
+def _is_silent(base: type) -> bool:
+    return type(base) in (type, ABCMeta) and not any("__init_subclass__" in vars(each) for each in base.__mro__[:-1])
 
 
 def _routed_methods(table: Table, cls: Any) -> Iterator[tuple[str, Any]]:
