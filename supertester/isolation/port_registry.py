@@ -7,6 +7,7 @@ is gone is dropped by the next one who writes.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import tempfile
@@ -23,6 +24,8 @@ __all__ = ["PortRegistry"]
 
 _PATIENCE: Final = 10.0
 """Seconds to wait for other processes, each of which writes a few hundred bytes."""
+_PAUSE: Final = 0.005
+"""Seconds between two attempts to get the lock."""
 _SAME_START: Final = 1.0
 """Seconds by which two readings of when a process started may differ."""
 
@@ -47,7 +50,7 @@ class PortRegistry:
             rows = json.loads(self._file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return []
-        return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+        return [row for row in rows if _is_row(row)] if isinstance(rows, list) else []
 
     def holds(self, kind: str, number: int) -> bool:
         """Say whether the port is promised to somebody."""
@@ -73,7 +76,8 @@ class PortRegistry:
 
     def _write(self, change: Callable[[list[Row]], list[Row]]) -> None:
         with self._locked():
-            rows = change([row for row in self.rows() if _is_alive(row)])
+            is_alive = functools.cache(_is_alive)  # A process may have hundreds of entries.
+            rows = change([row for row in self.rows() if is_alive(row["pid"], row["started"])])
             new = self._folder / f"ports.{os.getpid()}.new"
             new.write_text(json.dumps(rows), encoding="utf-8")
             new.replace(self._file)
@@ -87,7 +91,7 @@ class PortRegistry:
         lock = filelock.FileLock(self._folder / "ports.lock", timeout=_PATIENCE)
         with unrecorded:  # What a lock logs is not what the test logs.
             try:
-                lock.acquire()
+                lock.acquire(poll_interval=_PAUSE)
             except filelock.Timeout:
                 raise TimeoutError(
                     f"another process has held {lock.lock_file} for {_PATIENCE:g} s; end it, or remove the file"
@@ -98,6 +102,10 @@ class PortRegistry:
                 lock.release()
 
 
+def _is_row(row: Any) -> bool:
+    return isinstance(row, dict) and isinstance(row.get("pid"), int) and isinstance(row.get("started"), float)
+
+
 def _start_of(pid: int) -> float:
     """Return when a process started, by which it is told from a later one with the same number."""
     import psutil
@@ -106,14 +114,14 @@ def _start_of(pid: int) -> float:
     return started
 
 
-def _is_alive(row: Row) -> bool:
-    """Say whether the process that the entry was written by is still there."""
+def _is_alive(pid: int, started: float) -> bool:
+    """Say whether the process that wrote an entry is still there."""
     import psutil
 
     try:
-        process = psutil.Process(row["pid"])
-        return abs(process.create_time() - row["started"]) < _SAME_START and process.status() != psutil.STATUS_ZOMBIE
+        process = psutil.Process(pid)
+        return abs(process.create_time() - started) < _SAME_START and process.status() != psutil.STATUS_ZOMBIE
     except psutil.AccessDenied:
         return True
-    except (psutil.Error, KeyError, TypeError, ValueError):
+    except (psutil.Error, ValueError):
         return False

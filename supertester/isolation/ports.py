@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -26,6 +27,8 @@ _MOST: Final = 1000
 _ATTEMPTS: Final = 1000
 """Numbers that are looked at before giving up; each is one that somebody else was promised."""
 _NO_SUCH_ADDRESS: Final = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+_POSIX: Final = os.name == "posix"
+"""Elsewhere ``SO_REUSEADDR`` lets others take a port that is in use."""
 _HANDSHAKE: Final = 5.0
 """Seconds that a connection of this process with itself may take."""
 
@@ -64,7 +67,7 @@ class ReservedPort:
         """
         if self._closed:
             raise UsageError(f"the socket of port {self.number} has been given up; reserve another port")
-        if self.kind == "tcp":
+        if self.kind == "tcp" and _POSIX:
             # So that a server can be started again on this number, although connections to the first have only ended.
             self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         return self._held
@@ -102,7 +105,7 @@ class ReservedPort:
         if self._promise is None:
             # Before the number is free, so that whoever gets it from now on finds it here.
             self._promise = self._registry.add(self.kind, self.number)
-            if time_wait and self.kind == "tcp" and not self._closed and not _is_in_use(self._held):
+            if time_wait and _POSIX and self.kind == "tcp" and not self._closed and not _is_in_use(self._held):
                 _end_a_connection(self._held)
             self.close()
         return self.number

@@ -18,6 +18,7 @@ from supertester.isolation.logs.recording import KeptRecord, Recording, entry_of
 from supertester.isolation.logs.route import SPECIAL
 from supertester.otp import GenServer
 from supertester.testing import failure_of, inner_case, run_inner
+from tests.project.support import run_python
 
 LOG = logging.getLogger("tests.logs")
 logging.getLogger("tests").addHandler(logging.NullHandler())  # Or else the last resort prints what is logged here.
@@ -658,6 +659,46 @@ class TestConfigurations(IsolatedTestCase):
         log.debug("nobody listens")
         text = self.logs.capture_isolated_text("DEBUG", lambda: log.debug("placed", order=7))
         self.assertEqual(text, "DEBUG:tests.logs.configured.structured:order=7 event='placed'\n")
+
+
+ANOTHER_CONFIGURES = """
+import logging, logging.config, threading
+from supertester.testing import inner_case, run_inner
+
+log = logging.getLogger("early")
+barrier = threading.Barrier(2)
+
+def configures(case):
+    barrier.wait()
+    logging.config.dictConfig({"version": 1, "disable_existing_loggers": True, "root": {"level": "ERROR"}})
+    logging.basicConfig(force=True, level=logging.CRITICAL)
+    logging.disable(logging.CRITICAL)
+    barrier.wait()
+
+def logs(case):
+    with case.logs.capture("DEBUG") as captured:
+        log.debug("before")
+        barrier.wait()
+        barrier.wait()
+        log.debug("after")
+        logging.getLogger("late").info("later")
+    case.assertEqual(captured.text, "DEBUG:early:before\\nDEBUG:early:after\\nINFO:late:later\\n")
+
+def run(body):
+    print(run_inner(inner_case(body)).kinds)
+
+threads = [threading.Thread(target=run, args=(body,)) for body in (configures, logs)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+
+
+class TestAnotherTest(unittest.TestCase):
+    def test_that_configures_logging_takes_no_records_from_one_that_captures_them(self) -> None:
+        """In a process of its own, as the configuration stays."""
+        self.assertEqual(run_python(ANOTHER_CONFIGURES), "['start', 'success', 'stop']\n" * 2)
 
 
 class TestEvidence(unittest.TestCase):

@@ -294,7 +294,7 @@ class TestRegistry(Small):
         self.assertEqual([row["number"] for row in self.registry.rows()], [7])
 
     def test_nonsense_in_the_file_is_dropped(self) -> None:
-        for content in ("{", "{}", "[1, {}]", '[{"pid": "x", "started": 1}]'):
+        for content in ("{", "{}", "[1, {}]", '[{"pid": [], "started": 1.5}]', '[{"pid": -7, "started": 1.5}]'):
             with self.subTest(content=content):
                 self.folder.mkdir(exist_ok=True)
                 (self.folder / "ports.json").write_text(content, encoding="utf-8")

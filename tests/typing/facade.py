@@ -25,6 +25,19 @@ class TestCounter(OTPAssertions, IsolatedTestCase):
         assert_type(counter, Pid)
         assert_type(await self.assert_genserver_state(counter, 5), None)
 
+    async def test_logs(self) -> None:
+        async def later() -> int:
+            return 5
+
+        assert_type(self.logs.capture_isolated("DEBUG", lambda: 5), tuple[str, int])
+        assert_type(await self.logs.capture_isolated("DEBUG", later), tuple[str, int])
+        assert_type(await self.logs.capture_isolated_text("DEBUG", later), str)
+        with self.logs.capture("DEBUG") as captured:
+            assert_type(captured.text, str)
+        with self.assertLogs() as seen:
+            assert_type(seen.output, list[str])
+        assert_type(self.ports.reserve().release_to(), int)
+
 
 spec: ChildSpec = ChildSpec("counter", Counter)
 mode: Isolation = Isolation.BASIC
