@@ -39,7 +39,7 @@ def inherit_in_children() -> None:
 
 def child_environment(context: IsolationContext) -> dict[str, str]:
     """Return the variables by which a child process knows that it belongs to *context*."""
-    variables = {TEST_ID: context.test_id, **_trace_context()}
+    variables = {TEST_ID: context.test_id, **_trace_context(), **_failpoints(context)}
     for more in ENVIRONMENT:
         variables.update(more(context))
     return variables
@@ -51,6 +51,14 @@ def parent_test_id() -> str | None:
     if context is not None and context.os_pid != os.getpid():
         return context.test_id  # Forked off inside the test.
     return os.environ.get(TEST_ID)
+
+
+def _failpoints(context: IsolationContext) -> dict[str, str]:
+    if "supertester.failpoints" not in sys.modules:
+        return {}  # Who has switched none on has none.
+    from supertester.failpoints import child_environment
+
+    return child_environment(context)
 
 
 def _trace_context() -> dict[str, str]:

@@ -5,10 +5,12 @@ Each method is a thin cover for the function of the same name in `supertester.ch
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from supertester import chaos
+from supertester.failpoints import Failpoints, failpoints
 from supertester.otp.reasons import KILL
 from supertester.otp.refs import Reference
 
@@ -70,6 +72,40 @@ class ChaosMixin(_Host):
     ) -> chaos.ChaosSuiteReport:
         """Run one chaos after the other; see `supertester.chaos.run_chaos_suite`."""
         return await chaos.run_chaos_suite(target, scenarios, timeout=timeout)
+
+    def failpoints(
+        self, actions: Mapping[str, str] | None = None, *, seed: int | None = None
+    ) -> AbstractContextManager[Failpoints]:
+        """Switch failpoints on while the ``with`` block runs; see `supertester.failpoints`."""
+        return failpoints(actions, seed=seed)
+
+    async def exhaust_failpoints(
+        self, fn: Callable[[], Any], *, raises: str = "", max_faults: int = 1, limit: int = 1000
+    ) -> list[chaos.FailpointRun]:
+        """Run *fn* with a fault at every hit of a failpoint; see `supertester.chaos.exhaust_failpoints`."""
+        return await chaos.exhaust_failpoints(fn, raises=raises, max_faults=max_faults, limit=limit)
+
+    async def cancel_at_every_await(
+        self, fn: Callable[[], Awaitable[Any]], check: Callable[[], Any] | None = None, *, limit: int = 1000
+    ) -> list[chaos.CancellationRun]:
+        """Run *fn* cancelled at each of its awaits; see `supertester.chaos.cancel_at_every_await`."""
+        return await chaos.cancel_at_every_await(fn, check, limit=limit)
+
+    async def assert_cancellation_safe(
+        self,
+        fn: Callable[[], Awaitable[Any]],
+        check: Callable[[], Any] | None = None,
+        *,
+        limit: int = 1000,
+        msg: str | None = None,
+    ) -> None:
+        """Fail unless *fn* ends when it is cancelled, whatever it awaits, and *check* holds after each run.
+
+        See `supertester.chaos.check_cancellation_safe`.
+        """
+        mismatch = await chaos.check_cancellation_safe(fn, check, limit=limit)
+        if mismatch is not None:
+            self.fail(self._formatMessage(msg, str(mismatch)))
 
     async def assert_chaos_resilient(
         self,

@@ -23,6 +23,7 @@ LAYERS: dict[str, float] = {
     "telemetry": 1,
     "context": 2,
     "env": 2,
+    "failpoints": 2,
     "targets": 2,
     "isolation": 3,
     "processes": 3,
