@@ -19,6 +19,7 @@ from typing import Any
 from supertester._core.origin import here
 from supertester.context import IsolationContext, current_context
 from supertester.errors import UsageError
+from supertester.isolation.gate import leave, running
 from supertester.isolation.installed import Undo, install_once, replace_attribute
 from supertester.otp.runtime import current as current_process
 
@@ -26,8 +27,6 @@ __all__ = ["adopt", "begin", "end", "find", "is_alone", "others", "owner", "runn
 
 _tests: dict[int, IsolationContext] = {}
 """The test that each thread runs, for what happens in between its parts, where no context says so."""
-_open: dict[str, IsolationContext] = {}
-"""The tests that have begun and not ended, by id."""
 
 
 def owner() -> IsolationContext | None:
@@ -40,7 +39,7 @@ def owner() -> IsolationContext | None:
 
 def find(test_id: str) -> IsolationContext | None:
     """Return the running test with this id, or ``None``."""
-    return _open.get(test_id)
+    return running.get(test_id)
 
 
 def running_here() -> IsolationContext | None:
@@ -50,14 +49,13 @@ def running_here() -> IsolationContext | None:
 
 
 def begin(context: IsolationContext, *, whole_thread: bool) -> IsolationContext | None:
-    """Let *context* be a running test; return the one that this thread ran before, to be given to `end`.
+    """Let this thread run the test *context*; return the one that this thread ran before, to be given to `end`.
 
     Args:
         context: The test.
         whole_thread: Whether the thread runs nothing else until `end`.
     """
     install_once(_inherit_in_threads)
-    _open[context.test_id] = context
     thread = get_ident()
     before = _tests.get(thread)
     if whole_thread:
@@ -67,7 +65,7 @@ def begin(context: IsolationContext, *, whole_thread: bool) -> IsolationContext 
 
 def end(context: IsolationContext, before: IsolationContext | None) -> None:
     """Undo `begin`."""
-    _open.pop(context.test_id, None)
+    leave(context)
     thread = get_ident()
     if _tests.get(thread) is context:
         if before is None or before.closed:
@@ -78,7 +76,7 @@ def end(context: IsolationContext, before: IsolationContext | None) -> None:
 
 def is_alone() -> bool:
     """Say whether no other test is running in this process."""
-    return len(_open) <= 1
+    return len(running) <= 1
 
 
 def others(context: IsolationContext) -> list[str]:

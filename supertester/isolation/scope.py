@@ -10,9 +10,9 @@ from threading import get_ident
 from typing import Any
 
 from supertester._core.seeds import derive_seed, run_seed
-from supertester.context import IsolationContext, Problem, current_context
+from supertester.context import Isolation, IsolationContext, Problem, current_context
 from supertester.env import Env
-from supertester.isolation import cleanup, hooks, identity, tasks, world
+from supertester.isolation import cleanup, gate, hooks, identity, tasks, world
 from supertester.isolation.children import inherit_in_children
 from supertester.isolation.coroutines import Watch
 from supertester.isolation.features import FeatureSet
@@ -85,6 +85,9 @@ class Scope:
         self._loop_errors: LoopErrors | None = None
         self._features = FeatureSet(context, options.features)
         self._tasks_before: frozenset[tasks.Task] = frozenset()
+        self._before: IsolationContext | None = None
+        alone = options.isolation == Isolation.CONTAMINATION_DETECTION.value
+        gate.enter(context, identity.owner(), loop, alone=alone)
 
     def open(self) -> None:
         """Begin the test. Has to be called in the test's context, and from its thread."""
@@ -201,11 +204,11 @@ class Scope:
         """End the test: from here on, what happens is not its problem any more."""
         context = self.context
         context.closed = True
+        identity.end(context, self._before)
         context.outer = None
         if self._loop_errors is not None:
             self._loop_errors.close()
         self._watch.close()
-        identity.end(context, self._before)
         if (root := context.made("root")) is not None:
             root.die(NORMAL)
 

@@ -67,7 +67,13 @@ class isolate:  # noqa: N801 - used as a function
             filename=self._filename,
             modules=self._modules,
         )
-        scope.open()
+        try:
+            scope.open()
+        except BaseException:
+            scope.settle()
+            scope.close()
+            scope.leave()
+            raise
         return scope.context
 
     async def __aexit__(
