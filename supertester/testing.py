@@ -11,6 +11,7 @@ import asyncio
 import threading
 import unittest
 from collections.abc import Callable
+from contextlib import nullcontext
 from contextvars import Context
 from dataclasses import dataclass
 from types import TracebackType
@@ -21,6 +22,7 @@ from supertester._core.naming import describe
 from supertester.case import IsolatedTestCase
 from supertester.context import current_context
 from supertester.errors import UsageError
+from supertester.isolation.identity import adopt, owner
 
 __all__ = ["Event", "RecordingResult", "check_planted_bug", "failure_of", "inner_case", "run_inner"]
 
@@ -134,10 +136,13 @@ def run_inner(
         Context().run(test.run, found)
         return found
     raised: list[BaseException] = []
+    outer = owner()
 
     def run() -> None:
         try:
-            test.run(found)
+            # Also where threads do not inherit it, after `uninstall`: the gate has to know who waits for whom.
+            with nullcontext() if outer is None else adopt(outer):
+                test.run(found)
         except BaseException as error:  # noqa: BLE001 - raised in the caller's thread
             raised.append(error)
 

@@ -1,8 +1,8 @@
 """The gate: a test that compares process-global state runs alone, all others run beside each other.
 
-A test that wants to run alone lets no new one begin, and waits for those that run to end. It does not wait for the tests
-inside of which it runs, nor for those that stand still because an inner test of theirs waits at the gate too. A test
-inside a running test never waits for one that wants to run alone: that one waits for its outer test.
+A test that wants to run alone lets no new one begin, and waits for those that run to end. It does not wait for the
+tests inside of which it runs, nor for those that stand still because an inner test of theirs waits at the gate too. A
+test inside a running test never waits for one that wants to run alone: that one waits for its outer test.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _changed = threading.Condition(threading.Lock())
 
 def enter(
     context: IsolationContext,
-    parent: IsolationContext | None,
+    outer: IsolationContext | None,
     loop: asyncio.AbstractEventLoop | None,
     *,
     alone: bool,
@@ -40,7 +40,7 @@ def enter(
 
     Args:
         context: The test.
-        parent: The running test that it runs inside of.
+        outer: The running test that it runs inside of.
         loop: The event loop that runs already, and stands still while the test waits.
         alone: Whether nothing else may run meanwhile.
 
@@ -48,12 +48,12 @@ def enter(
         UsageError: It would wait for ever, for a test of the same event loop.
         WaitTimeout: The others did not end.
     """
-    context.parent = parent
+    context.outer = outer
     if alone:
         _enter_alone(context, loop)
         return
     running[context.test_id] = context
-    if _alone and parent is None:
+    if _alone and outer is None:
         _give_way(context, loop)
 
 
@@ -99,7 +99,7 @@ def _in_the_way_of(context: IsolationContext) -> list[IsolationContext]:
 def _lineage(context: IsolationContext | None) -> Iterator[IsolationContext]:
     while context is not None:
         yield context
-        context = context.parent
+        context = context.outer
 
 
 def _wait(
@@ -112,6 +112,6 @@ def _wait(
     while left := others():
         names = ", ".join(each.test_id for each in left)
         if loop is not None and any(each.made("loop") is loop for each in left):
-            raise UsageError(f"{context.test_id} {why}, and its event loop is already running {names}; await that first")
+            raise UsageError(f"{context.test_id} {why}, and its event loop already runs {names}; await that first")
         if not _changed.wait(_PATIENCE):
             raise WaitTimeout(f"{context.test_id} {why}, and no test ended for {_PATIENCE:g} s; still there: {names}")

@@ -86,7 +86,7 @@ def others(context: IsolationContext) -> list[str]:
     while inner is not None:
         within.append(inner)
         inner = inner.outer
-    return [test_id for test_id, each in list(_open.items()) if each not in within]
+    return [test_id for test_id, each in list(running.items()) if each not in within]
 
 
 @contextmanager

@@ -99,9 +99,6 @@ class Scope:
         self._thread = get_ident()
         self._before = identity.begin(context, whole_thread=self._whole_loop)
         self._watch = Watch(context)
-        outer = current_context.get()
-        if outer is not None and not outer.closed:
-            context.outer = outer
         self._token = current_context.set(context)
         if self.loop is not None:
             tasks.stamp_tasks(self.loop)

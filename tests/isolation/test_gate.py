@@ -25,11 +25,17 @@ class TestGate(unittest.TestCase):
         self.addCleanup(self.go_on.set)
         self.order: list[str] = []
 
-    def stays(self, case: Any) -> None:
-        self.order.append("stays")
-        self.begun.set()
-        case.assertTrue(self.go_on.wait(10))
-        self.order.append("goes")
+    def stays(self) -> Callable[[Any], None]:
+        def stays(case: Any) -> None:
+            self.order.append("stays")
+            self.begun.set()
+            case.assertTrue(self.go_on.wait(10))
+            self.order.append("goes")
+
+        return stays
+
+    def notes(self, what: str) -> Callable[[Any], None]:
+        return lambda case: self.order.append(what)
 
     def waiting_alone(self) -> bool:
         return any(each.test_id not in gate.running for each in list(gate._alone))
@@ -39,7 +45,7 @@ class TestGate(unittest.TestCase):
             self.assertTrue(gate._changed.wait_for(condition, 10))
 
     def test_a_test_that_runs_alone_waits_for_those_that_run(self) -> None:
-        running = self.pool.submit(report_of, lambda case: self.stays(case))
+        running = self.pool.submit(report_of, self.stays())
         self.assertTrue(self.begun.wait(10))
         alone = self.pool.submit(report_of, lambda case: self.order.append("alone"), ALONE)
         self.until(self.waiting_alone)
@@ -48,10 +54,12 @@ class TestGate(unittest.TestCase):
         self.assertEqual(self.order, ["stays", "goes", "alone"])
 
     def test_others_wait_for_a_test_that_runs_alone(self) -> None:
-        alone = self.pool.submit(report_of, lambda case: self.stays(case), ALONE)
+        alone = self.pool.submit(report_of, self.stays(), ALONE)
         self.assertTrue(self.begun.wait(10))
-        others = [self.pool.submit(report_of, lambda case: self.order.append("other"), mode) for mode in ("basic", ALONE)]
-        self.until(lambda: self.waiting_alone())
+        others = [
+            self.pool.submit(report_of, lambda case: self.order.append("other"), mode) for mode in ("basic", ALONE)
+        ]
+        self.until(self.waiting_alone)
         self.go_on.set()
         self.assertEqual([each.result(10) for each in (alone, *others)], [""] * 3)
         self.assertEqual(self.order, ["stays", "goes", "other", "other"])
@@ -59,7 +67,7 @@ class TestGate(unittest.TestCase):
     def test_an_inner_test_of_a_test_that_runs_alone_runs(self) -> None:
         def body(case: Any) -> None:
             for mode in (ALONE, "full_isolation"):
-                case.assertEqual(report_of(lambda case: self.order.append(mode), mode), "")
+                case.assertEqual(report_of(self.notes(mode), mode), "")
 
         self.assertEqual(report_of(body, ALONE), "")
         self.assertEqual(self.order, [ALONE, "full_isolation"])
@@ -100,11 +108,11 @@ class TestGate(unittest.TestCase):
         self.assertEqual(list(self.pool.map(report_of, [body, body])), ["", ""])
 
     def test_waiting_ends_with_the_names_of_those_that_do_not(self) -> None:
-        running = self.pool.submit(report_of, lambda case: self.stays(case))
+        running = self.pool.submit(report_of, self.stays())
         self.assertTrue(self.begun.wait(10))
         with mock.patch.object(gate, "_PATIENCE", 0.001):
             report = report_of(lambda case: None, ALONE)
-        self.assertRegex(report, r"Inner\(<lambda>\).* has to run alone, and no test ended for 0.001 s; still there: .*lambda")
+        self.assertRegex(report, "has to run alone, and no test ended for 0.001 s; still there: .*stays")
         self.go_on.set()
         self.assertEqual(running.result(10), "")
         self.assertEqual(gate._alone, [])
@@ -149,7 +157,7 @@ class TestGateOfOneLoop(unittest.IsolatedAsyncioTestCase):
         await asyncio.gather(one(), other())
 
     async def test_tests_of_one_loop_are_refused_at_once(self) -> None:
-        with self.assertRaisesRegex(UsageError, "has to run alone, and its event loop is already running anonymous"):
+        with self.assertRaisesRegex(UsageError, "has to run alone, and its event loop already runs anonymous"):
             await self.begin_beside("full_isolation", ALONE)
         with self.assertRaisesRegex(UsageError, "cannot run beside a test that has to run alone, and its event loop"):
             await self.begin_beside(ALONE, "full_isolation")
@@ -157,4 +165,4 @@ class TestGateOfOneLoop(unittest.IsolatedAsyncioTestCase):
 
     async def test_one_inside_the_other_runs(self) -> None:
         async with isolate(ALONE), isolate("full_isolation"), isolate(ALONE) as context:
-            self.assertIs(context.parent.parent.parent, None)  # type: ignore[union-attr]
+            self.assertIs(context.outer.outer.outer, None)  # type: ignore[union-attr]

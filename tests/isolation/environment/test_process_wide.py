@@ -6,10 +6,11 @@ import unittest
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from supertester.case import IsolatedTestCase
 from supertester.errors import UsageError
-from supertester.isolation import isolate, uninstall
+from supertester.isolation import gate, isolate, uninstall
 from supertester.isolation.environment import process_wide
 from supertester.testing import inner_case, run_inner
 from tests.isolation.environment.support import report_of, side_by_side
@@ -97,8 +98,9 @@ class TestAlone(IsolatedTestCase, isolation="contamination_detection"):
         def meet_inner(case: Any) -> None:
             import contextvars
 
-            # In a context in which it is not within the other.
-            case.assertEqual(contextvars.Context().run(run_apart, lambda inner: None), "")
+            # In a context in which it is not within the other, and past the gate, which would make it wait.
+            with mock.patch.object(gate, "_alone", []):
+                case.assertEqual(contextvars.Context().run(run_apart, lambda inner: None), "")
 
         report = report_of(body)
         self.assertRegex(
