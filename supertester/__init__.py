@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from supertester.mixins.chaos import ChaosMixin
     from supertester.mixins.harness import HarnessMixin
     from supertester.mixins.otp import OTPAssertions
+    from supertester.mixins.performance import PerformanceMixin
     from supertester.otp import ChildSpec, DynamicSupervisor, GenServer, Pid, Registry, Supervisor
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "IsolationContext",
     "MissingSyncHandler",
     "OTPAssertions",
+    "PerformanceMixin",
     "Pid",
     "Registry",
     "Scenario",
@@ -82,6 +84,7 @@ _HOMES = {
     "supertester.mixins.harness": ("HarnessMixin",),
     "supertester.isolation.sleeps": ("allow_sleep",),
     "supertester.mixins.otp": ("OTPAssertions",),
+    "supertester.mixins.performance": ("PerformanceMixin",),
     "supertester.otp": ("ChildSpec", "DynamicSupervisor", "GenServer", "Pid", "Registry", "Supervisor"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

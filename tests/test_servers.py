@@ -428,7 +428,7 @@ class TestStress(Case):
                 await stress_test_server(server, operations, 1)  # type: ignore[arg-type]
         with self.misuse("workers must be at least 1, got workers=0"):
             await stress_test_server(server, [("call", 1)], workers=0)
-        with self.misuse("duration_ms must be 0 or more seconds, got duration_ms=-5"):
+        with self.misuse("duration_ms must be 0 or more milliseconds, got duration_ms=-5"):
             await stress_test_server(server, [("call", 1)], -5)
         with self.misuse("no process is registered as 'nobody'"):
             await stress_test_server("nobody", [("call", 1)])

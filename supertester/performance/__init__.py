@@ -1,7 +1,7 @@
 """What an operation costs, and whether that is within bounds."""
 
 from supertester.performance.bounds import check_performance_within_bounds
-from supertester.performance.mailbox import MailboxReport, measure_mailbox_growth
+from supertester.performance.mailbox import MailboxReport, check_mailbox_stable, measure_mailbox_growth
 from supertester.performance.measurement import Measurement, check_expectations, measure_operation
 from supertester.performance.memory import MemoryUsage, check_memory_usage_stable, measure_memory_usage
 
@@ -10,6 +10,7 @@ __all__ = [
     "Measurement",
     "MemoryUsage",
     "check_expectations",
+    "check_mailbox_stable",
     "check_memory_usage_stable",
     "check_performance_within_bounds",
     "measure_mailbox_growth",

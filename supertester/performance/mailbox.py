@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from supertester._core.evidence import shown
+from supertester._core.evidence import history_of, shown
+from supertester._core.mismatch import Mismatch
 from supertester._core.waiting import checked_seconds
 from supertester.errors import UsageError
 from supertester.otp.intercept import intercept_entries
@@ -15,7 +16,7 @@ from supertester.otp.messages import System
 from supertester.otp.process import Process
 from supertester.otp.refs import Reference, existing
 
-__all__ = ["MailboxReport", "measure_mailbox_growth"]
+__all__ = ["MailboxReport", "check_mailbox_stable", "measure_mailbox_growth"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +86,27 @@ async def measure_mailbox_growth(
         avg_size=sampler.average(),
         result=result,
     )
+
+
+async def check_mailbox_stable(
+    server: Reference, *, during: Callable[[], Any], max_size: int = 100, sampling_interval: float = 10
+) -> tuple[MailboxReport, Mismatch | None]:
+    """Run *during*, and return the report with what to say if the mailbox of *server* held more than *max_size*.
+
+    Raises:
+        UsageError: As for `measure_mailbox_growth`; or *max_size* is negative.
+    """
+    if isinstance(max_size, bool) or not isinstance(max_size, int):
+        raise TypeError(f"max_size must be an integer, got max_size={max_size!r}")
+    if max_size < 0:
+        raise UsageError(f"max_size must be 0 or more, got max_size={max_size!r}")
+    process = existing(server, "assert_mailbox_stable")
+    report = await measure_mailbox_growth(process, during, sampling_interval=sampling_interval)
+    if report.max_size <= max_size:
+        return report, None
+    sizes = f"initial {report.initial_size}, final {report.final_size}, average {report.avg_size:.1f}"
+    message = f"mailbox size exceeded maximum: {process!r} had {report.max_size} > {max_size} messages ({sizes})"
+    return report, Mismatch(message, history_of(process))
 
 
 def _size(process: Process) -> int:

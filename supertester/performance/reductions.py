@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dis
 import inspect
+import os
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
@@ -15,6 +17,25 @@ from supertester._core.origin import is_foreign
 from supertester.context import IsolationContext, current_context
 
 __all__ = ["Counter", "counting"]
+
+
+_MACHINERY = tuple(
+    str(Path(os.__file__).parent / name)
+    for name in (
+        "_weakrefset.py",
+        "multiprocessing",
+        "queue.py",
+        "selectors.py",
+        "signal.py",
+        "socket.py",
+        "weakref.py",
+    )
+)
+
+
+def _by_chance(filename: str) -> bool:
+    """Say whether how often the functions of *filename* run depends on chance: those that wait, and wake each other."""
+    return is_foreign(filename) or filename.startswith(_MACHINERY)
 
 
 class Counter:
@@ -31,7 +52,7 @@ class Counter:
             return
         foreign = self._foreign.get(code)
         if foreign is None:
-            foreign = self._foreign[code] = is_foreign(code.co_filename)
+            foreign = self._foreign[code] = _by_chance(code.co_filename)
         if not foreign and (self._context is None or current_context.get() is self._context):
             self.calls += 1
 
@@ -40,7 +61,8 @@ class Counter:
 def counting() -> Iterator[Counter]:
     """Yield a counter of the functions that the present test calls in the body, in all its tasks and threads.
 
-    The functions of this library, of asyncio and of ``threading`` do not count: how often they run depends on chance.
+    The functions of this library and of what Python has for tasks, threads and processes do not count: how often they
+    run depends on chance.
     """
     counter = Counter(current_context.get())
     if sys.version_info >= (3, 12):
@@ -107,7 +129,7 @@ if sys.version_info >= (3, 12):
         monitoring.set_events(_TOOL, monitoring.events.PY_START)
 
     def _entered(code: CodeType, _: int) -> Any:
-        if is_foreign(code.co_filename):
+        if _by_chance(code.co_filename):
             return sys.monitoring.DISABLE
         for counter in tuple(_counters):
             counter.called(code)

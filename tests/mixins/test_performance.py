@@ -1,0 +1,184 @@
+"""`PerformanceMixin`: what is measured, and each assertion in a test that has to fail for it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import unittest
+from collections.abc import Callable
+from typing import Any
+
+from supertester.case import IsolatedTestCase
+from supertester.errors import UsageError
+from supertester.mixins.performance import PerformanceMixin
+from supertester.otp import KILL, GenServer
+from supertester.testing import inner_case, run_inner
+from tests.subjects import Busy, Counter
+
+
+class Case(PerformanceMixin, IsolatedTestCase):
+    """A test as users write it."""
+
+
+class Worker(GenServer):
+    def handle_call(self, request: Any, sender: Any) -> Any:
+        return [work() for _ in range(request)]
+
+
+def work() -> None: ...
+
+
+async def mixed(server: Any) -> list[int]:
+    def generate() -> Any:
+        work()
+        yield 1
+        work()
+        yield 2
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    await asyncio.to_thread(work)
+    await server.call(3)
+    return list(generate())
+
+
+class TestMeasuring(Case):
+    async def test_reductions_are_the_calls_in_all_tasks_and_threads_and_always_the_same(self) -> None:
+        server = await Worker.start_link()
+        await self.measure_operation(lambda: mixed(server))  # It also makes the executor of the loop.
+        first = await self.measure_operation(lambda: mixed(server))
+        again = await self.measure_operation(lambda: mixed(server))
+        self.assertEqual(first.result, [1, 2])
+        self.assertEqual(again.reductions, first.reductions)
+        more = await self.measure_operation(lambda: [work() for _ in range(100)])
+        fewer = await self.measure_operation(lambda: [work() for _ in range(50)])
+        self.assertEqual(more.reductions - fewer.reductions, 50)
+
+    async def test_neighbours_do_not_count(self) -> None:
+        stop = threading.Event()
+        begun = threading.Event()
+
+        def neighbour() -> None:
+            while not stop.is_set():
+                work()
+                begun.set()
+
+        # Started by nobody's test: the identity of this one is not inherited.
+        from contextvars import Context
+
+        thread = threading.Thread(target=neighbour)
+        Context().run(threading.Thread.start, thread)
+        from supertester.context import current_context
+
+        self.assertIsNotNone(current_context.get())
+        self.addCleanup(thread.join)
+        self.addCleanup(stop.set)
+        begun.wait(10)
+        alone = await self.measure_operation(lambda: [work() for _ in range(10)])
+        self.assertLess(alone.reductions, 10_000)
+
+    async def test_memory_that_is_kept(self) -> None:
+        kept = await self.measure_operation(lambda: bytearray(1_000_000))
+        self.assertGreaterEqual(kept.memory_bytes, 1_000_000)
+        given_back = await self.measure_operation(lambda: len(bytearray(1_000_000)))
+        self.assertLess(given_back.memory_bytes, 100_000)
+        self.assertGreaterEqual(given_back.peak_memory_bytes, 1_000_000)
+
+    async def test_json(self) -> None:
+        measurement = await self.measure_operation(work)
+        self.assertEqual(json.loads(json.dumps(measurement.to_dict()))["result"], "None")
+        self.assert_expectations(
+            measurement, max_reductions=1, max_memory_bytes=10**6, max_time_ms=10**6, max_cpu_ms=10**6
+        )
+
+    async def test_what_it_returns(self) -> None:
+        self.assertEqual(await self.assert_performance(lambda: 55, max_reductions=10), 55)
+
+
+class TestMailboxes(Case):
+    async def test_the_maximum_is_exact(self) -> None:
+        server = await Counter.start_link()
+
+        async def burst() -> None:
+            for _ in range(3):
+                server.cast(("add", 1))
+            await server.call("value")
+
+        report = await self.measure_mailbox_growth(server, burst)
+        self.assertEqual((report.initial_size, report.max_size, report.final_size), (0, 4, 0))
+        self.assertGreaterEqual(report.avg_size, 0.0)
+        self.assertEqual(json.loads(json.dumps(report.to_dict()))["max_size"], 4)
+        self.assertIs((await self.assert_mailbox_stable(server, during=burst, max_size=4)).result, None)
+
+    async def test_what_waits_before_and_after(self) -> None:
+        server = await Busy.start_link()
+        server.cast("works on this")
+        await asyncio.sleep(0)
+        server.cast("waiting")
+        report = await self.measure_mailbox_growth(server, lambda: server.cast("more"))
+        self.assertEqual((report.initial_size, report.max_size, report.final_size), (1, 2, 2))
+        server.exit(KILL)
+
+    async def test_an_exception_is_raised_and_the_observation_ends(self) -> None:
+        server = await Counter.start_link()
+
+        def fail() -> None:
+            raise OSError("planted")
+
+        with self.assertRaisesRegex(OSError, "planted"):
+            await self.measure_mailbox_growth(server, fail)
+        self.assertIsNone(server.interceptors)
+
+    async def test_nonsense_is_refused(self) -> None:
+        server = await Counter.start_link()
+        with self.assertRaisesRegex(UsageError, "sampling_interval must be more than 0 milliseconds"):
+            await self.measure_mailbox_growth(server, work, sampling_interval=0)
+        with self.assertRaisesRegex(UsageError, "measure_mailbox_growth: no process is registered as 'nobody'"):
+            await self.measure_mailbox_growth("nobody", work)
+        for wrong, error in ((-1, UsageError), (1.5, TypeError)):
+            with self.assertRaisesRegex(error, f"got max_size={wrong}"):
+                await self.assert_mailbox_stable(server, during=work, max_size=wrong)  # type: ignore[arg-type]
+
+
+class TestAssertionsFail(unittest.TestCase):
+    def fails(self, body: Callable[[Any], Any], *patterns: str) -> None:
+        result = run_inner(inner_case(body, Case))
+        self.assertEqual([kind for kind in result.kinds if kind not in ("start", "stop")], ["failure"], result.report)
+        for pattern in patterns:
+            self.assertRegex(result.report, pattern)
+
+    def test_bounds(self) -> None:
+        async def body(case: Case) -> None:
+            bounds = {"max_reductions": 1, "max_memory_bytes": 0}
+            await case.assert_performance(lambda: [work(), work(), bytearray(10**6)][2], **bounds, msg="the search")
+
+        self.fails(
+            body, r"reductions is \d+, exceeded maximum of 1; memory_bytes is 1\S+, exceeded maximum of 0 : the search"
+        )
+
+    def test_mailboxes(self) -> None:
+        async def body(case: Case) -> None:
+            server = await Counter.start_link(name="it")
+            await case.assert_mailbox_stable(
+                server, during=lambda: [server.cast(("add", 1)) for _ in range(5)], max_size=4
+            )
+
+        self.fails(body, r"mailbox size exceeded maximum: <Pid 2 Counter 'it'> had 5 > 4 messages \(initial 0, final 5")
+
+    def test_nonsense(self) -> None:
+        async def body(case: Case) -> None:
+            measurement = await case.measure_operation(work)
+            for bounds, error, message in (
+                ({}, UsageError, "there is nothing to check; give one of max_time_ms"),
+                ({"max_tiem_ms": 1}, TypeError, "unknown bound 'max_tiem_ms'; the known ones are max_time_ms"),
+                ({"max_time_ms": "1"}, TypeError, "max_time_ms must be a number, got max_time_ms='1'"),
+                ({"max_time_ms": -1}, UsageError, "max_time_ms must be 0 or more"),
+            ):
+                with case.assertRaisesRegex(error, message):
+                    case.assert_expectations(measurement, **bounds)  # type: ignore[arg-type]
+            with case.assertRaisesRegex(TypeError, "an operation must be callable, got 3"):
+                await case.measure_operation(3)  # type: ignore[arg-type]
+
+        self.assertEqual(run_inner(inner_case(body, Case)).report, "")
