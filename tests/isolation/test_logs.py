@@ -227,6 +227,7 @@ class TestOthers(unittest.TestCase):
         self.assertEqual(run_inner(inner_case(body)).report, "")
         LOG.info("later")
         self.assertEqual(handles[0].text, "")
+        handles[0].isolate_level("DEBUG")
         with self.assertRaisesRegex(UsageError, "has ended; nothing that it logs can be captured any more"):
             handles[0].capture("DEBUG").__enter__()
         self.assertNotIn(handles[0]._route, SPECIAL.values())
@@ -440,7 +441,17 @@ class TestCapture(IsolatedTestCase):
     async def test_a_record_that_cannot_be_formatted_is_shown_as_it_is(self) -> None:
         with self.logs.capture("DEBUG") as captured:
             LOG.debug("%d apples", "no")
-        self.assertRegex(captured.text, r"'%d apples' % \('no',\) cannot be formatted: TypeError")
+            LOG.debug("%s", Unprintable())
+            LOG.handle(logging.makeLogRecord({"msg": "odd", "name": LOG.name, "levelno": 10, "exc_info": True}))
+        bad, unprintable, odd = captured.text.splitlines()
+        self.assertRegex(bad, r"'%d apples' % \('no',\) cannot be formatted: TypeError")
+        self.assertRegex(unprintable, r"'%s' % <tuple object at .*> cannot be formatted: ZeroDivisionError")
+        self.assertRegex(odd, ":odd$")
+
+
+class Unprintable:
+    def __repr__(self) -> str:
+        raise ZeroDivisionError
 
 
 class Watched:

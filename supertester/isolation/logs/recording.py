@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from supertester._core.clock import Clock
+from supertester._core.evidence import shown
 from supertester._core.naming import describe
 from supertester._core.waiting import Bell, checked_seconds, wait_until
 
@@ -59,7 +60,7 @@ class Entry(NamedTuple):
         kept.__dict__.update(record.__dict__)
         kept.message, kept.args, kept.exc_text = message, (), exception or None
         kept.msg = record.msg if isinstance(record.msg, str) else message
-        kept.exc_info = (record.exc_info[0], None, None) if record.exc_info else None  # type: ignore[assignment]
+        kept.exc_info = (record.exc_info[0], None, None) if isinstance(record.exc_info, tuple) else None  # type: ignore[assignment]
         return Entry(kept, message, exception)
 
 
@@ -68,9 +69,9 @@ def entry_of(record: logging.LogRecord) -> Entry:
     try:
         message = record.getMessage()
     except Exception as error:  # noqa: BLE001 - of the user's values; logging would print it and go on
-        message = f"{record.msg!r} % {record.args!r} cannot be formatted: {error!r}"
+        message = f"{shown(record.msg)} % {shown(record.args)} cannot be formatted: {shown(error)}"
     exception = record.exc_text or ""
-    if record.exc_info and not exception:
+    if isinstance(record.exc_info, tuple) and not exception:
         exception = _formatter.formatException(record.exc_info)
     return Entry(record, message, exception)
 

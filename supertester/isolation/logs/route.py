@@ -111,7 +111,7 @@ class Route:
 
     def _change(self, **parts: Any) -> None:
         vars(self).update(parts)
-        if self.levels or self.captures or self.assertions:
+        if (self.levels or self.captures or self.assertions) and find(self._test_id) is not None:
             SPECIAL[self._test_id] = self
         else:
             SPECIAL.pop(self._test_id, None)
