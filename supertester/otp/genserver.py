@@ -48,8 +48,8 @@ class GenServer:
     state: Any = None
     """Whatever `init` returned and the handlers made of it."""
 
-    # An `init` that waits needs one from the start; else the first handler that waits begins it, since a task costs ten
-    # times as much as all the rest of a start.
+    # An `init` that waits needs one from the start; else the first message begins it, since a task costs ten times as
+    # much as all the rest of a start.
     _otp_begins_in_task: ClassVar[bool] = False
     _otp_needs_task: ClassVar[bool] = False
     _otp_supervises: ClassVar[bool] = False

@@ -63,8 +63,8 @@ class Mailbox(Life):
                 self.scheduled = True
                 # The next step of the caller's task is where `schedule` would put the turn of the server: it takes it
                 # there.
-                if runtime.ordinary and self.task is None and get_ident() == runtime.thread:
-                    task = current_task(runtime.loop)
+                if runtime.ordinary and get_ident() == runtime.thread and not self.server._otp_needs_task:  # type: ignore[union-attr]
+                    task = current_task(runtime.loop) if self.task is None else None
                 if task is None:
                     runtime.schedule(self)  # type: ignore[arg-type]
                     if runtime.loop.is_closed():
@@ -146,6 +146,8 @@ class Mailbox(Life):
     def _call_directly(self, slot: Call) -> bool:
         """Let the idle server handle *slot* inside the caller; say whether it did."""
         if self.queue or self.task is not None or self.attention or get_ident() != self.runtime.thread:
+            return False
+        if self.server._otp_needs_task:  # type: ignore[union-attr]
             return False
         self.scheduled = True
         if self.queue is UNOPENED:

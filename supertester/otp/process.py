@@ -1,7 +1,7 @@
 """The process: the loop that empties its mailbox, and what the results of its handlers mean.
 
 A process whose server has only plain callbacks needs no asyncio task: one ``call_soon`` empties its mailbox. A server
-with ``async def`` callbacks gets a task when the first of them runs, and keeps it. Both run the same loop,
+with ``async def`` callbacks gets a task with its first message, and keeps it. Both run the same loop,
 `Process.drain`; where a callback has to be awaited, that hands the coroutine back and goes on with its result later.
 """
 
@@ -72,7 +72,7 @@ class Process(Mailbox):
         """Run the server's ``init`` in the task of the process; `started` is to be awaited."""
         assert self.server is not None
         self.started = self.runtime.loop.create_future()
-        self._begin_task((INIT, _enter(self.server, args, kwargs), PENDING))
+        self.begin_task((INIT, _enter(self.server, args, kwargs), PENDING))
 
     def start_plainly(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Run the server's ``init``, in the context of the process.
@@ -92,7 +92,7 @@ class Process(Mailbox):
         if kind in SPECIAL or kind is Ignore or self.exit_reason is not None:
             if (pending := self._special(INIT, result)) is not None:
                 self.started = self.runtime.loop.create_future()
-                self._begin_task(pending)
+                self.begin_task(pending)
                 return
             if self.exit_reason is not None:
                 self._unwound()
@@ -150,7 +150,7 @@ class Process(Mailbox):
     def _after(self, pending: Pending | None) -> None:
         """Go on after a turn without a task."""
         if pending is not None:
-            self._begin_task(pending)
+            self.begin_task(pending)
         elif self.exit_reason is not None:
             self._unwound()
         else:
@@ -455,7 +455,8 @@ class Process(Mailbox):
 
     # The task, where there is one --------------------------------------------------------------------------------
 
-    def _begin_task(self, pending: Pending) -> None:
+    def begin_task(self, pending: Pending | None) -> None:
+        """Go on in a task: with *pending*, then with the mailbox."""
         runtime = self.runtime
         self.begun = False
         self.parked = None
@@ -463,7 +464,7 @@ class Process(Mailbox):
         task = self.task = asyncio.Task(self._work(pending), loop=runtime.loop, context=self.context)
         task.supertester_pid = self  # type: ignore[attr-defined]
         runtime.tasks.add(task)
-        task.add_done_callback(partial(self._task_done, pending[1]))
+        task.add_done_callback(partial(self._task_done, pending and pending[1]))
 
     async def _work(self, pending: Pending | None) -> None:  # noqa: C901  # One life, from start to end.
         self.begun = True
@@ -527,9 +528,9 @@ class Process(Mailbox):
         if self.parked is not None and not self.parked.done():
             self.parked.set_result(None)
 
-    def _task_done(self, first: Coroutine[Any, Any, Any], task: asyncio.Task[None]) -> None:
+    def _task_done(self, first: Coroutine[Any, Any, Any] | None, task: asyncio.Task[None]) -> None:
         self.runtime.tasks.discard(task)
-        if not self.begun:
+        if first is not None and not self.begun:
             bury(self, first)  # Cancelled before its first step.
         if self.exit_reason is None and self.task is task:
             self._cancelled_from_outside()

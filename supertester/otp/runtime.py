@@ -236,10 +236,14 @@ class Runtime:
 
     def resume(self, process: Process) -> None:
         """Let *process* handle its next messages in a turn of its own."""
-        if process.task is None:
-            self.loop.call_soon(process.run, context=process.context)
-        else:
+        if process.task is not None:
             process.unpark()
+        elif process.server is not None and process.server._otp_needs_task:
+            if self.loop.is_closed():  # `call_soon` says so too, but only once there is a task that nobody would end.
+                raise RuntimeError("Event loop is closed")
+            process.begin_task(None)
+        else:
+            self.loop.call_soon(process.run, context=process.context)
 
     def watch(self, watch: IdleWatch) -> None:
         """Tell *watch* from now on who is busy and who is not."""

@@ -594,24 +594,52 @@ class ThreadRegressions(Bounded):
         with self.exits(NOPROC):
             await self.soon(server.call("request"))
 
-    async def test_an_asynchronous_server_has_a_task_from_its_first_asynchronous_handler_on(self) -> None:
-        class Mixed(GenServer):
-            def handle_cast(self, message: Any) -> None:
-                self.state = message
-
+    async def test_an_asynchronous_server_has_a_task_from_its_first_message_on(self) -> None:
+        class Waiting(GenServer):
             async def handle_call(self, request: Any, sender: Any) -> Any:
                 await one_turn()
-                return self.state, asyncio.current_task()
+                return asyncio.current_task()
 
-        server = await self.start(Mixed)
-        server.cast("plain")
-        await until_idle(server)
-        self.assertEqual(set(), self.rt.tasks)
-        state, task = await self.soon(server.call("first"))
-        self.assertEqual(("plain", {task}), (state, self.rt.tasks))
-        self.assertEqual((state, task), await self.soon(server.call("second")))
-        server.exit(KILL)
-        await self.turn_until(lambda: not self.rt.tasks, "the task has ended")
+        for runtime in (self.rt, Runtime(direct_calls=True)):
+            async with runtime:
+                server = await self.start(Waiting)
+                self.assertEqual(set(), runtime.tasks)
+                task = await self.soon(server.call("first"))
+                self.assertEqual({task}, runtime.tasks)
+                self.assertIs(task, await self.soon(server.call("second")))
+                server.exit(KILL)
+                await self.turn_until(lambda: not runtime.tasks, "the task has ended")  # noqa: B023
+
+    async def test_the_first_message_of_an_asynchronous_server_takes_no_more_turns_than_the_next(self) -> None:
+        class Waiting(GenServer):
+            async def handle_cast(self, message: Any) -> None:
+                self.state = message
+                await one_turn()
+
+        server = await self.start(Waiting)
+        for message in ("first", "second"):
+            server.cast(message)
+            await one_turn()
+            self.assertEqual((message, 1), (server.server.state, len(process_info(server).current_function) - 1))
+            await until_idle(server)
+
+    async def test_an_asynchronous_server_killed_before_its_task_begins_handles_nothing(self) -> None:
+        class Waiting(GenServer):
+            async def init(self) -> None: ...
+
+            async def handle_cast(self, message: Any) -> None:
+                handled.append(message)
+
+        class Later(Waiting):
+            def init(self) -> None: ...
+
+        handled: list[Any] = []
+        for cls in (Waiting, Later):
+            server = await self.start(cls)
+            server.cast("message")
+            server.exit(KILL)
+            await self.turn_until(lambda: not self.rt.tasks, "the task has ended")
+        self.assertEqual([], handled)
 
     async def test_a_mailbox_that_opens_while_its_process_dies_is_closed_again(self) -> None:
         class Racing(Process):
