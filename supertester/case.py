@@ -8,19 +8,16 @@ import contextlib
 import inspect
 import sys
 import unittest
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import Context, copy_context
 from functools import partial
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from supertester import processes
 from supertester._core.origin import is_foreign
 from supertester._core.seeds import VARIABLE, run_seed
 from supertester.context import IsolationContext
 from supertester.env import current_env
-from supertester.isolation.environment import Environment
 from supertester.isolation.features import check_tags
 from supertester.isolation.given import Examples, is_given
 from supertester.isolation.loops import TestLoop
@@ -28,15 +25,8 @@ from supertester.isolation.modes import isolation_timeout
 from supertester.isolation.options import Options
 from supertester.isolation.scope import Scope, evidence
 from supertester.isolation.tags import tag, tags_of
+from supertester.mixins.fixtures import Fixtures
 from supertester.mixins.telemetry import TelemetryAssertions
-from supertester.otp.pid import Pid
-
-if TYPE_CHECKING:
-    from supertester.isolation.environment.overrides import Overrides
-    from supertester.isolation.logs import Logs
-    from supertester.isolation.ports import Ports
-    from supertester.isolation.tables import Tables
-    from supertester.isolation.telemetry import Telemetry
 
 __all__ = ["IsolatedTestCase", "tag"]
 
@@ -61,7 +51,7 @@ class _Stock(unittest.IsolatedAsyncioTestCase):
         def _callCleanup(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> None: ...
 
 
-class IsolatedTestCase(TelemetryAssertions, _Stock):
+class IsolatedTestCase(Fixtures, TelemetryAssertions, _Stock):
     """A test case with isolated tests, plain or async; everything else is as in ``unittest``.
 
     Every test has an event loop, a runtime for processes with names of its own, and a root process, which is the body
@@ -343,100 +333,6 @@ class IsolatedTestCase(TelemetryAssertions, _Stock):
                 return None
             fail = lambda message: self.fail(self._formatMessage(None, message))  # noqa: E731
             return context.feature("logs").assertion(logger, level, wanted=wanted, fail=fail)
-
-    # Features ----------------------------------------------------------------------------------------------------
-
-    @property
-    def logs(self) -> Logs:
-        """What was logged in this test, and by which levels."""
-        logs: Logs = self.isolation.feature("logs")
-        return logs
-
-    @property
-    def telemetry(self) -> Telemetry:
-        """The spans, metrics and events of this test."""
-        telemetry: Telemetry = self.isolation.feature("telemetry")
-        return telemetry
-
-    @property
-    def tables(self) -> Tables:
-        """The tables that this test has for itself."""
-        found: Tables = self.isolation.feature("tables")
-        return found
-
-    @property
-    def ports(self) -> Ports:
-        """Ports that nobody else has."""
-        ports: Ports = self.isolation.feature("ports")
-        return ports
-
-    @property
-    def environment(self) -> Environment:
-        """The environment variables, current directory, randomness, warnings and configuration of this test."""
-        environment: Environment = self.isolation.feature("environment")
-        return environment
-
-    @property
-    def tmp_path(self) -> Path:
-        """A temporary folder of this test, made when first asked for; the end of the test removes it with all in it."""
-        return self.environment.tmp_path
-
-    def config(self, target: Any, /, *, create: bool = False, **overrides: Any) -> Overrides:
-        """Override values of a mapping, module or object in a ``with`` block, or else up to the end of the test.
-
-        See `supertester.isolation.environment.Environment.config`.
-        """
-        return self.environment.config(target, create=create, **overrides)
-
-    # Helpers -----------------------------------------------------------------------------------------------------
-
-    async def setup_isolated_genserver(
-        self,
-        cls: Any,
-        test_name: str = "",
-        *,
-        init_args: Sequence[Any] = (),
-        init_kwargs: Mapping[str, Any] | None = None,
-        name: Any = None,
-        factory: Callable[..., Any] | None = None,
-        **start_options: Any,
-    ) -> Pid:
-        """Start a server; see `supertester.processes.setup_isolated_genserver`."""
-        return await processes.setup_isolated_genserver(
-            cls,
-            test_name or self._testMethodName,
-            init_args=init_args,
-            init_kwargs=init_kwargs,
-            name=name,
-            factory=factory,
-            **start_options,
-        )
-
-    async def setup_isolated_supervisor(
-        self,
-        cls: Any,
-        test_name: str = "",
-        *,
-        init_args: Sequence[Any] = (),
-        init_kwargs: Mapping[str, Any] | None = None,
-        name: Any = None,
-        factory: Callable[..., Any] | None = None,
-        **start_options: Any,
-    ) -> Pid:
-        """Start a supervisor; see `supertester.processes.setup_isolated_supervisor`."""
-        return await processes.setup_isolated_supervisor(
-            cls,
-            test_name or self._testMethodName,
-            init_args=init_args,
-            init_kwargs=init_kwargs,
-            name=name,
-            factory=factory,
-            **start_options,
-        )
-
-    def cleanup_on_exit(self, function: Callable[[], object]) -> None:
-        """Call *function* at the end of the test; see `supertester.processes.cleanup_on_exit`."""
-        processes.cleanup_on_exit(function)
 
 
 def _is_outside(module: str) -> bool:
