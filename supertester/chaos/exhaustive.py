@@ -88,7 +88,7 @@ async def exhaust_failpoints(
     Raises:
         UsageError: *fn* passes no failpoint, or there are more runs than *limit*.
 
-    >>> from supertester.failpoints import failpoint
+    >>> from supertester.failpoints import InjectedFault, failpoint
     >>> def save():
     ...     failpoint("open")
     ...     try:

@@ -1,54 +1,32 @@
-"""Properties: Hypothesis makes up the requests, and each example has servers of its own."""
+"""`supertester.properties`: Hypothesis chooses what callers do."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from echo_lab import Counter
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings
 
-from supertester import IsolatedTestCase
-from supertester.otp import Agent, whereis
-from supertester.testing import failure_of, inner_case, run_inner
+from supertester import HarnessMixin, IsolatedTestCase
+from supertester.properties import concurrent_scenario, genserver_operation_sequence
 
-few = settings(max_examples=20, database=None, deadline=None)
-numbers = st.lists(st.integers())
+OPERATIONS = ["value", ("add", 1)]
 
 
-class TestCounting(IsolatedTestCase):
-    async def asyncSetUp(self) -> None:
-        self.assertIsNone(whereis("counter"))
-        self.counter = await Counter.start_link(name="counter")
+class TestProperties(HarnessMixin, IsolatedTestCase):
+    @settings(max_examples=20, deadline=None)
+    @given(genserver_operation_sequence(OPERATIONS, max_length=4))
+    def test_sequences_are_normalized(self, sequence: list[Any]) -> None:
+        """Each operation is a pair that begins with its kind."""
+        self.assertLessEqual({kind for kind, _ in sequence}, {"call", "cast"})
 
-    @few
-    @example(numbers=[1, -1])
-    @given(numbers=numbers)
-    async def test_the_value_is_the_sum_of_what_was_added(self, numbers: list[int]) -> None:
-        """Each example counts from zero: it has a counter of its own, of the same name."""
-        for number in numbers:
-            self.counter.cast(("add", number))
-        self.assertEqual(await self.counter.call("value"), sum(numbers))
+    @settings(max_examples=20, deadline=None)
+    @given(concurrent_scenario(operations=OPERATIONS, max_threads=3))
+    async def test_scenarios_run(self, config: dict[str, Any]) -> None:
+        """Whatever callers do, no increment is lost."""
+        increments = sum(script.count(("call", ("add", 1))) for script in config["thread_scripts"])
 
+        async def counted(counter: Any, _context: Any) -> bool:
+            return bool(await counter.call("value") == increments)
 
-class TestFailures(IsolatedTestCase):
-    def test_a_server_left_running_is_shrunk_too(self) -> None:
-        """The smallest example that leaks a process is the one that is shown."""
-
-        @few
-        @given(number=st.integers(0, 100))
-        async def leaks(_: IsolatedTestCase, number: int) -> None:
-            if number > 17:
-                await Agent.start(number)
-
-        report = failure_of(leaks)
-        self.assertIn("was left running", report)
-        self.assertIn("number=18", report)
-
-    def test_the_same_passes_when_the_server_belongs_to_the_test(self) -> None:
-        """What `start_link` started is stopped after each example."""
-
-        @few
-        @given(number=st.integers(0, 100))
-        async def links(_: IsolatedTestCase, number: int) -> None:
-            await Agent.start_link(number)
-
-        self.assertTrue(run_inner(inner_case(links)).wasSuccessful())
+        await self.run_scenario(self.from_property_config(Counter, config, invariant=counted))
