@@ -64,6 +64,22 @@ def _check_tables(setting: Any) -> object:
     return checked_refs(setting)
 
 
+def _enter_contamination(context: IsolationContext, setting: Any) -> AbstractContextManager[Any]:
+    from supertester.isolation.contamination import contamination_of
+
+    return contamination_of(context, setting)
+
+
+def _check_contamination(setting: Any) -> None:
+    if isinstance(setting, (list, tuple)) and setting and all(isinstance(each, str) for each in setting):
+        return
+    if setting not in (None, True, False):
+        raise UsageError(
+            f"contamination must be a list of names of modules, got contamination={setting!r}; "
+            "False switches the comparison off, and without it no module is declared"
+        )
+
+
 def _enter_logs(context: IsolationContext, _: Any) -> AbstractContextManager[Any]:
     from supertester.isolation.logs import enter_logs
 
@@ -96,6 +112,14 @@ def _check_telemetry(setting: Any) -> object:
 FEATURES: dict[str, Feature] = {
     feature.name: feature
     for feature in (
+        # The first to be entered is the last to be left.
+        Feature(
+            name="contamination",
+            enter=_enter_contamination,
+            modes=frozenset({"contamination_detection"}),
+            early=True,
+            check=_check_contamination,
+        ),
         Feature(
             name="logs",
             enter=_enter_logs,

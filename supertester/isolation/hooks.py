@@ -29,6 +29,7 @@ __all__ = [
     "ignore_collector",
     "listen_to_collector",
     "unawaited_problem",
+    "without_ours",
 ]
 
 
@@ -199,7 +200,7 @@ def _are_in_front() -> bool:
     return ours == present
 
 
-def _without_ours(hook: Any) -> Any:
+def without_ours(hook: Any) -> Any:
     """Return what *hook* was put before if it is one of ours, else itself."""
     try:
         return _previous.get(hook, hook)
@@ -214,7 +215,7 @@ def _put_in_front() -> None:
             if _ours.get(name) is present:
                 continue
             # An older hook of ours may have been put back by who restores what was there before; none is needed twice.
-            present = _without_ours(present)
+            present = without_ours(present)
             _ours[name] = ours = make(present)
             _previous[ours] = present
             setattr(holder, name, ours)
@@ -230,7 +231,7 @@ def _remove() -> None:
     """Take the hooks out again, as far as nobody has put another in front of them."""
     with _lock:
         for holder, name, _ in _HOOKS:
-            setattr(holder, name, _without_ours(getattr(holder, name)))
+            setattr(holder, name, without_ours(getattr(holder, name)))
         _ours.clear()
         if _collector in gc.callbacks:
             gc.callbacks.remove(_collector)

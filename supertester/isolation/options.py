@@ -62,6 +62,12 @@ class Options:
             raise TypeError(f"debug must be True or False, got debug={self.debug!r}")
         for name, setting in self.features.items():
             checked_setting(name, setting)
+        declared = self.features.get("contamination")
+        if declared and self.isolation != Isolation.CONTAMINATION_DETECTION.value:
+            raise UsageError(
+                f"contamination={declared!r} needs isolation='contamination_detection', got {self.isolation!r}: "
+                "what a test changes can be found only while it runs alone"
+            )
 
     def _check_leaks(self) -> None:
         if isinstance(self.leaks, str):

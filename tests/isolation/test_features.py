@@ -66,7 +66,7 @@ class TestFeatures(unittest.TestCase):
 
     def test_unknown_ones_are_refused_naming_the_known_ones(self) -> None:
         report = self.run_test(lambda case: case.isolation.feature("lump"))
-        self.assertIn("unknown isolation feature 'lump'; the known ones are logs, telemetry", report)
+        self.assertIn("unknown isolation feature 'lump'; the known ones are contamination, logs, telemetry", report)
 
     def test_those_that_do_not_exist_yet_are_refused(self) -> None:
         self.assertIn(

@@ -14,7 +14,7 @@ ALONE = "contamination_detection"
 
 
 def report_of(body: Callable[[Any], Any], mode: str = "full_isolation") -> str:
-    return run_inner(inner_case(body, isolation=mode)).report
+    return run_inner(inner_case(body, isolation=mode, contamination=False)).report
 
 
 class TestGate(unittest.TestCase):
