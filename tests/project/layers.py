@@ -28,6 +28,8 @@ LAYERS: dict[str, float] = {
     "isolation": 3,
     "processes": 3,
     "servers": 3,
+    "server_talk": 3,
+    "server_probes": 3,
     "supervision": 3,
     "supervision_trace": 3,
     "trees": 3,
