@@ -22,8 +22,6 @@ from supertester.isolation.logs.routing import unrecorded
 
 __all__ = ["PortRegistry"]
 
-_PATIENCE: Final = 10.0
-"""Seconds to wait for other processes, each of which writes a few hundred bytes."""
 _PAUSE: Final = 0.005
 """Seconds between two attempts to get the lock."""
 _SAME_START: Final = 1.0
@@ -39,9 +37,13 @@ class PortRegistry:
         folder: Where they are; by default a folder of this user in that for temporary files.
     """
 
+    _package = "filelock"
+    _patience = 10.0
+    """Seconds to wait for other processes, each of which writes a few hundred bytes."""
+
     def __init__(self, folder: Path | None = None) -> None:
-        user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "")
-        self._folder = folder or Path(tempfile.gettempdir(), f"supertester-ports-{user}")
+        self._user = os.getuid() if hasattr(os, "getuid") else None
+        self._folder = folder or Path(tempfile.gettempdir(), f"supertester-ports-{self._user}")
         self._file = self._folder / "ports.json"
 
     def rows(self) -> list[Row]:
@@ -84,17 +86,17 @@ class PortRegistry:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        filelock = lazy_import("filelock", purpose="giving a port's number away", extra="ports")
+        filelock = lazy_import(self._package, purpose="giving a port's number away", extra="ports")
         self._folder.mkdir(mode=0o700, exist_ok=True)
-        if hasattr(os, "getuid") and self._folder.lstat().st_uid != os.getuid():
+        if self._user is not None and self._folder.lstat().st_uid != self._user:
             raise PermissionError(f"{self._folder} belongs to another user; remove it, or set TMPDIR to another folder")
-        lock = filelock.FileLock(self._folder / "ports.lock", timeout=_PATIENCE)
+        lock = filelock.FileLock(self._folder / "ports.lock", timeout=self._patience)
         with unrecorded:  # What a lock logs is not what the test logs.
             try:
                 lock.acquire(poll_interval=_PAUSE)
             except filelock.Timeout:
                 raise TimeoutError(
-                    f"another process has held {lock.lock_file} for {_PATIENCE:g} s; end it, or remove the file"
+                    f"another process has held {lock.lock_file} for {self._patience:g} s; end it, or remove the file"
                 ) from None
             try:
                 yield

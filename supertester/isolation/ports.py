@@ -11,7 +11,7 @@ import errno
 import ipaddress
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Final
@@ -21,11 +21,9 @@ from supertester.isolation.port_registry import PortRegistry
 
 __all__ = ["Ports", "ReservedPort", "enter_ports"]
 
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
 _KINDS: Final = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
-_MOST: Final = 1000
-"""Ports that one test may reserve."""
-_ATTEMPTS: Final = 1000
-"""Numbers that are looked at before giving up; each is one that somebody else was promised."""
 _NO_SUCH_ADDRESS: Final = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 _POSIX: Final = os.name == "posix"
 """Elsewhere ``SO_REUSEADDR`` lets others take a port that is in use."""
@@ -126,6 +124,11 @@ class ReservedPort:
 class Ports:
     """The ports of one test; ``self.ports``."""
 
+    _most = 1000
+    """Ports that one test may reserve."""
+    _attempts = 1000
+    """Numbers that are looked at before giving up; each is one that somebody else was promised."""
+
     def __init__(self, registry: PortRegistry | None = None) -> None:
         self._registry = registry or PortRegistry()
         self._reserved: list[ReservedPort] = []
@@ -150,25 +153,30 @@ class Ports:
         """
         if kind not in _KINDS:
             raise UsageError(f"kind must be one of {', '.join(_KINDS)}, got kind={kind!r}")
-        if len(self._reserved) >= _MOST:
-            raise UsageError(f"this test has reserved {_MOST} ports; use one of them again")
+        if len(self._reserved) >= self._most:
+            raise UsageError(f"this test has reserved {self._most} ports; use one of them again")
         address = _checked_host(host)
         port = ReservedPort(self._bind(address, kind), str(address), kind, self._registry)
         self._reserved.append(port)
         return port
 
-    def _bind(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address, kind: str) -> socket.socket:
+    def _bind(self, address: _Address, kind: str) -> socket.socket:
         refused: list[socket.socket] = []  # Kept open meanwhile, or the same numbers would come again.
         try:
-            for _ in range(_ATTEMPTS):
-                found = _bound(address, kind)
+            for _ in range(self._attempts):
+                found = self._bound(address, kind)
                 if not self._registry.holds(kind, found.getsockname()[1]):
                     return found
                 refused.append(found)
         finally:
             for each in refused:
                 each.close()
-        raise OSError(f"{_ATTEMPTS} ports in a row were promised to others; are there processes left from other tests?")
+        raise OSError(
+            f"{self._attempts} ports in a row were promised to others; are there processes left from other tests?"
+        )
+
+    def _bound(self, address: _Address, kind: str) -> socket.socket:
+        return _bound(address, kind, socket.socket)
 
     def close(self) -> None:
         """Release everything."""
@@ -179,7 +187,7 @@ class Ports:
         self._registry.remove(promises)
 
 
-def _checked_host(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+def _checked_host(host: str) -> _Address:
     try:
         return ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
     except ValueError:
@@ -188,7 +196,7 @@ def _checked_host(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
         ) from None
 
 
-def _bound(address: ipaddress.IPv4Address | ipaddress.IPv6Address, kind: str) -> socket.socket:
+def _bound(address: _Address, kind: str, make: Callable[..., socket.socket]) -> socket.socket:
     """Return a new socket with a number of the operating system's choice.
 
     It has no ``SO_REUSEADDR``: with that, another socket that has it could be bound to the same number.
@@ -196,7 +204,7 @@ def _bound(address: ipaddress.IPv4Address | ipaddress.IPv6Address, kind: str) ->
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     made: socket.socket | None = None
     try:
-        made = socket.socket(family, _KINDS[kind])
+        made = make(family, _KINDS[kind])
         if family == socket.AF_INET6:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         made.bind((str(address), 0))

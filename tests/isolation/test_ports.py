@@ -1,6 +1,7 @@
 import asyncio
 import errno
 import importlib.util
+import ipaddress
 import json
 import os
 import socket
@@ -9,19 +10,14 @@ import sys
 import tempfile
 import threading
 import unittest
-from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
-from supertester._core.lazy import lazy_import
 from supertester.case import IsolatedTestCase
 from supertester.errors import Unsupported, UsageError
-from supertester.isolation import port_registry
-from supertester.isolation import ports as ports_module
 from supertester.isolation.port_registry import PortRegistry
-from supertester.isolation.ports import Ports, ReservedPort
+from supertester.isolation.ports import Ports, ReservedPort, _bound
 from supertester.testing import failure_of, inner_case, run_inner
 from tests.project.support import ROOT
 
@@ -39,11 +35,6 @@ def bind_error(port: ReservedPort, *, reuse: bool) -> int | None:
         except OSError as error:
             return error.errno
     return None
-
-
-def replaced(module: Any, name: str, **members: Any) -> Any:
-    """Let *module* alone see the module *name* with other *members*."""
-    return mock.patch.object(module, name, SimpleNamespace(**{**vars(getattr(module, name)), **members}))
 
 
 def refusing(number: int, message: str) -> Any:
@@ -138,14 +129,13 @@ class TestHeld(Small):
             _ = port.socket
 
     def test_needs_no_filelock(self) -> None:
-        missing = partial(lazy_import, "filelock_that_is_not_installed")
-        with mock.patch.object(port_registry, "lazy_import", lambda _, **options: missing(**options)):
-            port = self.ports.reserve()
-            self.assertIsInstance(port.socket, socket.socket)
-            with self.assertRaisesRegex(UsageError, r"giving a port's number away needs .*'supertester\[ports\]'"):
-                port.release_to()
-            self.assertIn("(held)", repr(port))
-            self.ports.close()
+        self.registry._package = "filelock_that_is_not_installed"
+        port = self.ports.reserve()
+        self.assertIsInstance(port.socket, socket.socket)
+        with self.assertRaisesRegex(UsageError, r"giving a port's number away needs .*'supertester\[ports\]'"):
+            port.release_to()
+        self.assertIn("(held)", repr(port))
+        self.ports.close()
 
     def test_nonsense_is_refused(self) -> None:
         with self.assertRaisesRegex(UsageError, "kind must be one of tcp, udp, got kind='sctp'"):
@@ -154,20 +144,17 @@ class TestHeld(Small):
             self.ports.reserve("example.org")
         with self.assertRaisesRegex(Unsupported, "this machine has no address '192.0.2.1'"):
             self.ports.reserve("192.0.2.1")
-        with (
-            replaced(ports_module, "socket", socket=refusing(errno.EAFNOSUPPORT, "not supported")),
-            self.assertRaisesRegex(Unsupported, "this machine has no address '::1': not supported"),
-        ):
-            self.ports.reserve("::1")
-        with (
-            replaced(ports_module, "socket", socket=refusing(errno.EMFILE, "too many")),
-            self.assertRaisesRegex(OSError, "too many"),
-        ):
+        self.ports._most = 1
+        self.ports.reserve()
+        with self.assertRaisesRegex(UsageError, "this test has reserved 1 ports"):
             self.ports.reserve()
-        with mock.patch.object(ports_module, "_MOST", 1):
-            self.ports.reserve()
-            with self.assertRaisesRegex(UsageError, "this test has reserved 1 ports"):
-                self.ports.reserve()
+
+    def test_what_the_operating_system_refuses_is_said(self) -> None:
+        address = ipaddress.ip_address("::1")
+        with self.assertRaisesRegex(Unsupported, "this machine has no address '::1': not supported"):
+            _bound(address, "tcp", refusing(errno.EAFNOSUPPORT, "not supported"))
+        with self.assertRaisesRegex(OSError, "too many"):
+            _bound(address, "tcp", refusing(errno.EMFILE, "too many"))
 
 
 @NEEDS_FILELOCK
@@ -232,19 +219,17 @@ class TestGivenAway(Small):
         again = socket.socket()
         again.bind(promised.address)
         given = [again]
-        bound = ports_module._bound
-        with mock.patch.object(ports_module, "_bound", lambda *args: given.pop() if given else bound(*args)):
-            port = Ports(self.registry).reserve()
+        bound = self.ports._bound
+        self.ports._bound = lambda *args: given.pop() if given else bound(*args)  # type: ignore[method-assign]
+        port = self.ports.reserve()
         self.assertNotEqual(port.number, promised.number)
         self.assertEqual((given, again.fileno()), ([], -1))
         port.close()
 
     def test_when_all_are_promised_to_others_it_says_so(self) -> None:
-        with (
-            mock.patch.object(PortRegistry, "holds", return_value=True),
-            mock.patch.object(ports_module, "_ATTEMPTS", 3),
-            self.assertRaisesRegex(OSError, "3 ports in a row were promised to others"),
-        ):
+        self.registry.holds = lambda *_: True  # type: ignore[method-assign]
+        self.ports._attempts = 3
+        with self.assertRaisesRegex(OSError, "3 ports in a row were promised to others"):
             self.ports.reserve()
 
 
@@ -307,19 +292,17 @@ class TestRegistry(Small):
         import filelock
 
         self.folder.mkdir()
+        self.registry._patience = 0
         with (
             filelock.FileLock(self.folder / "ports.lock"),
-            mock.patch("supertester.isolation.port_registry._PATIENCE", 0),
             self.assertRaisesRegex(TimeoutError, "another process has held .*ports.lock for 0 s"),
         ):
             self.registry.add("tcp", 8)
 
     @unittest.skipUnless(hasattr(os, "getuid"), "there are no user numbers here")
     def test_a_folder_of_another_user_is_refused(self) -> None:
-        with (
-            replaced(port_registry, "os", getuid=lambda: os.getuid() + 1),
-            self.assertRaisesRegex(PermissionError, "belongs to another user"),
-        ):
+        self.registry._user = os.getuid() + 1
+        with self.assertRaisesRegex(PermissionError, "belongs to another user"):
             self.registry.add("tcp", 8)
 
     def test_processes_that_reserve_many_at_once_never_get_the_same(self) -> None:
