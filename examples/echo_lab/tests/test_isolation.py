@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 import unittest
 
@@ -145,8 +146,20 @@ class TestContext(IsolatedTestCase):
         self.assertIs(await wait_for_supervision_tree_ready(supervisor, timeout=0), supervisor)
 
 
-class TestContaminationDetection(IsolatedTestCase, isolation="contamination_detection"):
+class TestContaminationDetection(IsolatedTestCase, isolation="contamination_detection", contamination=["echo_lab"]):
     """The strictest mode; tests in it run alone."""
+
+    async def test_what_a_test_changes_is_named_and_restored(self) -> None:
+        """A test that changes the process fails, and the next one finds it as it was."""
+        before = sys.getswitchinterval()
+
+        def body(case: IsolatedTestCase) -> None:
+            sys.setswitchinterval(0.25)
+            case.assertEqual(sys.getswitchinterval(), 0.25)
+
+        report = failure_of(body, isolation="contamination_detection")
+        self.assertRegex(report, "the switch interval was .* before the test and is 0.25 after it; restored")
+        self.assertEqual(sys.getswitchinterval(), before)
 
     async def test_the_mode_is_in_the_tags(self) -> None:
         """A test that looks for contamination says so, and may take 30 seconds to clean up."""
