@@ -15,7 +15,7 @@ import unittest
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from supertester.case import IsolatedTestCase
 from supertester.otp import GenServer, whereis
@@ -24,6 +24,7 @@ __all__ = ["ISOLATED", "NOTICED_BY_FAILING", "NOTICED_IN_THE_PROCESS"]
 
 barrier = threading.Barrier(2, timeout=30.0)
 SETTINGS: dict[str, str] = {}
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # Or its records would be shown on stderr.
 _held: list[Any] = []
 
 
@@ -212,7 +213,7 @@ class IsolatedNames(Pair, IsolatedTestCase):
 
 
 class IsolatedVariables(Pair, IsolatedTestCase):
-    variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
+    variable: ClassVar[contextvars.ContextVar[str]] = contextvars.ContextVar("variable", default="unset")
 
     def disturb(self, mine: str) -> None:
         self.assertEqual(self.variable.get(), "unset")
@@ -250,7 +251,57 @@ class IsolatedWarnings(Pair, IsolatedTestCase):
         self.assertEqual([str(each.message) for each in caught], [mine])
 
 
+class IsolatedLogs(Pair, IsolatedTestCase):
+    def disturb(self, mine: str) -> None:
+        with self.logs.capture("INFO") as captured:
+            barrier.wait()
+            logging.getLogger("tests.torture.planted").error(mine)
+            barrier.wait()
+        self.assertEqual([record.getMessage() for record in captured.records], [mine])
+
+
+class IsolatedPorts(Pair, IsolatedTestCase):
+    numbers: ClassVar[set[int]] = set()
+
+    def disturb(self, mine: str) -> None:
+        number = self.ports.reserve().number
+        self.numbers.add(number)
+        self.addCleanup(self.numbers.discard, number)
+        barrier.wait()
+        seen = set(self.numbers)
+        barrier.wait()
+        self.assertEqual(len(seen), 2)
+
+
+class IsolatedTables(Pair, IsolatedTestCase, tables=["tests.torture.planted:SETTINGS"]):
+    def disturb(self, mine: str) -> None:
+        SETTINGS["name"] = mine
+        barrier.wait()
+        self.assertEqual(SETTINGS, {"name": mine})
+        barrier.wait()
+
+
+class IsolatedTelemetry(Pair, IsolatedTestCase):
+    async def test_one(self) -> None:  # type: ignore[override]
+        await self.emit("one")
+
+    async def test_two(self) -> None:  # type: ignore[override]
+        await self.emit("two")
+
+    async def emit(self, mine: str) -> None:
+        self.telemetry.attach(["tests.torture"])
+        barrier.wait()
+        self.telemetry.emit("tests.torture", {}, {"mine": mine})
+        barrier.wait()
+        await self.assert_telemetry_count("tests.torture", 1, timeout=0.0)
+        await self.assert_telemetry("tests.torture", {"mine": mine}, timeout=0.0)
+
+
 ISOLATED: list[type[Any]] = [
+    IsolatedLogs,
+    IsolatedPorts,
+    IsolatedTables,
+    IsolatedTelemetry,
     IsolatedNames,
     IsolatedVariables,
     IsolatedEnvironment,
