@@ -371,6 +371,19 @@ class TestClean(unittest.TestCase):
         self.assertEqual(random.getstate(), state)
         self.assertNotIn("PLANTED", os.environ)
 
+    def test_one_that_imports_a_package_which_makes_modules_is(self) -> None:
+        names = [name for name in sys.modules if name.partition(".")[0] == "pyexpat" or name.startswith("xml.parsers")]
+        taken = {name: sys.modules.pop(name) for name in names}
+        self.addCleanup(sys.modules.update, taken)
+
+        def body(case: Any) -> None:
+            import xml.parsers.expat
+
+            case.assertIn("xml.parsers.expat.model", sys.modules)
+            case.assertTrue(xml.parsers.expat)
+
+        self.assertEqual(report_of(body), "")
+
     def test_the_hooks_of_the_library_are(self) -> None:
         async def body(case: Any) -> None:
             case.assertEqual(case.isolation.feature("logs") and None, None)

@@ -37,9 +37,9 @@ def _is_imported(name: str, module: Any, before: Mapping[str, Any], path: frozen
 
     It is not if somebody put it there by hand, or if it was found by a path that the test itself added.
     """
-    top = name.partition(".")[0]
-    if top != name and top not in before:
-        return top not in sys.modules or _is_imported(top, sys.modules[top], before, path)
+    package = name.rpartition(".")[0]
+    if package and package not in before and package in sys.modules:
+        return _is_imported(package, sys.modules[package], before, path)  # Which may make such modules itself.
     spec = getattr(module, "__spec__", None)
     if name == "__mp_main__" or not isinstance(module, ModuleType) or getattr(spec, "name", None) != name:
         return name == "__mp_main__"
