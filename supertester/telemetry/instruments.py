@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from opentelemetry import metrics
@@ -56,12 +56,13 @@ def _reporting(kind: str, previous: Callable[..., None]) -> Callable[..., None]:
     return measure
 
 
-def _measured(kind: str, name: str, unit: str, amount: float, attributes: Any) -> None:
-    if _report is not None and not (amount < 0 and kind in _NEVER_NEGATIVE):
-        metadata = dict(attributes or {})
-        if unit:
-            metadata["otel.unit"] = unit
-        _report(TelemetryEvent(name, {"value": amount}, metadata, "metric"))
+def _measured(kind: str, name: str, unit: str, amount: Any, attributes: Any) -> None:
+    if _report is None or not isinstance(amount, (int, float)) or (amount < 0 and kind in _NEVER_NEGATIVE):
+        return
+    metadata = dict(attributes) if isinstance(attributes, Mapping) else {}
+    if unit:
+        metadata["otel.unit"] = unit
+    _report(TelemetryEvent(name, {"value": amount}, metadata, "metric"))
 
 
 # Our provider --------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ everything that the application can ask for stays as it is. For metrics see `ins
 from __future__ import annotations
 
 import functools
+import logging
 import secrets
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -28,6 +29,7 @@ from supertester.telemetry.spans import event_of_log, event_of_span, events_of_s
 __all__ = ["Tap", "adopt_providers", "forget", "install", "replace_tap"]
 
 _MOST_TRACES = 10_000
+_logger = logging.getLogger(__name__)
 
 
 class Tap(Protocol):
@@ -111,10 +113,24 @@ def _adopting(previous: Callable[[Any], None]) -> Callable[[Any], None]:
     return set_provider
 
 
+def _harmless(told: Callable[..., None]) -> Callable[..., None]:
+    """Keep from the code under test what goes wrong when it is told of, e.g. attributes that are none."""
+
+    @functools.wraps(told)
+    def tell(*args: Any, **kwargs: Any) -> None:
+        try:
+            told(*args, **kwargs)
+        except Exception:
+            _logger.debug("telemetry that cannot be read", exc_info=True)
+
+    return tell
+
+
 # Spans ---------------------------------------------------------------------------------------------------------------
 
 
 class _Spans(SpanProcessor):
+    @_harmless
     def on_start(self, span: Any, parent_context: Any = None) -> None:
         if _tap is None:
             return
@@ -129,6 +145,7 @@ class _Spans(SpanProcessor):
         if owner is not None:
             _spans[id(identity)] = (identity, owner)
 
+    @_harmless
     def on_end(self, span: ReadableSpan) -> None:
         identity = span.get_span_context()
         if _tap is None or identity is None:
@@ -178,6 +195,7 @@ def _recording(holder: Any, name: str) -> Callable[..., Any]:
 
 
 class _Logs(LogRecordProcessor):
+    @_harmless
     def on_emit(self, log_record: Any) -> None:
         scope = log_record.instrumentation_scope
         _logged(log_record.log_record, scope.name if scope is not None else "")
@@ -199,6 +217,7 @@ def _reporting(previous: Callable[..., None]) -> Callable[..., None]:
     return emit
 
 
+@_harmless
 def _logged(record: Any, scope: str) -> None:
     if _tap is not None and not is_emitting():
         _tap.deliver(event_of_log(record, scope), _owner_of(record))
@@ -213,6 +232,7 @@ def _owner_of(record: Any) -> object | None:
 # Metrics -------------------------------------------------------------------------------------------------------------
 
 
+@_harmless
 def _measured(event: TelemetryEvent) -> None:
     if _tap is not None and not is_emitting():
         _tap.deliver(event, _tap.owner())

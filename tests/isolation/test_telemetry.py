@@ -87,6 +87,12 @@ class TestSignals(IsolatedTestCase):
         tracer.start_span("a").end()
         self.assertEqual(random.random(), expected)
 
+    async def test_what_cannot_be_read_does_not_break_the_code_that_is_told_of(self) -> None:
+        orders.add(1, 3)  # type: ignore[arg-type]
+        orders.add("1")  # type: ignore[arg-type]
+        logger.emit(_logs.LogRecord(attributes=3))  # type: ignore[arg-type]
+        self.assertEqual(names(self.telemetry.events), ["orders"])
+
     async def test_observable_instruments_are_made_and_tell_nothing(self) -> None:
         meter.create_observable_counter("observed.counter", [lambda _: []])
         meter.create_observable_gauge("observed.gauge", [lambda _: []])

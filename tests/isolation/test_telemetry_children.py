@@ -155,6 +155,24 @@ class TestChildren(IsolatedTestCase):
         )
         run_python(code)
 
+    def test_forks_find_no_thread_to_be_warned_of(self) -> None:
+        code = (
+            "import multiprocessing, os, threading, unittest\n"
+            "from supertester import IsolatedTestCase, telemetry\n"
+            "def work(): telemetry.emit('chaos.start')\n"
+            "class Test(IsolatedTestCase, telemetry=True):\n"
+            "    async def test(self):\n"
+            "        child = multiprocessing.get_context('fork').Process(target=work)\n"
+            "        child.start(); child.join(); child.close()\n"
+            "        if (pid := os.fork()) == 0: work(); os._exit(0)\n"
+            "        os.waitpid(pid, 0)\n"
+            "        await self.assert_telemetry_count('supertester.chaos.start', 2, timeout=0)\n"
+            "        self.assertEqual(threading.active_count(), 2)\n"
+            "import warnings; warnings.simplefilter('error')\n"
+            "unittest.main(warnings='error')\n"
+        )
+        run_python(code)
+
     def test_a_child_of_a_test_without_telemetry_gets_no_address(self) -> None:
         def body(case: Any) -> None:
             with start_program("import os; print('SUPERTESTER_TELEMETRY' in os.environ)") as child:

@@ -5,6 +5,7 @@ Both are there from the first child process of a test until `supertester.uninsta
 
 from __future__ import annotations
 
+import functools
 import hmac
 import json
 import os
@@ -13,14 +14,15 @@ import selectors
 import socket
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from supertester.context import IsolationContext
 from supertester.isolation.children import ENVIRONMENT
 from supertester.isolation.identity import owner, unowned
-from supertester.isolation.installed import Undo, install_once
+from supertester.isolation.installed import Undo, install_once, replace_attribute
 from supertester.isolation.telemetry.routing import GONE, ROUTER, inbox_in, inbox_of
 from supertester.telemetry import TEST_ID, emission
 from supertester.telemetry.channel import ADDRESS, LONGEST_LINE, Sender, decoded
@@ -30,6 +32,7 @@ __all__ = ["address", "drain", "forget", "offer"]
 
 _LONGEST_GREETING = 4096
 _MOST_CONNECTIONS = 500
+_MOST_LOOKS = 10_000
 _PATIENCE = 1.0
 """Seconds that a look waits for the thread to have read what was sent before."""
 
@@ -56,9 +59,10 @@ class _Receiver:
         self._selector.register(self._wakened, selectors.EVENT_READ, None)
         self._waiting: list[threading.Event] = []
         self._ended: list[str] = []
-        self._closing = False
-        self._thread = threading.Thread(target=self._run, name="supertester-telemetry", daemon=True)
-        self._thread.start()
+        self._stopping = False
+        self._pauses = 0
+        self._pausing = threading.Lock()
+        self._start()
 
     @property
     def address(self) -> str:
@@ -83,10 +87,39 @@ class _Receiver:
 
     def close(self) -> None:
         """End the thread, and close everything."""
-        self._closing = True
+        self._stop()
+        self.abandon()
+
+    def pause(self) -> None:
+        """End the thread until `resume`: a process that forks should have one thread, and Python warns otherwise."""
+        with self._pausing:
+            self._pauses += 1
+            if self._pauses == 1:
+                self._stop()
+
+    def resume(self) -> None:
+        """Undo one `pause`."""
+        with self._pausing:
+            self._pauses -= 1
+            if not self._pauses:
+                self._start()
+
+    def _start(self) -> None:
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="supertester-telemetry", daemon=True)
+        with unowned():
+            self._thread.start()
+
+    def _stop(self) -> None:
+        self._stopping = True
         self._wake()
         self._thread.join()
-        self.abandon()
+        # Python is done with it a moment before the system is.
+        task = Path(f"/proc/self/task/{self._thread.native_id}")
+        for _ in range(_MOST_LOOKS):
+            if not task.exists():
+                break
+            os.sched_yield()
 
     def abandon(self) -> None:
         """Close everything, without the thread; in a fork there is none."""
@@ -101,7 +134,7 @@ class _Receiver:
     # The thread --------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        while not self._closing:
+        while not self._stopping:
             # Who asks after this is asked for by the byte that wakes the next look.
             asked, ended = self._waiting.copy(), self._ended.copy()
             ready = self._selector.select(0 if asked or ended else None)
@@ -194,7 +227,16 @@ def offer() -> Undo:
     """Let child processes of tests know where to send to, from now on."""
     ENVIRONMENT.append(_variables)
     _watch_forks()
-    return lambda: ENVIRONMENT.remove(_variables)
+    unwrap = replace_attribute(os, "fork", _alone(os.fork)) if hasattr(os, "fork") else _nothing
+
+    def undo() -> None:
+        unwrap()
+        ENVIRONMENT.remove(_variables)
+
+    return undo
+
+
+def _nothing() -> None: ...
 
 
 def _variables(context: IsolationContext) -> Mapping[str, str]:
@@ -242,11 +284,35 @@ _is_watching_forks = False
 
 
 def _watch_forks() -> None:
-    """Let forks of this process connect by themselves. There is no way to take this out again; see `_begin_fork`."""
+    """Let forks of this process connect by themselves, for good: there is no way to take this out again."""
     global _is_watching_forks  # noqa: PLW0603 - once per process, for good
     if not _is_watching_forks and hasattr(os, "register_at_fork"):
         _is_watching_forks = True
         os.register_at_fork(after_in_child=_begin_fork)
+
+
+def _alone(previous: Callable[[], int]) -> Callable[[], int]:
+    """Return a fork that finds no thread of ours.
+
+    Python warns of threads from 3.12 on; from 3.13 on after the hooks for forks have run, so these would be too late.
+    """
+
+    @functools.wraps(previous)
+    def fork() -> int:
+        context = owner()
+        if context is not None and "telemetry" in context.features:
+            address()
+        receiver = _receiver
+        if receiver is None:
+            return previous()
+        receiver.pause()
+        try:
+            return previous()
+        finally:
+            if receiver is _receiver:  # It is not in the child.
+                receiver.resume()
+
+    return fork
 
 
 def _begin_fork() -> None:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from supertester.context import IsolationContext, current_context
-from supertester.errors import UsageError
 from supertester.isolation.identity import find
 from supertester.isolation.installed import Undo, install_once, is_installed
 from supertester.telemetry import TEST_ID, TelemetryEvent, emission
@@ -106,8 +105,8 @@ def inbox_in(context: IsolationContext) -> Any:
             return GONE
         try:
             handle = context.open_feature("telemetry")
-        except UsageError:
-            return GONE  # It is off.
+        except Exception:  # noqa: BLE001 - it is off, or the test has been told already why it cannot be on
+            return GONE
     return handle.inbox
 
 
