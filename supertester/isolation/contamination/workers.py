@@ -22,7 +22,7 @@ def _threads() -> frozenset[int]:
 
 
 def _thread_differences(before: frozenset[int], since: Since) -> Iterator[Difference]:
-    executor = getattr(since.context.loop, "_default_executor", None)
+    executor = getattr(since.context.made("loop"), "_default_executor", None)
     of_loop = getattr(executor, "_threads", ())  # They end with the loop, after this.
     for thread in threading.enumerate():
         if id(thread) in before or thread in of_loop or is_ours(thread) or is_ours(getattr(thread, "_target", None)):
