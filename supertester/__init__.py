@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     )
     from supertester.harness import Scenario, run_scenario
     from supertester.isolation.installed import uninstall
+    from supertester.isolation.leaks.allowed import allow_leak
     from supertester.isolation.sleeps import allow_sleep
     from supertester.mixins.chaos import ChaosMixin
     from supertester.mixins.harness import HarnessMixin
@@ -57,6 +58,7 @@ __all__ = [
     "UsageError",
     "WaitTimeout",
     "__version__",
+    "allow_leak",
     "allow_sleep",
     "run_scenario",
     "tag",
@@ -82,6 +84,7 @@ _HOMES = {
     "supertester.isolation.installed": ("uninstall",),
     "supertester.mixins.chaos": ("ChaosMixin",),
     "supertester.mixins.harness": ("HarnessMixin",),
+    "supertester.isolation.leaks.allowed": ("allow_leak",),
     "supertester.isolation.sleeps": ("allow_sleep",),
     "supertester.mixins.otp": ("OTPAssertions",),
     "supertester.mixins.performance": ("PerformanceMixin",),

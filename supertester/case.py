@@ -20,6 +20,7 @@ from supertester.context import IsolationContext
 from supertester.env import current_env
 from supertester.isolation.features import check_tags
 from supertester.isolation.given import Examples, is_given
+from supertester.isolation.leaks import allowed
 from supertester.isolation.loops import TestLoop
 from supertester.isolation.modes import isolation_timeout
 from supertester.isolation.options import Options
@@ -81,6 +82,7 @@ class IsolatedTestCase(Fixtures, TelemetryAssertions, _Stock):
     __options: ClassVar[Options] = Options()
     __modules: ClassVar[frozenset[str]] = frozenset()
     __class_runner: ClassVar[tuple[asyncio.Runner, Context] | None] = None
+    __allows_leaks: ClassVar[bool] = False
 
     def __init_subclass__(cls, **given: Any) -> None:
         super().__init_subclass__()
@@ -101,6 +103,9 @@ class IsolatedTestCase(Fixtures, TelemetryAssertions, _Stock):
     def setUpClass(cls) -> None:
         """Run `asyncSetUpClass`; an override has to call this."""
         super().setUpClass()
+        if names := allowed.tests_with_allowances(cls):
+            cls.__allows_leaks = True
+            cls.addClassCleanup(allowed.warn_of_unused, cls, names)
         if cls.__has_async_class_fixtures():
             runner = asyncio.Runner(debug=cls.__options.debug, loop_factory=cls.loop_factory)
             cls.__class_runner = (runner, copy_context())
@@ -184,6 +189,7 @@ class IsolatedTestCase(Fixtures, TelemetryAssertions, _Stock):
             env=current_env(),
             filename=code.co_filename if code is not None else None,
             modules=self.__modules,
+            allowances=partial(allowed.allowances_of, type(self), getattr(type(self), self._testMethodName)),
         )
         runner = TestLoop(factory=type(self).loop_factory, debug=options.debug, enter=scope.enter_loop)
         self._asyncioRunner = runner
@@ -262,6 +268,8 @@ class IsolatedTestCase(Fixtures, TelemetryAssertions, _Stock):
         self.__unwind(scope, runner)
         if (failure := scope.take_failure()) is not None:
             raise failure
+        if self.__allows_leaks and self._outcome is not None and self._outcome.success:
+            allowed.note_passed(type(self), self._testMethodName)
 
     def __unwind(self, scope: Scope, runner: TestLoop) -> None:
         if not scope.is_clean():

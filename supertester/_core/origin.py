@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
-__all__ = ["creation_file", "creation_line", "here", "is_foreign", "show_line"]
+__all__ = ["Origin", "creation_file", "creation_line", "here", "is_foreign", "show_line"]
 
 _LIBRARY = Path(threading.__file__)
 _FOREIGN = (
@@ -18,11 +20,20 @@ _FOREIGN = (
     str(_LIBRARY),
     "<frozen",
 )
+_STANDARD = f"{_LIBRARY.parent}{os.sep}"
+_INSTALLED = tuple(f"{_STANDARD}{name}{os.sep}" for name in ("site-packages", "dist-packages"))
+_DEPTH = 24
+"""Frames that an `Origin` keeps."""
 
 
 def is_foreign(filename: str) -> bool:
     """Say whether *filename* is code that stands between the user and what was created."""
     return filename.startswith(_FOREIGN)
+
+
+def _is_standard(filename: str) -> bool:
+    """Say whether *filename* is a module of Python's standard library."""
+    return filename.startswith(_STANDARD) and not filename.startswith(_INSTALLED)
 
 
 def show_line(filename: str, line: int | None, function: str) -> str:
@@ -48,6 +59,64 @@ def here(depth: int = 1) -> str | None:
 def creation_file(coroutine: Any) -> str | None:
     """Return the file of the user's code that created *coroutine*, if Python noted it: the very string of that code."""
     return next((each[0] for each in getattr(coroutine, "cr_origin", None) or () if not is_foreign(each[0])), None)
+
+
+class Origin:
+    """The stack on which something was created, taken in a microsecond and put into words when somebody asks.
+
+    It holds code objects and no frames, so it keeps nothing alive.
+
+    Args:
+        depth: Frames to leave out; 1 leaves out this constructor only.
+    """
+
+    __slots__ = ("_frames",)
+
+    def __init__(self, depth: int = 1) -> None:
+        frame: FrameType | None = sys._getframe(depth)
+        frames: list[tuple[CodeType, int]] = []
+        self._frames = frames
+        while frame is not None and len(frames) < _DEPTH:
+            frames.append((frame.f_code, frame.f_lasti))
+            frame = frame.f_back
+
+    @property
+    def line(self) -> str:
+        """The innermost line of the user's code, or of any code if there is none of the user."""
+        for skip in (lambda name: is_foreign(name) or _is_standard(name), is_foreign, lambda _: False):
+            for code, last in self._frames:
+                if not skip(code.co_filename):
+                    return show_line(code.co_filename, _line_number(code, last), code.co_name)
+        return "an unknown line"
+
+    @property
+    def is_own(self) -> bool:
+        """Whether this library made it for itself: whether its code comes before any that is not Python's own."""
+        names = (code.co_filename for code, _ in self._frames)
+        return next((name for name in names if not _is_standard(name)), "").startswith(_FOREIGN[0])
+
+    def stack(self) -> str:
+        """Return the stack, outermost call first, without this library and what called the user's code, as text."""
+        lines: list[str] = []
+        is_inside = False
+        for code, last in self._frames:
+            is_outside = is_foreign(code.co_filename)
+            if is_outside and is_inside:
+                break
+            is_inside = is_inside or not (is_outside or _is_standard(code.co_filename))
+            if not code.co_filename.startswith(_FOREIGN[0]):
+                lines.append(show_line(code.co_filename, _line_number(code, last), code.co_name))
+        return "\n".join(["created here (innermost call last):", *reversed(lines)])
+
+    def calls(self) -> Iterator[tuple[str, str]]:
+        """Yield file name and function of every frame, innermost first."""
+        return ((code.co_filename, code.co_name) for code, _ in self._frames)
+
+
+def _line_number(code: CodeType, last: int) -> int | None:
+    # Computed here, not when the frame is at hand: Python reads the table of lines from its start for it.
+    position = next(islice(code.co_positions(), last // 2, None), None)
+    return code.co_firstlineno if position is None else position[0]
 
 
 def creation_line(coroutine: Any) -> str:

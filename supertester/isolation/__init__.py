@@ -9,6 +9,8 @@ from supertester.isolation.children import parent_test_id
 from supertester.isolation.features import FEATURES, Feature
 from supertester.isolation.identity import adopt
 from supertester.isolation.installed import uninstall
+from supertester.isolation.leaks.allowed import UnusedAllowance, allow_leak, unused_allowances
+from supertester.isolation.leaks.kinds import LEAK_KINDS
 from supertester.isolation.modes import isolation_allows_async, isolation_timeout
 from supertester.isolation.options import Options
 from supertester.isolation.scope import IsolationFailure
@@ -23,6 +25,7 @@ from supertester.isolation.tags import tag
 
 __all__ = [
     "FEATURES",
+    "LEAK_KINDS",
     "Env",
     "Feature",
     "Isolation",
@@ -31,7 +34,9 @@ __all__ = [
     "Options",
     "Problem",
     "ProcessInfo",
+    "UnusedAllowance",
     "adopt",
+    "allow_leak",
     "allow_sleep",
     "current_env",
     "fetch_isolation_context",
@@ -43,5 +48,6 @@ __all__ = [
     "set_env",
     "tag",
     "uninstall",
+    "unused_allowances",
     "verify_test_isolation",
 ]

@@ -18,6 +18,7 @@ from supertester.isolation import programs
 from supertester.isolation.environment.variables import has_own
 from supertester.isolation.identity import owner
 from supertester.isolation.installed import Undo, install_once, replace_attribute
+from supertester.isolation.leaks.children import note_popen, note_process
 
 __all__ = ["ENVIRONMENT", "TEST_ID", "child_environment", "inherit_in_children", "parent_test_id"]
 
@@ -97,13 +98,16 @@ def _inheriting_popen(previous: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(previous)
     def init(self: subprocess.Popen[Any], *args: Any, **kwargs: Any) -> None:
         context = owner()
-        if context is not None:
-            variables = child_environment(context)
-            if len(args) > _ENV_POSITION:
-                args = (*args[:_ENV_POSITION], _with(variables, args[_ENV_POSITION]), *args[_ENV_POSITION + 1 :])
-            else:
-                kwargs["env"] = _with(variables, kwargs.get("env"))
+        if context is None:
+            previous(self, *args, **kwargs)
+            return
+        variables = child_environment(context)
+        if len(args) > _ENV_POSITION:
+            args = (*args[:_ENV_POSITION], _with(variables, args[_ENV_POSITION]), *args[_ENV_POSITION + 1 :])
+        else:
+            kwargs["env"] = _with(variables, kwargs.get("env"))
         previous(self, *args, **kwargs)
+        note_popen(context, self)
 
     return init
 
@@ -123,9 +127,12 @@ def _inheriting_process(previous: Callable[[Any], None]) -> Callable[[Any], None
     @functools.wraps(previous)
     def start(self: Any) -> None:
         context = owner()
-        if context is not None:
-            self._supertester_passport = _Passport(child_environment(context))
+        if context is None:
+            previous(self)
+            return
+        self._supertester_passport = _Passport(child_environment(context))
         previous(self)
+        note_process(context, self)
 
     return start
 

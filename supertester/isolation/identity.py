@@ -16,14 +16,28 @@ from contextlib import contextmanager
 from threading import get_ident
 from typing import Any
 
-from supertester._core.origin import here
+from supertester._core.origin import Origin
 from supertester.context import IsolationContext, current_context
 from supertester.errors import UsageError
+from supertester.isolation.births import births_of
 from supertester.isolation.gate import leave, running
 from supertester.isolation.installed import Undo, install_once, replace_attribute
 from supertester.otp.runtime import current as current_process
 
-__all__ = ["adopt", "begin", "end", "find", "is_alone", "others", "owner", "running_here", "stamp_of", "unowned"]
+__all__ = [
+    "adopt",
+    "begin",
+    "end",
+    "find",
+    "is_alone",
+    "origin_of",
+    "others",
+    "owner",
+    "running_here",
+    "stamp_of",
+    "stamping",
+    "unowned",
+]
 
 _tests: dict[int, IsolationContext] = {}
 """The test that each thread runs, for what happens in between its parts, where no context says so."""
@@ -56,6 +70,9 @@ def begin(context: IsolationContext, *, whole_thread: bool) -> IsolationContext 
         whole_thread: Whether the thread runs nothing else until `end`.
     """
     install_once(_inherit_in_threads)
+    if len(running) > 1:
+        for each in list(running.values()):
+            each.alone = False
     thread = get_ident()
     before = _tests.get(thread)
     if whole_thread:
@@ -150,19 +167,38 @@ def _acting_as(context: IsolationContext | None, process: Any) -> Iterator[None]
 
 def stamp_of(thread: threading.Thread | None) -> tuple[IsolationContext | None, str | None]:
     """Return the test that started *thread* and the line where it did."""
-    stamp: tuple[IsolationContext | None, str | None] = getattr(thread, "_supertester", (None, None))
-    return stamp
+    context, origin = getattr(thread, "_supertester", (None, None))
+    return context, None if origin is None else origin.line
+
+
+def origin_of(thing: Any) -> Origin | None:
+    """Return where a thread was started, or an executor made, if a test did it."""
+    origin: Origin | None = getattr(thing, "_supertester", (None, None))[1]
+    return origin
 
 
 def _inherit_in_threads() -> Undo:
     undo_start = replace_attribute(threading.Thread, "start", _inheriting_start(threading.Thread.start))
     undo_submit = replace_attribute(ThreadPoolExecutor, "submit", _inheriting_submit(ThreadPoolExecutor.submit))
+    undo_init = replace_attribute(ThreadPoolExecutor, "__init__", stamping(ThreadPoolExecutor.__init__))
 
     def undo() -> None:
+        undo_init()
         undo_submit()
         undo_start()
 
     return undo
+
+
+def stamping(previous: Callable[..., None]) -> Callable[..., None]:
+    """Return a constructor that does what *previous* does, and notes which test made the object, and where."""
+
+    @functools.wraps(previous)
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        self._supertester = (owner(), Origin(2))
+        previous(self, *args, **kwargs)
+
+    return init
 
 
 def _inheriting_start(previous: Callable[[threading.Thread], None]) -> Callable[[threading.Thread], None]:
@@ -172,12 +208,15 @@ def _inheriting_start(previous: Callable[[threading.Thread], None]) -> Callable[
         if context is None or self.ident is not None:  # Not a test's, or about to be refused.
             previous(self)
             return
-        self._supertester = (context, here(2))  # type: ignore[attr-defined]
+        self._supertester = (context, Origin(2))  # type: ignore[attr-defined]
+        threads = births_of(context).threads
+        threads.add(self)
         own = self.__dict__.get("run")
         self.run = functools.partial(_run, self, own, self.run, context, current_process.get())  # type: ignore[method-assign]
         try:
             previous(self)
         except BaseException:
+            threads.discard(self)
             _restore_run(self, own)
             raise
 
@@ -190,7 +229,10 @@ def _run(thread: threading.Thread, own: Any, run: Callable[[], None], context: I
     # Never reset: the thread ends with it, and its hook for exceptions runs after this.
     current_context.set(context)
     current_process.set(process)
-    run()
+    try:
+        run()
+    finally:
+        births_of(context).threads.discard(thread)
 
 
 def _restore_run(thread: threading.Thread, own: Any) -> None:

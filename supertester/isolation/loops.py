@@ -18,7 +18,7 @@ from contextvars import Context
 from typing import Any
 
 from supertester.isolation import tasks
-from supertester.isolation.identity import running_here
+from supertester.isolation.identity import running_here, unowned
 from supertester.isolation.installed import Undo, install_once, replace_attribute
 from supertester.isolation.logs.routing import unrecorded
 
@@ -26,6 +26,9 @@ __all__ = ["TestLoop", "TestTimeout"]
 
 _GRACE = 1.0
 """Seconds that a part of a test which ran over has to end once it is cancelled."""
+
+
+_set_handler = signal.signal  # As it is while nobody notes which test sets which handler: this one is no test's.
 
 
 class TestTimeout(AssertionError):
@@ -76,7 +79,10 @@ class TestLoop:
             RuntimeError: It was not made before this was closed.
         """
         with _making:  # Threads of the test may ask for it, too.
-            loop = self._loop or self._make()
+            loop = self._loop
+            if loop is None:
+                with unowned():
+                    loop = self._make()
             if self._enter is not None:
                 self._enter(loop)
             return loop
@@ -112,7 +118,7 @@ class TestLoop:
             and signal.getsignal(signal.SIGINT) is signal.default_int_handler
         ):
             self._sigint = self._interrupted
-            signal.signal(signal.SIGINT, self._sigint)
+            _set_handler(signal.SIGINT, self._sigint)
 
     def run(self, coroutine: Coroutine[Any, Any, Any], *, context: Context | None = None) -> Any:
         """Run *coroutine* as a task in *context* and return its result.
@@ -221,7 +227,7 @@ class TestLoop:
                 loop.run_until_complete(loop.shutdown_default_executor(*limit))
         finally:
             if self._sigint is not None and signal.getsignal(signal.SIGINT) == self._sigint:
-                signal.signal(signal.SIGINT, signal.default_int_handler)
+                _set_handler(signal.SIGINT, signal.default_int_handler)
             if self._is_current:
                 asyncio.set_event_loop(None)
             loop.close()

@@ -12,11 +12,11 @@ from supertester._core.waiting import checked_seconds
 from supertester.context import Isolation
 from supertester.errors import Unsupported, UsageError
 from supertester.isolation.features import FEATURES, checked_setting
+from supertester.isolation.leaks.kinds import LEAK_KINDS, WORLD_KINDS
 from supertester.isolation.modes import checked_mode
 
-__all__ = ["LEAK_KINDS", "Options"]
+__all__ = ["Options"]
 
-LEAK_KINDS = ("tasks", "processes")
 _POLICIES = ("fail", "warn", "ignore")
 _FULL = (Isolation.FULL_ISOLATION.value, Isolation.CONTAMINATION_DETECTION.value)
 
@@ -29,12 +29,15 @@ class Options:
         isolation: The isolation mode, see `Isolation`.
         clock: ``"real"``.
         timeout: Seconds that a test may take from its set-up to the end of its body; ``None`` for no limit.
-        leaks: What a leak does: ``"fail"``, ``"warn"`` or ``"ignore"``; or a mapping from kinds of leaks to that.
+        leaks: What a leak does: ``"fail"``, ``"warn"`` or ``"ignore"``; or a mapping from kinds of leaks to that. Tasks
+            and processes count in every mode; timers, threads, children, descriptors, handlers and signals in
+            ``full_isolation`` and ``contamination_detection``, or where the mapping names them.
         crashes: Whether the crash of a server fails the test: ``"ignore"`` or ``"fail"``.
         sleeps: What a sleep in test code does: ``"fail"``, ``"warn"`` or ``"ignore"``; by default ``"fail"`` in
             ``full_isolation`` and ``contamination_detection``, and ``"ignore"`` in the lesser modes.
         debug: Asyncio's debug mode.
         features: Settings of isolation features by name.
+        watched_leaks: The kinds of leaks that are looked for at the end of a test; follows from the others.
     """
 
     isolation: str = Isolation.FULL_ISOLATION.value
@@ -45,6 +48,7 @@ class Options:
     sleeps: str | None = None
     debug: bool = False
     features: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    watched_leaks: frozenset[str] = field(init=False, default=frozenset(), repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "isolation", checked_mode(self.isolation))
@@ -68,6 +72,8 @@ class Options:
                 f"contamination={declared!r} needs isolation='contamination_detection', got {self.isolation!r}: "
                 "what a test changes can be found only while it runs alone"
             )
+        watched = frozenset(kind for kind in WORLD_KINDS if self.leak_policy(kind) != "ignore")
+        object.__setattr__(self, "watched_leaks", watched)
 
     def _check_leaks(self) -> None:
         if isinstance(self.leaks, str):
@@ -83,12 +89,16 @@ class Options:
 
     def leak_policy(self, kind: str) -> str:
         """Return what a leak of *kind* does to the test."""
-        return self.leaks if isinstance(self.leaks, str) else self.leaks.get(kind, "fail")
+        if not isinstance(self.leaks, str) and kind in self.leaks:
+            return self.leaks[kind]
+        if kind in WORLD_KINDS and self.isolation not in _FULL:
+            return "ignore"
+        return self.leaks if isinstance(self.leaks, str) else "fail"
 
     @classmethod
     def names(cls) -> list[str]:
         """Return the names of all the options, those of features included."""
-        return [*(each.name for each in fields(cls) if each.name != "features"), *FEATURES]
+        return [*(each.name for each in fields(cls) if each.init and each.name != "features"), *FEATURES]
 
     @classmethod
     def made_of(cls, given: Mapping[str, Any]) -> Options:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from threading import get_ident
 from typing import Any
 
@@ -16,10 +16,13 @@ from supertester.isolation import cleanup, gate, hooks, identity, tasks, world
 from supertester.isolation.children import inherit_in_children
 from supertester.isolation.coroutines import Watch
 from supertester.isolation.features import FeatureSet
+from supertester.isolation.leaks.allowed import Allowance, is_allowed
+from supertester.isolation.leaks.kinds import LEAK_KINDS
+from supertester.isolation.leaks.watch import LeakWatch
 from supertester.isolation.logs.routing import log_evidence, route_records
 from supertester.isolation.loop_errors import LoopErrors
 from supertester.isolation.modes import isolation_timeout
-from supertester.isolation.options import LEAK_KINDS, Options
+from supertester.isolation.options import Options
 from supertester.isolation.sleeps import watch as watch_sleeps
 from supertester.isolation.telemetry.routing import begin_routing
 from supertester.otp.reasons import NORMAL
@@ -52,6 +55,7 @@ class Scope:
         env: For ``context.env``.
         filename: The test's source file, as its code objects hold it.
         modules: The names of the modules whose code is the test's own.
+        allowances: Returns the leaks that are allowed in this test.
     """
 
     def __init__(
@@ -64,6 +68,7 @@ class Scope:
         env: Env,
         filename: str | None = None,
         modules: frozenset[str] = frozenset(),
+        allowances: Callable[[], Iterable[Allowance]] = tuple,
     ) -> None:
         self.options = options
         self.loop = loop
@@ -85,6 +90,12 @@ class Scope:
         self._loop_errors: LoopErrors | None = None
         self._features = FeatureSet(context, options.features)
         self._tasks_before: frozenset[tasks.Task] = frozenset()
+        self._allowances = allowances
+        self._leaks: LeakWatch | None = None
+        if options.watched_leaks:
+            self._leaks = LeakWatch(
+                context, options.watched_leaks, allowances, self._report, whole_loop=self._whole_loop
+            )
         self._before: IsolationContext | None = None
         alone = options.isolation == Isolation.CONTAMINATION_DETECTION.value
         gate.enter(context, identity.owner(), loop, alone=alone)
@@ -98,6 +109,8 @@ class Scope:
         world.offer_world()
         self._thread = get_ident()
         self._before = identity.begin(context, whole_thread=self._whole_loop)
+        if self._leaks is not None:
+            self._leaks.begin()
         self._watch = Watch(context)
         self._token = current_context.set(context)
         if self.loop is not None:
@@ -119,6 +132,8 @@ class Scope:
             return
         self.loop = loop
         self._loop_errors = LoopErrors(self.context, loop, self._report, whole_loop=self._whole_loop)
+        if self._leaks is not None:
+            self._leaks.enter_loop(loop)
         self._world = world.enter_world(self.context, loop, whole_loop=self._whole_loop)
         assert self.context.runtime is not None
         self.context.runtime.thread = self._thread
@@ -134,7 +149,12 @@ class Scope:
 
     def is_clean(self) -> bool:
         """Say whether there is nothing that the loop would have to run for. This is all that a clean test pays."""
-        return not (self.context.cleanups or cleanup.has_work(self.context) or self._left_running())
+        return not (
+            self.context.cleanups
+            or cleanup.has_work(self.context)
+            or self._left_running()
+            or (self._leaks is not None and self._leaks.is_suspicious())
+        )
 
     async def unwind(self) -> None:
         """Undo what the test did and find what it left; called again after an interruption, go on where it was."""
@@ -147,20 +167,24 @@ class Scope:
         finally:
             await self._end_processes()
             await self._end_tasks()
+            if self._leaks is not None:
+                await self._leaks.end()
 
     async def _end_processes(self) -> None:
         left = world.leftover(self.context)
         if not left:
             return
         for process in left:
-            self._report(world.process_leak(process))
+            if not is_allowed("processes", world.names_of(process), self._allowances()):
+                self._report(world.process_leak(process))
         for refused in await world.kill(self.context, left, _DYING):
             self.context.report(Problem("cleanup", refused))
 
     async def _end_tasks(self) -> None:
         left = await tasks.let_end(self._left_running())
         for task in left:
-            self._report(tasks.leak_problem(task))
+            if not is_allowed("tasks", tasks.names_of(task), self._allowances()):
+                self._report(tasks.leak_problem(task))
         for task in await tasks.end_tasks(left, _DYING):
             self.context.report(Problem("cleanup", f"task {tasks.describe_task(task)} would not end when cancelled"))
 
@@ -192,6 +216,8 @@ class Scope:
                     self.context.report(tasks.failure_problem(task))
         if thorough:
             self._watch.look()
+        if self._leaks is not None:
+            self._leaks.settle()
         try:
             self._features.close()
         except BaseException as error:  # noqa: BLE001 - shown with the other failures of the cleanup
@@ -203,6 +229,8 @@ class Scope:
         context.closed = True
         identity.end(context, self._before)
         context.outer = None
+        if self._leaks is not None:
+            self._leaks.close()
         if self._loop_errors is not None:
             self._loop_errors.close()
         self._watch.close()

@@ -137,6 +137,11 @@ def _position(task: Task) -> str:
     return f"; now at {stack[-1].f_code.co_filename}:{stack[-1].f_lineno}"
 
 
+def names_of(task: Task) -> tuple[str, ...]:
+    """Return what *task* goes by."""
+    return task.get_name(), describe(task.get_coro())
+
+
 def leak_problem(task: Task) -> Problem:
     """Return the problem that *task* is when it is left running."""
     return Problem("tasks", f"task {describe_task(task)} was left running; cancel it and await it, or use a TaskGroup")

@@ -134,6 +134,12 @@ def leftover(context: IsolationContext) -> list[Process]:
     return _own(context)
 
 
+def names_of(process: Process) -> tuple[str, ...]:
+    """Return what *process* goes by."""
+    registered = () if process.name is None else (str(process.name),)
+    return (*registered, describe(process.initial_call))
+
+
 def process_leak(process: Process) -> Problem:
     """Return the problem that *process* is when it is left running."""
     spawner = process.spawner

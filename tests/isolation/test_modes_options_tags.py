@@ -32,7 +32,11 @@ class TestOptions(unittest.TestCase):
             ({"timeout": "5"}, TypeError, "timeout must be a number of seconds"),
             ({"leaks": "maybe"}, UsageError, "leaks must be one of fail, warn, ignore, got 'maybe'"),
             ({"leaks": {"tasks": "maybe"}}, UsageError, r"leaks\['tasks'\] must be one of fail, warn, ignore"),
-            ({"leaks": {"goats": "fail"}}, UsageError, "a kind of leaks must be one of tasks, processes, got 'goats'"),
+            (
+                {"leaks": {"goats": "fail"}},
+                UsageError,
+                "a kind of leaks must be one of tasks, processes, .*signals, got 'goats'",
+            ),
             ({"leaks": 3}, TypeError, "leaks must be one of fail, warn, ignore or a mapping"),
             ({"crashes": "warn"}, UsageError, "crashes must be one of fail, ignore, got 'warn'"),
             ({"sleeps": "never"}, UsageError, "sleeps must be one of"),

@@ -1,0 +1,129 @@
+"""Threads and executors that a test has left running."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+import weakref
+from pathlib import Path
+from threading import Thread, Timer
+from typing import Any
+
+from supertester.context import IsolationContext
+from supertester.isolation.identity import origin_of, stamping
+from supertester.isolation.installed import Undo, install_once, is_installed, replace_attribute
+from supertester.isolation.leaks import pools
+from supertester.isolation.leaks.leak import Leak, is_part_of, plainly
+
+__all__ = ["find", "watch"]
+
+_PROCESS_POOLS = "concurrent.futures.process"
+_PROCESS_POOL_FILE = str(Path("concurrent", "futures", "process.py"))
+_HELPERS = ("asyncio.unix_events", "multiprocessing.pool")
+"""Threads of these are there for child processes and pools, and end with them."""
+
+
+def watch() -> None:
+    """Note from now on which tests make pools of processes, once there are such; other executors are always noted."""
+    if _PROCESS_POOLS in sys.modules:
+        install_once(_install)
+
+
+def _install() -> Undo:
+    pool = sys.modules[_PROCESS_POOLS].ProcessPoolExecutor
+    return replace_attribute(pool, "__init__", stamping(pool.__init__))
+
+
+def find(context: IsolationContext, loop: Any) -> list[Leak]:
+    """Return the threads of the test that have not ended, each executor once for all of its threads."""
+    pooled = pools.workers(context)
+    executors: dict[Any, list[Thread]] = {}
+    leaks: list[Leak] = []
+    for thread in sorted(context.births.threads, key=lambda each: each.ident or 0):
+        executor = _executor_of(thread)
+        if executor is not None:
+            if not is_part_of(loop, executor) and _is_made_by(context, executor, thread):
+                executors.setdefault(executor, []).append(thread)
+        elif not _is_helper(thread) and not any(thread is worker for worker in pooled):
+            leaks.append(_thread_leak(thread))
+    return [*(_executor_leak(executor, threads) for executor, threads in executors.items()), *leaks]
+
+
+def _executor_of(thread: Thread) -> Any:
+    """Return the executor that *thread* works for, or ``None`` if there is none, or none any more."""
+    reference: Any = getattr(thread, "executor_reference", None)  # The thread that manages a pool of processes.
+    if reference is None:
+        # What `Thread.run` calls; both are deleted at its end.
+        target, arguments = getattr(thread, "_target", None), getattr(thread, "_args", ())
+        if getattr(target, "__module__", None) == "concurrent.futures.thread" and arguments:
+            reference = arguments[0]
+    return reference() if isinstance(reference, weakref.ref) else None
+
+
+def _is_made_by(context: IsolationContext, executor: Any, thread: Thread) -> bool:
+    stamp = getattr(executor, "_supertester", None)
+    if stamp is None:
+        # Made outside of tests; or a pool of processes, of the test that imported those.
+        return hasattr(thread, "executor_reference") and not is_installed(_install)
+    return stamp[0] is context
+
+
+def _is_helper(thread: Thread) -> bool:
+    target = getattr(thread, "_target", None)
+    if getattr(target, "__module__", None) in _HELPERS and getattr(target, "__name__", "") != "worker":
+        return True
+    origin = origin_of(thread)
+    return origin is not None and any(name.endswith(_PROCESS_POOL_FILE) for name, _ in origin.calls())
+
+
+def _executor_leak(executor: Any, threads: list[Thread]) -> Leak:
+    origin = origin_of(executor) or origin_of(threads[0])
+    kind = type(executor).__name__
+    counted = f"with {len(threads)} thread{'s' * (len(threads) > 1)} " if len(threads) > 1 else ""
+    return Leak(
+        kind="threads",
+        thing=executor,
+        names=(kind, *(thread.name for thread in threads)),
+        message=lambda: (
+            f"{kind} {counted}{plainly(origin, 'created').strip()} was left open; "
+            "shut it down, or use it in a with statement"
+        ),
+        origin=origin,
+        end=lambda: _shut_down(executor, threads),
+        takes_time=True,
+        has_ended=lambda: not any(thread.is_alive() for thread in threads),
+        # One that nobody has shut down will not end by itself.
+        is_ending=bool(getattr(executor, "_shutdown", False) or getattr(executor, "_shutdown_thread", False)),
+    )
+
+
+def _shut_down(executor: Any, threads: list[Thread]) -> None:
+    processes = [process for thread in threads for process in list((getattr(thread, "processes", None) or {}).values())]
+    executor.shutdown(wait=False, cancel_futures=True)
+    for process in processes:
+        process.kill()
+
+
+def _thread_leak(thread: Thread) -> Leak:
+    origin = origin_of(thread)
+    daemon = "daemon thread" if thread.daemon else "thread"
+    return Leak(
+        kind="threads",
+        thing=thread,
+        names=(thread.name,),
+        message=lambda: (
+            f"{daemon} {thread.name!r}{plainly(origin, 'started')} was left running{_position(thread)}; "
+            "let it end and join it"
+        ),
+        origin=origin,
+        end=thread.cancel if isinstance(thread, Timer) else lambda: None,
+        has_ended=lambda: not thread.is_alive(),
+    )
+
+
+def _position(thread: Thread) -> str:
+    frame = sys._current_frames().get(thread.ident or 0)
+    if frame is None:
+        return ""
+    place = traceback.extract_stack(frame, limit=1)[0]
+    return f", now at {place.filename}:{place.lineno}"
