@@ -68,7 +68,11 @@ class Since:
         """
         if is_ours(after) or (before is ABSENT and self.came_with_import(after)):
             return True
-        return is_ours(before) and without_ours(before) is after  # Taken out by `uninstall`.
+        if not is_ours(before):
+            return False
+        return after is without_ours(before) or after is getattr(
+            before, "__wrapped__", None
+        )  # Taken out by `uninstall`.
 
     def came_with_import(self, value: Any) -> bool:
         """Say whether a module that was imported since defines *value*, or its class."""
