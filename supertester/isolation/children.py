@@ -27,6 +27,9 @@ TEST_ID = "SUPERTESTER_TEST_ID"
 ENVIRONMENT: list[Callable[[IsolationContext], Mapping[str, str]]] = []
 """What else goes into the environment of a test's child processes: each returns the variables that it adds."""
 
+ARRIVAL: list[str] = []
+"""Code that a process of `multiprocessing` runs when it has its environment; it must not raise."""
+
 _ENV_POSITION = 10
 """Of ``env`` among the arguments of ``subprocess.Popen``."""
 
@@ -160,7 +163,8 @@ class _Passport:
     def __init__(self, variables: dict[str, str], *, whole: bool = False) -> None:
         self._variables = variables
         self._first = "os.environ.clear(); " if whole else ""
+        self._last = "" if whole else "".join(ARRIVAL)  # What has it whole has it too early for the user's code.
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Needs no import of this library, which the child's Python may lack.
-        return exec, (f"import os; {self._first}os.environ.update({self._variables!r})", {})
+        return exec, (f"import os; {self._first}os.environ.update({self._variables!r})\n{self._last}", {})

@@ -48,9 +48,9 @@ class ChildTap:
 def connect() -> bool:
     """Send what this child process does to the test that started it, from now on.
 
-    For a child process started anew: by ``subprocess``, or by ``multiprocessing`` with ``spawn`` or ``forkserver``. One
-    that is forked off inside a test is connected by itself. Its spans, span events, metrics and log events reach the
-    test as if its own code had made them, and so do events of `emit`. OpenTelemetry is imported.
+    For a program that a test starts. A process of ``multiprocessing`` is connected by itself if the tests use
+    OpenTelemetry when it is started, and always if it is forked. Its spans, span events, metrics and log events reach
+    the test as if its own code had made them, and so do events of `emit`. OpenTelemetry is imported.
 
     Returns:
         Whether there is a test to send to; without one, nothing is done, so the line may stay in the program.

@@ -427,7 +427,7 @@ class TestFailures(unittest.TestCase):
             contextvars.Context().run(lambda: tracer.start_span("lost").end())
             await case.assert_telemetry("lost", timeout=0)
 
-        self.assert_says(body, "hint: a span 'lost' came that belongs to no test")
+        self.assert_says(body, "hint: 'lost' (span) came that belongs to no test")
 
     def test_one_came_with_the_id_of_another_test(self) -> None:
         async def outer(case: Any) -> None:
@@ -441,7 +441,7 @@ class TestFailures(unittest.TestCase):
             case.fail(case.report)
 
         report = failure_of(outer)
-        self.assertIn("hint: a event 'astray' came with the id of another test, supertester.test_id = ", report)
+        self.assertIn("hint: 'astray' (event) came with the id of another test, supertester.test_id = ", report)
         self.assertNotIn("-0", report)
 
     def test_one_was_buffered(self) -> None:

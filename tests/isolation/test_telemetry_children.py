@@ -82,7 +82,7 @@ class TestChildren(IsolatedTestCase):
         self.assertEqual([span["name"] for span in self.telemetry.snapshot()], ["child.work"])
 
     async def test_processes_of_every_start_method(self) -> None:
-        for method, target in (("fork", work_as_it_is), ("spawn", work), ("forkserver", work)):
+        for method, target in (("fork", work_as_it_is), ("spawn", work_as_it_is), ("forkserver", work)):
             with self.subTest(method=method):
                 child = multiprocessing.get_context(method).Process(target=target, args=(method,))
                 child.start()

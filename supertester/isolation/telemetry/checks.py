@@ -199,11 +199,11 @@ def _hints(telemetry: Telemetry, pattern: Pattern) -> Iterator[str]:
     for test_id, stray in list(elsewhere.items())[:3]:
         if test_id is None:
             yield (
-                f"hint: a {stray.kind} {stray.name!r} came that belongs to no test: its code ran in a context without "
+                f"hint: {stray.name!r} ({stray.kind}) came that belongs to no test: its code ran in a context without "
                 "one; let it inherit the test's, use adopt(), or attach(..., passthrough=True)"
             )
         else:
-            yield f"hint: a {stray.kind} {stray.name!r} came with the id of another test, {TEST_ID} = {test_id!r}"
+            yield f"hint: {stray.name!r} ({stray.kind}) came with the id of another test, {TEST_ID} = {test_id!r}"
 
 
 def _dropped(telemetry: Telemetry) -> Iterator[str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from supertester.context import IsolationContext, current_context
+from supertester.isolation.children import ARRIVAL
 from supertester.isolation.identity import find
 from supertester.isolation.installed import Undo, install_once, is_installed
 from supertester.telemetry import TEST_ID, TelemetryEvent, emission
@@ -19,6 +20,14 @@ if TYPE_CHECKING:
 __all__ = ["GONE", "ROUTER", "Stray", "begin_routing", "hear_signals", "hears_signals", "inbox_in", "inbox_of"]
 
 _MOST_STRAYS = 200
+_CONNECT = """
+try:
+    from supertester.telemetry import connect
+    connect()
+except Exception:
+    pass
+"""
+"""What connects a process of ``multiprocessing`` that is started anew, if the tests use OpenTelemetry."""
 
 
 @dataclass(frozen=True)
@@ -160,4 +169,11 @@ def _listen() -> Undo:
 def _hear() -> Undo:
     from supertester.telemetry import signals
 
-    return signals.install(ROUTER)
+    uninstall = signals.install(ROUTER)
+    ARRIVAL.append(_CONNECT)
+
+    def undo() -> None:
+        ARRIVAL.remove(_CONNECT)
+        uninstall()
+
+    return undo
