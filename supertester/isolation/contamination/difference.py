@@ -70,9 +70,8 @@ class Since:
             return True
         if not is_ours(before):
             return False
-        return after is without_ours(before) or after is getattr(
-            before, "__wrapped__", None
-        )  # Taken out by `uninstall`.
+        # Taken out by `uninstall`, be it a hook or what a function was wrapped in.
+        return after is without_ours(before) or after is getattr(before, "__wrapped__", before)
 
     def came_with_import(self, value: Any) -> bool:
         """Say whether a module that was imported since defines *value*, or its class."""
