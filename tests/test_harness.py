@@ -130,7 +130,7 @@ class TestRuns(RuntimeCase):
         report = await run_scenario(simple_genserver_scenario(Counter, ["value"] * 5, 4))
         responses = [event.response_ns for event in report.events]
         self.assertEqual(responses, sorted(responses))
-        began = [event.invocation_ns for event in report.history]
+        began = [operation.invoked for operation in report.history]
         self.assertEqual(began, sorted(began))
         self.assertTrue(all(0 <= event.invocation_ns <= event.response_ns for event in report.events))
 
@@ -422,6 +422,23 @@ class TestFailures(RuntimeCase):
                 self.clock.advance(1.0)
         self.assertTrue((await running).ok)
         self.assertIsNone(process_info(subjects[0]))
+
+
+class TestHistory(RuntimeCase):
+    async def test_is_what_the_checker_takes(self) -> None:
+        async def push(_: Any) -> str:
+            return "pushed"
+
+        report = await run_scenario(Scenario(Counter.start_link, [["value", ("find", 3), ADD, push, "crash"]]))
+        found = [(each.process, each.name, each.args, each.result, each.pending) for each in report.history]
+        wanted = [
+            (1, "value", (), 0, False),
+            (1, "find", (3,), ("echo", ("find", 3)), False),
+            (1, "add", (1,), None, False),
+            (1, "push", (), "pushed", False),
+        ]
+        self.assertEqual(found[:4], wanted)
+        self.assertTrue(found[4][4])
 
 
 class TestRunConcurrently(RuntimeCase):

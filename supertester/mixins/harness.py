@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from supertester import harness
 from supertester._core.outcome import Outcome
 from supertester.harness import Scenario, ScenarioReport
+from supertester.linear import Operation, check_linearizable
 
 if TYPE_CHECKING:
     from unittest import TestCase as _Host
@@ -63,6 +64,24 @@ class HarnessMixin(_Host):
     async def run_concurrently(self, n: int, fn: Callable[..., Any], *, timeout: float = 5.0) -> list[Outcome[Any]]:
         """Call *fn* in *n* tasks that start together; see `supertester.harness.run_concurrently`."""
         return await harness.run_concurrently(n, fn, timeout=timeout)
+
+    def assert_linearizable(
+        self,
+        history: ScenarioReport | Iterable[Operation],
+        model: Any,
+        *,
+        sequential: bool = False,
+        budget: int = 1_000_000,
+        msg: str | None = None,
+    ) -> None:
+        """Fail unless *history*, or that of a report, is one of an object that does one thing at a time.
+
+        See `supertester.linear.check_linearizable`. A verdict that could not be reached fails too, and says so.
+        """
+        operations = history.history if isinstance(history, ScenarioReport) else history
+        found = check_linearizable(operations, model, sequential=sequential, budget=budget)
+        if not found:
+            self.fail(self._formatMessage(msg, f"the history is {found.verdict}: {found.explanation}"))
 
     def assert_implements(self, cls: type, protocol: Any, *, msg: str | None = None) -> None:
         """Fail unless *cls* has the methods of *protocol*; see `supertester.harness.check_implements`."""

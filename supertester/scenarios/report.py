@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from supertester import linear
 from supertester._core.evidence import shown
+from supertester._core.naming import describe
 from supertester._core.outcome import Outcome
 from supertester._core.seeds import VARIABLE
 from supertester.scenarios.operations import Operation, shown_operation
@@ -115,9 +117,13 @@ class ScenarioReport:
         )
 
     @property
-    def history(self) -> tuple[ScenarioEvent, ...]:
-        """The operations in the order in which they began, as a checker of linearizability wants them."""
-        return tuple(sorted(self.events, key=lambda event: (event.invocation_ns, event.response_ns)))
+    def history(self) -> tuple[linear.Operation, ...]:
+        """The operations in the order in which they began, as `supertester.linear.check_linearizable` takes them.
+
+        A request that is a text is the name of an operation, one that is a tuple its name and arguments. What ended in
+        an error of the call may have had its effect or not, so it counts as pending.
+        """
+        return tuple(sorted(map(_in_history, self.events), key=lambda operation: operation.invoked))
 
     def __str__(self) -> str:
         return "\n".join(self._lines())
@@ -152,6 +158,23 @@ class ScenarioReport:
             "seed": self.seed,
             "program": self.program,
         }
+
+
+def _in_history(event: ScenarioEvent) -> linear.Operation:
+    kind, content = event.operation
+    name, *args = content if isinstance(content, tuple) and content else (content,)
+    if kind == "custom":
+        name, args = describe(content).rpartition(".")[2], []
+    is_known = event.outcome.ok or kind == "custom"
+    value = None if kind == "cast" else event.outcome.value
+    return linear.Operation(
+        event.thread,
+        str(name),
+        tuple(args),
+        value if event.outcome.ok else event.outcome.error,
+        event.invocation_ns,
+        event.response_ns if is_known else linear.PENDING,
+    )
 
 
 def _dict_of(report: Any) -> Any:

@@ -14,7 +14,7 @@ from supertester.errors import UsageError
 from supertester.harness import simple_genserver_scenario
 from supertester.mixins.chaos import ChaosMixin
 from supertester.mixins.harness import HarnessMixin
-from supertester.otp import KILL, Supervisor, sys, whereis
+from supertester.otp import KILL, GenServer, Supervisor, sys, whereis
 from supertester.testing import inner_case, run_inner
 from tests.otp.support import RuntimeCase
 from tests.subjects import Counter, Stubborn, counter_spec, team
@@ -77,6 +77,8 @@ class TestResilience(Case):
         self.assertTrue((await self.run_scenario(self.from_property_config(Counter, config))).ok)
         self.assertEqual([each.value for each in await self.run_concurrently(2, lambda number: number)], [0, 1])
         self.assert_implements(Counter, ["init"])
+        increments = self.simple_genserver_scenario(Counter, [("cast", ("add", 1)), "value"], 3)
+        self.assert_linearizable(await self.run_scenario(increments), "counter")
 
 
 class TestFailures(RuntimeCase):
@@ -145,6 +147,31 @@ class TestFailures(RuntimeCase):
             await case.run_with_performance(scenario, max_reductions=0, msg="the budget")
 
         self.fails(body, r"performance_failed reductions is \d+, exceeded maximum of 0[\s\S]* : the budget")
+
+    def test_of_a_history(self) -> None:
+        class Forgets(GenServer):
+            def init(self) -> list[Any]:
+                return []
+
+            def handle_call(self, request: Any, sender: Any) -> Any:
+                match request:
+                    case ("put", value):
+                        self.state = [value]  # The bug: what was there is forgotten.
+                    case "get":
+                        return self.state.pop() if self.state else None
+                return None
+
+        async def body(case: Case) -> None:
+            operations = [("put", 1), ("put", 2), "get", "get"]
+            report = await case.run_scenario(case.simple_genserver_scenario(Forgets, operations, 1))
+            case.assert_linearizable(report, "queue", sequential=True, msg="the mailbox")
+
+        self.fails(
+            body,
+            "the history is not_linearizable: no order of these operations is one of a queue",
+            r"1: get\(\) -> 2, but there it returns 1",
+            " : the mailbox",
+        )
 
     def test_of_an_implementation(self) -> None:
         async def body(case: Case) -> None:

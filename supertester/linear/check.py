@@ -1,0 +1,122 @@
+"""`check_linearizable`: whether a history could have come from an object that does one thing at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from supertester.errors import UsageError
+from supertester.linear.history import Operation, checked
+from supertester.linear.model import Model, Whole, model_of
+from supertester.linear.picture import drawn
+from supertester.linear.search import Search, fits
+
+__all__ = ["Linearizability", "check_linearizable"]
+
+_SHOWN = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Linearizability:
+    """The verdict on a history.
+
+    Attributes:
+        verdict: ``"linearizable"``, ``"not_linearizable"``, or ``"unknown"`` where the budget was used up.
+        order: An order that the model allows, for each independent part after the other; empty unless there is one.
+        explanation: What stands against it, as a sentence and a picture.
+        configurations: How many configurations were looked at.
+    """
+
+    verdict: str
+    order: tuple[Operation, ...] = ()
+    explanation: str = ""
+    configurations: int = 0
+
+    def __bool__(self) -> bool:
+        return self.verdict == "linearizable"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON-ready form: operations as text."""
+        return {**vars(self), "order": [str(each) for each in self.order]}
+
+
+def check_linearizable(
+    history: Iterable[Operation], model: Any, *, sequential: bool = False, budget: int = 1_000_000
+) -> Linearizability:
+    """Say whether *history* is linearizable: each operation took effect at one moment between its call and its return.
+
+    An operation that never returned may have taken effect, or not.
+
+    Args:
+        history: The operations, e.g. a `History`.
+        model: What the object does for one caller at a time: a class whose methods are the operations, the name of a
+            ready-made model (``"register" "counter" "queue" "stack" "map" "set" "lock"``), or a `Model`.
+        sequential: Whether it is enough that each process' own order is kept, whatever the real time: sequential
+            consistency.
+        budget: Configurations to look at; then the verdict is ``"unknown"``.
+
+    Raises:
+        UsageError: The model has no such operation, or the history makes no sense.
+        TypeError: It consists of something else than operations.
+
+    >>> history = [Operation("a", "write", (1,), None, 0, 1), Operation("b", "read", (), None, 2, 3)]
+    >>> check_linearizable(history, "register").verdict
+    'not_linearizable'
+    >>> check_linearizable(history, "register", sequential=True).verdict
+    'linearizable'
+    """
+    if not isinstance(budget, int) or budget < 1:  # type: ignore[redundant-expr]
+        raise UsageError(f"budget must be an integer of 1 or more, got budget={budget!r}")
+    # Sequential consistency does not hold of an object when it holds of each part, so there the parts are one.
+    behaviour = Whole(model_of(model)) if sequential else model_of(model)
+    parts: dict[Hashable, list[Operation]] = {}
+    for operation in checked(history):
+        parts.setdefault(behaviour.key(operation), []).append(operation)
+    order: list[Operation] = []
+    looked_at = 0
+    unknown = ""
+    for operations in parts.values():
+        search = Search(operations, behaviour, budget - looked_at, sequential)
+        found = search.run()
+        looked_at += search.looked_at
+        if found is not None:
+            order += [operations[index] for index in found]
+        elif search.exhausted:
+            unknown = f"undecided after {budget} configurations; raise budget"
+            break
+        else:
+            text = _explained(operations, behaviour, search)
+            return Linearizability(verdict="not_linearizable", explanation=text, configurations=looked_at)
+    if unknown:
+        return Linearizability(verdict="unknown", explanation=unknown, configurations=looked_at)
+    return Linearizability(verdict="linearizable", order=tuple(order), configurations=looked_at)
+
+
+def _explained(operations: list[Operation], model: Model, search: Search) -> str:
+    """Say how far an order goes, and why none of what is left may come next."""
+    state: Any = model.initial()
+    for index in search.best:
+        _, state = model.step(state, operations[index])
+    done = set(search.best)
+    left = [index for index, each in enumerate(operations) if index not in done and not each.pending]
+    base = min(left)
+    next_ones = [
+        index for index in left if operations[index].invoked <= min(operations[each].returned for each in left)
+    ]
+    lines = [
+        f"no order of these operations is one of a {model.name}"
+        + (", even if only the order of each process counts" if search.sequential else "")
+    ]
+    if done:
+        shown = [str(operations[index]) for index in search.best[-_SHOWN:]]
+        lines += [f"the longest that is legal has {len(done)} of {len(operations)}, and ends with:"]
+        lines += [f"  {each}" for each in shown]
+    lines.append(f"after it the state is {state!r}, and next could only come:")
+    for index in next_ones or [base]:
+        operation = operations[index]
+        result, _ = model.step(state, operation)
+        verdict = "which leads nowhere" if fits(operation, result) else f"but there it returns {result!r}"
+        lines.append(f"  {operation}, {verdict}")
+    window = sorted({*search.best[-_SHOWN:], *left[:_SHOWN]})
+    return "\n".join([*lines, "", drawn([operations[index] for index in window])])

@@ -1,0 +1,169 @@
+"""Models: what an object does when it is used by one caller at a time."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Hashable, Mapping
+from typing import Any, Protocol, runtime_checkable
+
+from supertester.errors import UsageError
+from supertester.linear.history import Operation
+
+__all__ = ["ClassModel", "Model", "Whole", "model_of"]
+
+
+@runtime_checkable
+class Model(Protocol):
+    """The sequential behaviour of an object, as a function of immutable states."""
+
+    name: str
+
+    def initial(self) -> Hashable:
+        """Return the state before the first operation."""
+        ...
+
+    def step(self, state: Any, operation: Operation) -> tuple[Any, Hashable]:
+        """Return what *operation* returns in *state*, and the state after it.
+
+        Raises:
+            UsageError: The model has no such operation.
+        """
+        ...
+
+    def only_reads(self, operation: Operation) -> bool:
+        """Say whether *operation*, with the result that it had, changes nothing, whatever the state."""
+        ...
+
+    def key(self, operation: Operation) -> Hashable:
+        """Return which of several independent parts of the object *operation* is about; ``None``: all of it."""
+        ...
+
+
+class ClassModel:
+    """A plain class as a model: its methods are the operations, and its instances the states.
+
+    What a method raises is its result: an operation that failed with an exception of the same class fits.
+
+    >>> class Register:
+    ...     value = 0
+    ...     def write(self, value):
+    ...         self.value = value
+    ...     def read(self):
+    ...         return self.value
+    >>> model = ClassModel(Register)
+    >>> result, state = model.step(model.initial(), Operation("a", "write", (3,)))
+    >>> model.step(state, Operation("a", "read"))[0]
+    3
+    """
+
+    def __init__(self, cls: type, *args: Any, **kwargs: Any) -> None:
+        self.name = cls.__qualname__
+        self._cls = cls
+        self._arguments = args, kwargs
+
+    def initial(self) -> Hashable:
+        args, kwargs = self._arguments
+        return _State(self._cls(*args, **kwargs))
+
+    def step(self, state: Any, operation: Operation) -> tuple[Any, Hashable]:
+        instance = copy.deepcopy(state.instance)
+        method = getattr(instance, operation.name, None)
+        if operation.name.startswith("_") or not callable(method):
+            known = [name for name, each in inspect.getmembers(self._cls, callable) if not name.startswith("_")]
+            raise UsageError(
+                f"the model {self.name} has no operation {operation.name!r}; it has {', '.join(known) or 'none'}"
+            )
+        try:
+            result = method(*operation.args)
+        except Exception as error:  # noqa: BLE001 - it is the result
+            result = error
+        return result, _State(instance)
+
+    def only_reads(self, operation: Operation) -> bool:
+        return False
+
+    def key(self, operation: Operation) -> Hashable:
+        return None
+
+
+class Whole:
+    """A model of independent parts as one object, whose state is that of all its parts."""
+
+    def __init__(self, model: Model) -> None:
+        self.name = model.name
+        self._model = model
+
+    def initial(self) -> Hashable:
+        return frozenset[Any]()
+
+    def step(self, state: Any, operation: Operation) -> tuple[Any, Hashable]:
+        parts = dict(state)
+        key = self._model.key(operation)
+        before = parts.get(key, self._model.initial())
+        result, after = self._model.step(before, operation)
+        # A part in its first state is one that was never used.
+        others = (item for item in parts.items() if item[0] != key)
+        return result, frozenset(others) | (frozenset() if after == self._model.initial() else {(key, after)})
+
+    def only_reads(self, operation: Operation) -> bool:
+        return self._model.only_reads(operation)
+
+    def key(self, operation: Operation) -> Hashable:
+        return None
+
+
+class _State:
+    """An instance as a value: equal to others that hold the same."""
+
+    __slots__ = ("_frozen", "instance")
+
+    def __init__(self, instance: Any) -> None:
+        self.instance = instance
+        held = vars(instance) if hasattr(instance, "__dict__") else repr(instance)
+        self._frozen = frozen(held)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _State) and self._frozen == other._frozen
+
+    def __hash__(self) -> int:
+        return hash(self._frozen)
+
+    def __repr__(self) -> str:
+        held = vars(self.instance) if hasattr(self.instance, "__dict__") else self.instance
+        return f"{type(self.instance).__qualname__}({held!r})"
+
+
+def frozen(value: Any) -> Hashable:
+    """Return a hashable stand-in for *value*: equal values have equal ones."""
+    if isinstance(value, Mapping):
+        return ("mapping", frozenset((frozen(key), frozen(item)) for key, item in value.items()))
+    if isinstance(value, (list, tuple)):
+        return ("sequence", tuple(map(frozen, value)))
+    if isinstance(value, (set, frozenset)):
+        return ("set", frozenset(map(frozen, value)))
+    try:
+        hash(value)
+    except TypeError:
+        return ("other", frozen(vars(value)) if hasattr(value, "__dict__") else repr(value))
+    return ("value", value)
+
+
+def model_of(model: Any) -> Model:
+    """Return *model* as a `Model`: it may be one, or a plain class, or the name of one of `supertester.linear.models`.
+
+    Raises:
+        UsageError: There is no model of that name.
+        TypeError: It can be no model.
+    """
+    from supertester.linear.models import MODELS
+
+    if isinstance(model, str):
+        if model not in MODELS:
+            raise UsageError(f"there is no model {model!r}; the models are {', '.join(MODELS)}, or a class of yours")
+        return MODELS[model]
+    if isinstance(model, type):
+        return ClassModel(model)
+    if isinstance(model, Model):
+        return model
+    raise TypeError(f"a model is a class, a name or an object with initial(), step() and key(), got {model!r}")
