@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 import time
 import unittest
 
@@ -12,6 +13,7 @@ from echo_lab import Counter
 from supertester import IsolatedTestCase, Isolation, Supervisor, UsageError
 from supertester.isolation import (
     IsolationFailure,
+    allow_leak,
     allow_sleep,
     fetch_isolation_context,
     isolate,
@@ -108,6 +110,26 @@ class TestSleeps(unittest.TestCase):
                 time.sleep(TICK)
 
         self.assertTrue(run_inner(Slow("test")).wasSuccessful())
+
+
+class TestLeaks(IsolatedTestCase):
+    """What a test leaves behind fails it, unless it is allowed with a reason."""
+
+    def test_a_thread_left_running_is_named(self) -> None:
+        """A thread that outlives its test is a leak; the failure names it and the line that started it."""
+        over = threading.Event()
+        self.addCleanup(over.set)
+
+        def forget(_: IsolatedTestCase) -> None:
+            threading.Thread(target=over.wait, name="pump").start()
+
+        report = failure_of(forget)
+        self.assertRegex(report, r"thread 'pump' \(started at .*test_isolation\.py:\d+ in forget\) was left running")
+
+    @allow_leak("timers", match="*print", reason="shows how a leak that is known is allowed")
+    async def test_a_known_leak_is_allowed(self) -> None:
+        """A timer is left scheduled, and the test says why that is no failure."""
+        asyncio.get_running_loop().call_later(60, print)
 
 
 class TestContext(IsolatedTestCase):
