@@ -4,7 +4,7 @@ import unittest
 
 from supertester import telemetry
 from supertester.telemetry import EVENTS, TEST_ID, TelemetryEvent, emission
-from tests.project.support import run_python
+from tests.project.support import ROOT, run_python
 
 
 class TestEmit(unittest.TestCase):
@@ -65,6 +65,12 @@ class TestEvents(unittest.TestCase):
         for name, spec in EVENTS.items():
             self.assertEqual(name, "supertester." + spec.name)
             self.assertTrue(spec.description)
+
+    def test_the_reference_has_the_same_list(self) -> None:
+        page = (ROOT / "docs/reference/telemetry.md").read_text(encoding="utf-8")
+        for name, spec in EVENTS.items():
+            measurements, metadata = (", ".join(each) or "(none)" for each in (spec.measurements, spec.metadata))
+            self.assertIn(f"| `{name}` | {measurements} | {metadata} |", page)
 
     def test_an_event_as_text_and_as_dict(self) -> None:
         event = TelemetryEvent("a", {"n": 1}, {"k": 2, TEST_ID: "t"})

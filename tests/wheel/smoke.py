@@ -29,6 +29,11 @@ class TestTheWheel(unittest.TestCase):
         modules = {path.relative_to(CHECKOUT).as_posix() for path in (CHECKOUT / "supertester").rglob("*.py")}
         self.assertEqual(installed, modules | {"supertester/py.typed"})
 
+    def test_programs_that_configure_opentelemetry_by_their_environment_find_the_exporters(self) -> None:
+        for signal in ("traces", "logs"):
+            [found] = importlib.metadata.entry_points(group=f"opentelemetry_{signal}_exporter", name="supertester")
+            found.load()().shutdown()
+
     def test_its_metadata_is_the_project_s(self) -> None:
         metadata = importlib.metadata.metadata("supertester")
         self.assertEqual(metadata["Version"], supertester.__version__)

@@ -32,6 +32,7 @@ __all__ = ["address", "drain", "forget", "offer"]
 
 _LONGEST_GREETING = 4096
 _MOST_CONNECTIONS = 500
+_BREATH = 0.01
 _MOST_LOOKS = 10_000
 _PATIENCE = 1.0
 """Seconds that a look waits for the thread to have read what was sent before."""
@@ -160,8 +161,11 @@ class _Receiver:
     def _accept(self) -> None:
         try:
             accepted, _ = self.listener.accept()
-        except OSError:
+        except BlockingIOError:
             return  # It has gone again.
+        except OSError:
+            threading.Event().wait(_BREATH)  # The process has no descriptor left; to look again at once would be idle.
+            return
         if len(self.connections) >= _MOST_CONNECTIONS:
             accepted.close()
             return
