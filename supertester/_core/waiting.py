@@ -27,9 +27,9 @@ _NOTHING: Final = object()
 def checked_seconds(name: str, seconds: float) -> float:
     """Return *seconds*, or raise the error that a bad duration deserves: a number of 0 or more is wanted.
 
-    A *name* that ends in ``_ms`` is one of milliseconds.
+    A *name* that is ``ms``, or ends in ``_ms``, is one of milliseconds.
     """
-    unit = "milliseconds" if name.endswith("_ms") else "seconds"
+    unit = "milliseconds" if name == "ms" or name.endswith("_ms") else "seconds"
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
         raise TypeError(f"{name} must be a number of {unit}, got {name}={seconds!r}")
     if not seconds >= 0:

@@ -10,26 +10,42 @@ from supertester.chaos.exhaustive import (
     exhaust_failpoints,
 )
 from supertester.chaos.fault import Fault
+from supertester.chaos.interception import MessageFault, MessageHit
 from supertester.chaos.journal import ChaosEvent, Journal, journaled
+from supertester.chaos.messages import Delay, Drop, Duplicate, Reorder, delay, drop, duplicate, reorder
+from supertester.chaos.random_failures import FAILURE_TYPES, RandomFailures, inject_random_failures
 from supertester.chaos.resilience import Resilience, probe_chaos_resilience
 from supertester.chaos.suite import ChaosSuiteReport, run_chaos_suite
 
 __all__ = [
+    "FAILURE_TYPES",
     "CancellationRun",
     "ChaosEvent",
     "ChaosReport",
     "ChaosSuiteReport",
+    "Delay",
+    "Drop",
+    "Duplicate",
     "FailpointRun",
     "Fault",
     "Injection",
     "Journal",
+    "MessageFault",
+    "MessageHit",
+    "RandomFailures",
+    "Reorder",
     "Resilience",
     "cancel_at_every_await",
     "chaos_kill_children",
     "check_cancellation_safe",
+    "delay",
+    "drop",
+    "duplicate",
     "exhaust_failpoints",
     "inject_crash",
+    "inject_random_failures",
     "journaled",
     "probe_chaos_resilience",
+    "reorder",
     "run_chaos_suite",
 ]

@@ -10,6 +10,7 @@ from typing import Any
 
 from supertester._core.evidence import shown
 from supertester._core.waiting import checked_seconds, pause
+from supertester.chaos.chance import checked_rate
 from supertester.chaos.journal import ChaosEvent, chosen_seed, note
 from supertester.chaos.signals import signal_exit
 from supertester.errors import UsageError, WaitTimeout
@@ -20,7 +21,7 @@ from supertester.otp.supervision import BaseSupervisor, Child
 from supertester.supervision_trace import ChildRestarted, trace_supervision_events
 from supertester.trees import supervisor_of, wait_for_supervisor_stabilization
 
-__all__ = ["ChaosReport", "chaos_kill_children"]
+__all__ = ["ChaosReport", "chaos_kill_children", "running_children"]
 
 _SETTLING = 5.0
 """Seconds that the supervisor may take after the last kill to become calm."""
@@ -91,7 +92,7 @@ async def chaos_kill_children(
     (True, True, False)
     """
     process = supervisor_of(supervisor, "chaos_kill_children")
-    _check_rate(kill_rate)
+    checked_rate("kill_rate", kill_rate)
     for name, value in (("duration_ms", duration_ms), ("kill_interval_ms", kill_interval_ms)):
         checked_seconds(name, value)
     if not kill_interval_ms and duration_ms:
@@ -116,13 +117,6 @@ async def chaos_kill_children(
     )
 
 
-def _check_rate(rate: Any) -> None:
-    if isinstance(rate, bool) or not isinstance(rate, (int, float)):
-        raise TypeError(f"kill_rate must be a number, got kill_rate={rate!r}")
-    if not 0 <= rate <= 1:
-        raise UsageError(f"kill_rate must be from 0 to 1, got kill_rate={rate!r}")
-
-
 class _Killing:
     """The kills of one run."""
 
@@ -141,7 +135,7 @@ class _Killing:
     async def at_random(self, rate: float, duration: float, interval: float) -> None:
         number = 0
         while number * interval < duration and self._supervisor.exit_reason is None:
-            running = list(self._running())
+            running = list(running_children(self._supervisor))
             count = min(max(int(len(running) * rate), 1), len(running)) if rate else 0
             for position in sorted(self._random.sample(range(len(running)), count)):
                 self._kill(number, position, *running[position])
@@ -152,7 +146,8 @@ class _Killing:
         for number, group in itertools.groupby(journal, key=lambda event: event.details["round"]):
             events = list(group)
             await self._until(events[0].at_ms / 1000)
-            running = list(self._running())  # A position is one among those that ran when its round began.
+            # A position is one among those that ran when its round began.
+            running = list(running_children(self._supervisor))
             for position in (event.details["position"] for event in events):
                 if position < len(running):
                     self._kill(number, position, *running[position])
@@ -162,15 +157,6 @@ class _Killing:
         if left > 0:
             await pause(self._clock, left)
 
-    def _running(self) -> Iterator[tuple[Child, Process]]:
-        """Yield the running children, in start order."""
-        server: Any = self._supervisor.server
-        if isinstance(server, BaseSupervisor):
-            for key, value in server.children.items():  # type: ignore[attr-defined]
-                child = key if value is None else value
-                if child.process is not None and child.process.exit_reason is None:
-                    yield child, child.process
-
     def _kill(self, number: int, position: int, child: Child, process: Process) -> None:
         details = {"round": number, "id": shown(child.spec.id), "position": position, "reason": shown(self._reason)}
         at_ms = self.elapsed() * 1000
@@ -178,6 +164,16 @@ class _Killing:
         note("kill_children", process, details)
         self.hit.append(process)
         signal_exit(process, self._reason)
+
+
+def running_children(supervisor: Process) -> Iterator[tuple[Child, Process]]:
+    """Yield the running children of *supervisor*, in start order."""
+    server: Any = supervisor.server
+    if isinstance(server, BaseSupervisor):
+        for key, value in server.children.items():  # type: ignore[attr-defined]
+            child = key if value is None else value
+            if child.process is not None and child.process.exit_reason is None:
+                yield child, child.process
 
 
 async def _calm(process: Process) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from supertester._core.evidence import shown
 from supertester._core.waiting import checked_seconds
+from supertester.chaos.chance import checked_rate
 from supertester.chaos.journal import chosen_seed, note
 from supertester.chaos.signals import signal_exit
 from supertester.context import current_context
@@ -151,8 +152,4 @@ def _parsed(spec: Any) -> tuple[str, float]:
     kind, number = spec
     if kind == "after_ms":
         return kind, checked_seconds("after_ms", number)
-    if isinstance(number, bool) or not isinstance(number, (int, float)):
-        raise TypeError(f"a probability must be a number, got {number!r}")
-    if not 0 <= number <= 1:
-        raise UsageError(f"a probability is from 0 to 1, got {number!r}")
-    return kind, number
+    return kind, checked_rate("probability", number)

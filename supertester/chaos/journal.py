@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from supertester._core.seeds import derive_seed, run_seed
 from supertester.context import current_context
 from supertester.otp.runtime import current_runtime
 
-__all__ = ["ChaosEvent", "Journal", "chosen_seed", "journaled", "note"]
+__all__ = ["ChaosEvent", "Journal", "chosen_seed", "journaled", "note", "noting_here"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,12 +71,21 @@ def journaled() -> Iterator[Journal]:
 
 def note(fault: str, target: Any, details: Any = None) -> None:
     """Write into all open journals that *fault* has hit *target* just now."""
-    journals = _open.get()
-    if journals:
-        now = current_runtime().clock.time()
+    if _open.get():
+        noting_here()(fault, target, details)
+
+
+def noting_here() -> Callable[[str, Any, Any], None]:
+    """Return a `note` that writes into the journals open here wherever it is called: in a handler, in a thread."""
+    journals, clock = _open.get(), current_runtime().clock
+
+    def note_there(fault: str, target: Any, details: Any) -> None:
+        now = clock.time()
         for journal in journals:
             at_ms = (now - journal.began) * 1000
             journal.events.append(ChaosEvent(fault=fault, target=target, at_ms=at_ms, details=details))
+
+    return note_there
 
 
 def chosen_seed(seed: int | None, what: str) -> int:

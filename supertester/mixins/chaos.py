@@ -67,6 +67,70 @@ class ChaosMixin(_Host):
             journal=journal,
         )
 
+    def drop(
+        self,
+        target: Reference,
+        *,
+        match: Any = None,
+        rate: float = 1.0,
+        count: int | None = None,
+        seed: int | None = None,
+    ) -> chaos.MessageFault:
+        """Lose messages while the ``with`` block runs; see `supertester.chaos.drop`."""
+        return chaos.drop(target, match=match, rate=rate, count=count, seed=seed)
+
+    def duplicate(
+        self,
+        target: Reference,
+        *,
+        match: Any = None,
+        rate: float = 1.0,
+        count: int | None = None,
+        seed: int | None = None,
+    ) -> chaos.MessageFault:
+        """Let messages arrive twice while the ``with`` block runs; see `supertester.chaos.duplicate`."""
+        return chaos.duplicate(target, match=match, rate=rate, count=count, seed=seed)
+
+    def delay(
+        self,
+        target: Reference,
+        ms: float,
+        *,
+        match: Any = None,
+        rate: float = 1.0,
+        count: int | None = None,
+        seed: int | None = None,
+    ) -> chaos.MessageFault:
+        """Let messages arrive late while the ``with`` block runs; see `supertester.chaos.delay`."""
+        return chaos.delay(target, ms, match=match, rate=rate, count=count, seed=seed)
+
+    def reorder(
+        self,
+        target: Reference,
+        *,
+        window: int = 2,
+        patience_ms: float = 100,
+        match: Any = None,
+        rate: float = 1.0,
+        count: int | None = None,
+        seed: int | None = None,
+    ) -> chaos.MessageFault:
+        """Let messages overtake each other while the ``with`` block runs; see `supertester.chaos.reorder`."""
+        return chaos.reorder(
+            target, window=window, patience_ms=patience_ms, match=match, rate=rate, count=count, seed=seed
+        )
+
+    def inject_random_failures(
+        self,
+        target: Reference,
+        *,
+        failure_rate: float,
+        failure_types: Iterable[str] = chaos.FAILURE_TYPES,
+        seed: int | None = None,
+    ) -> chaos.MessageFault:
+        """Let requests fail at random while the block runs; see `supertester.chaos.inject_random_failures`."""
+        return chaos.inject_random_failures(target, failure_rate=failure_rate, failure_types=failure_types, seed=seed)
+
     async def run_chaos_suite(
         self, target: Reference, scenarios: Iterable[Mapping[str, Any]], *, timeout: float | None = None
     ) -> chaos.ChaosSuiteReport:

@@ -11,7 +11,7 @@ from supertester.otp.process import Process
 from supertester.otp.refs import existing
 from supertester.otp.runtime import check_doomed
 
-__all__ = ["intercept", "intercept_entries"]
+__all__ = ["deliver_past", "intercept", "intercept_entries"]
 
 _INTERNAL = frozenset({System, Barrier, Terminate})
 
@@ -83,13 +83,7 @@ def _install(process: Process) -> None:
     def put(entry: Any) -> None:
         entries = [entry]
         if entry.__class__ not in _INTERNAL:
-            for interceptor in tuple(process.interceptors or ()):
-                try:
-                    entries = [out for each in entries for out in interceptor(each)]
-                except Exception as error:  # noqa: BLE001  # Whoever sends is not to blame: a cast never fails.
-                    process.runtime.loop.call_exception_handler(
-                        {"message": f"an interceptor of {process!r} failed", "exception": error}
-                    )
+            entries = _passed(process, entry, tuple(process.interceptors or ()))
         if process.exit_reason is not None:
             process.deliver(entry)  # An interceptor ended it: the caller, if there is one, must hear of that.
             return
@@ -98,6 +92,31 @@ def _install(process: Process) -> None:
 
     put.delivers = deliver  # type: ignore[attr-defined]
     process.put = put
+
+
+def _passed(process: Process, entry: Any, interceptors: Iterable[Callable[[Any], Iterable[Any]]]) -> list[Any]:
+    """Return what *interceptors* leave of *entry*."""
+    entries = [entry]
+    for interceptor in interceptors:
+        try:
+            entries = [out for each in entries for out in interceptor(each)]
+        except Exception as error:  # noqa: BLE001  # Whoever sends is not to blame: a cast never fails.
+            process.runtime.loop.call_exception_handler(
+                {"message": f"an interceptor of {process!r} failed", "exception": error}
+            )
+    return entries
+
+
+def deliver_past(process: Process, fn: Callable[[Any], Iterable[Any]], entry: Any) -> None:
+    """Deliver *entry*, which the interceptor *fn* kept back, as if that let it pass only now."""
+    interceptors = process.interceptors or []
+    after = interceptors[interceptors.index(fn) + 1 :] if fn in interceptors else []
+    put = process.first_put()
+    for each in _passed(process, entry, tuple(after)):
+        getattr(put, "delivers", put)(each)
+    if not process.scheduled:
+        process.scheduled = True
+        process.runtime.schedule(process)
 
 
 def _uninstall(process: Process) -> None:

@@ -14,7 +14,7 @@ from supertester.otp.reasons import INFINITY
 from supertester.otp.results import NOTHING
 from supertester.otp.runtime import Runtime
 
-__all__ = ["Root"]
+__all__ = ["Root", "matches"]
 
 
 class Root(Process):
@@ -70,7 +70,7 @@ class Root(Process):
         while True:
             for index, entry in enumerate(list(self.queue)):
                 message = payload_of(entry)[1]
-                if _matches(match, message):
+                if matches(match, message):
                     del self.queue[index]
                     return message
             if clock.time() >= deadline:
@@ -87,7 +87,8 @@ class Root(Process):
                     timer.cancel()
 
 
-def _matches(match: Any, message: Any) -> bool:
+def matches(match: Any, message: Any) -> bool:
+    """Say whether *message* is what *match* asks for: a value, a class or a predicate."""
     if match is NOTHING:
         return True
     if isinstance(match, type):

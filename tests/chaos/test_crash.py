@@ -87,8 +87,8 @@ class TestInjectCrash(RuntimeCase):
             ("soon", UsageError, r'a crash comes "immediate", .*; got \'soon\''),
             (("after_ms", -1), UsageError, "after_ms must be 0 or more milliseconds, got after_ms=-1"),
             (("after_ms", "1"), TypeError, "after_ms must be a number of milliseconds"),
-            (("random", 1.5), UsageError, "a probability is from 0 to 1, got 1.5"),
-            (("random", "x"), TypeError, "a probability must be a number, got 'x'"),
+            (("random", 1.5), UsageError, "probability must be from 0 to 1, got probability=1.5"),
+            (("random", "x"), TypeError, "probability must be a number, got probability='x'"),
         ):
             with self.subTest(spec), self.assertRaisesRegex(error, message):
                 await inject_crash(server, spec)
