@@ -130,4 +130,5 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    sys.path[:] = [folder for folder in sys.path if Path(folder).resolve() != Path(__file__).parent]  # Not its folder.
     sys.exit(main(sys.argv[1:]))
