@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import re
+import sys
 import unittest
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -19,7 +20,7 @@ T = TypeVar("T", bound=Callable[..., Any])
 _ATTRIBUTE = "__alone__"
 # What replaces or reads something of the whole process for as long as the test runs.
 _TOOLS = re.compile(
-    r"\b(mock\.patch|assertWarns|assertLogs|assertNoLogs|catch_warnings|redirect_std\w+|signal\.\w+|uninstall\(\)|set_event_loop_policy"
+    r"\b(mock\.patch|assertWarns|assertLogs|assertNoLogs|catch_warnings|redirect_std\w+|signal\.\w+|uninstall\(\)|set_event_loop_policy|contamination_detection"
     r"|setswitchinterval|settrace|setprofile|tracemalloc|gc\.collect|os\.environ|os\.chdir|monkeypatch)"
 )
 
@@ -35,9 +36,12 @@ def alone(reason: str) -> Callable[[T], T]:
 
 
 def reason_to_be_alone(cls: type[unittest.TestCase], name: str) -> str | None:
-    """Return why the test *name* of *cls* cannot run beside others: it says so, or uses a tool that cannot."""
+    """Return why the test *name* of *cls* cannot run beside others, or ``None``.
+
+    It says so, or its class or module does (by ``__alone__ = "..."``), or it uses a tool that cannot.
+    """
     method = getattr(cls, name)
-    for each in (method, cls):
+    for each in (method, cls, sys.modules[cls.__module__]):
         if reason := getattr(each, _ATTRIBUTE, None):
             return str(reason)
     if issubclass(cls, IsolatedTestCase):

@@ -32,6 +32,8 @@ from supertester.isolation.contamination import Comparison
 from supertester.isolation.options import Options
 from supertester.testing import inner_case, run_inner
 
+__alone__ = "runs tests that wait until no other one runs"
+
 ALONE = "contamination_detection"
 
 

@@ -10,6 +10,8 @@ from supertester.errors import UsageError, WaitTimeout
 from supertester.isolation import gate, isolate
 from supertester.testing import inner_case, run_inner
 
+__alone__ = "runs tests that wait until no other one runs"
+
 ALONE = "contamination_detection"
 
 

@@ -32,7 +32,6 @@ class TestFeatureAttributes(unittest.TestCase):
             def test(self) -> None:
                 for name in NAMES:
                     self.assertEqual(getattr(self, name), [name])
-                self.config({"a": 1}, a=2)
 
         self.assertEqual(run_inner(Inner("test")).report, "")
 

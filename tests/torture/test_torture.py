@@ -130,11 +130,13 @@ class TestMarks(unittest.TestCase):
         reasons = [reason_to_be_alone(Inner, name) for name in ("test_marked", "test_plain", "test_with_a_tool")]
         self.assertEqual(reasons, ["planted", None, "uses assertWarns"])
 
-    def test_hold_for_a_class_and_for_what_looks_at_the_whole_process(self) -> None:
+    def test_hold_for_a_class_a_module_and_what_looks_at_the_whole_process(self) -> None:
         self.assertEqual(
             reason_to_be_alone(TestTheRounds, "test_without_any_test_are_no_success"),
             "compares what the whole process has",
         )
+        [reason] = {unit.alone for unit in units_of(["tests.isolation.test_gate"])}
+        self.assertEqual(reason, "runs tests that wait until no other one runs")
         contaminating = "tests.isolation.environment.test_config.TestConfig"
         self.assertEqual({unit.alone for unit in units_of([contaminating])}, {"isolation='contamination_detection'"})
 

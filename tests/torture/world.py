@@ -60,8 +60,8 @@ def _descriptors() -> list[str]:
             target = str(each.readlink())
         except FileNotFoundError:
             continue  # The one that lists the others.
-        kind = target.partition(":[")[0]
-        found.append(kind)
+        if not target.endswith("/fd"):  # The same, where another has its number by now.
+            found.append(target.partition(":[")[0])
     return sorted(found)
 
 
