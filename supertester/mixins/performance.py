@@ -5,11 +5,13 @@ Each method is a thin cover for the function of the same name in `supertester.pe
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from supertester import performance
 from supertester._core.mismatch import Mismatch
+from supertester.errors import UsageError
 from supertester.otp.refs import Reference
 
 if TYPE_CHECKING:
@@ -20,6 +22,14 @@ else:
 __all__ = ["PerformanceMixin"]
 
 __unittest = True  # `unittest` leaves frames of such modules out of the tracebacks that it shows.
+
+
+_POLICIES = ("skip", "fail", "warn")
+
+
+def _check_policy(on_inconclusive: str) -> None:
+    if on_inconclusive not in _POLICIES:
+        raise UsageError(f"on_inconclusive must be one of {', '.join(_POLICIES)}, got {on_inconclusive!r}")
 
 
 class PerformanceMixin(_Host):
@@ -36,9 +46,18 @@ class PerformanceMixin(_Host):
         if mismatch is not None:
             self.fail(self._formatMessage(msg, str(mismatch)))
 
-    async def measure_operation(self, fn: Callable[[], Any]) -> performance.Measurement:
+    def __settle(self, judged: performance.Judged, on_inconclusive: str, msg: str | None) -> None:
+        self.__fail_for(judged.mismatch, msg)
+        if judged.verdict is performance.Verdict.INCONCLUSIVE:
+            if on_inconclusive == "skip":
+                self.skipTest(judged.reason)
+            if on_inconclusive == "fail":
+                self.fail(self._formatMessage(msg, judged.reason))
+            warnings.warn(judged.reason, performance.InconclusiveWarning, stacklevel=3)
+
+    async def measure_operation(self, fn: Callable[[], Any], *, once: bool = False) -> performance.Measurement:
         """Run *fn* and return what it cost; see `supertester.performance.measure_operation`."""
-        return await performance.measure_operation(fn)
+        return await performance.measure_operation(fn, once=once)
 
     def assert_expectations(
         self, measurement: performance.Measurement, *, msg: str | None = None, **expectations: float
@@ -46,11 +65,31 @@ class PerformanceMixin(_Host):
         """Fail if *measurement* exceeds a bound; see `supertester.performance.check_expectations`."""
         self.__fail_for(performance.check_expectations(measurement, **expectations), msg)
 
-    async def assert_performance(self, fn: Callable[[], Any], *, msg: str | None = None, **expectations: float) -> Any:
-        """Run *fn*, fail if it exceeds a bound, and return what it returned."""
-        measurement = await performance.measure_operation(fn)
-        self.assert_expectations(measurement, msg=msg, **expectations)
-        return measurement.result
+    async def assert_performance(
+        self,
+        fn: Callable[[], Any],
+        *,
+        once: bool = False,
+        rounds: performance.Rounds | None = None,
+        on_inconclusive: str = "skip",
+        msg: str | None = None,
+        **bounds: float,
+    ) -> Any:
+        """Fail if *fn* exceeds a bound, and return what it returned; see `supertester.performance.probe_performance`.
+
+        Args:
+            fn: The operation, plain or async. It runs several times, unless *once* is true.
+            once: Run it a single time.
+            rounds: How often to measure times.
+            on_inconclusive: What to do if a limit for a time cannot be told from what was measured: ``"skip"`` the
+                test with the evidence as its reason, ``"fail"`` it, or ``"warn"``.
+            msg: A message of your own for the failure.
+            bounds: ``max_time_ms``, ``max_cpu_ms``, ``max_memory_bytes``, ``max_reductions``.
+        """
+        _check_policy(on_inconclusive)
+        judged = await performance.probe_performance(fn, once=once, rounds=rounds, **bounds)
+        self.__settle(judged, on_inconclusive, msg)
+        return judged.result
 
     async def measure_mailbox_growth(
         self, server: Reference, fn: Callable[[], Any], *, sampling_interval: float = 10

@@ -1,14 +1,22 @@
 """What an operation costs, and whether that is within bounds."""
 
 from supertester.performance.bounds import check_performance_within_bounds
+from supertester.performance.judging import probe_performance
 from supertester.performance.mailbox import MailboxReport, check_mailbox_stable, measure_mailbox_growth
 from supertester.performance.measurement import Measurement, check_expectations, measure_operation
 from supertester.performance.memory import MemoryUsage, check_memory_usage_stable, measure_memory_usage
+from supertester.performance.statistics import Interval
+from supertester.performance.verdict import InconclusiveWarning, Judged, Rounds, Verdict
 
 __all__ = [
+    "InconclusiveWarning",
+    "Interval",
+    "Judged",
     "MailboxReport",
     "Measurement",
     "MemoryUsage",
+    "Rounds",
+    "Verdict",
     "check_expectations",
     "check_mailbox_stable",
     "check_memory_usage_stable",
@@ -16,4 +24,5 @@ __all__ = [
     "measure_mailbox_growth",
     "measure_memory_usage",
     "measure_operation",
+    "probe_performance",
 ]

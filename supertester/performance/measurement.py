@@ -5,17 +5,27 @@ from __future__ import annotations
 import gc
 import time
 import tracemalloc
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from supertester._core.evidence import shown
 from supertester._core.mismatch import Mismatch
 from supertester.errors import UsageError
+from supertester.performance.attribution import CpuClock
 from supertester.performance.memory import traced
-from supertester.performance.reductions import counting
+from supertester.performance.reductions import Counter, counting
 
-__all__ = ["Measurement", "check_expectations", "measure_operation"]
+__all__ = [
+    "Measurement",
+    "Times",
+    "check_bounds",
+    "check_callable",
+    "check_expectations",
+    "count_calls",
+    "measure_operation",
+    "timed",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +34,7 @@ class Measurement:
 
     Attributes:
         time_us: Microseconds that passed.
-        cpu_us: Microseconds that this thread computed.
+        cpu_us: Microseconds of processor time that the test used, in all its threads.
         memory_bytes: What was allocated and is still in use.
         peak_memory_bytes: What was in use at most, beyond what was in use before.
         reductions: Python functions that were called, those of the library and of asyncio aside.
@@ -43,11 +53,18 @@ class Measurement:
         return {**vars(self), "result": shown(self.result)}
 
 
-async def measure_operation(fn: Callable[[], Any]) -> Measurement:
-    """Run *fn*, plain or async, once and return what it cost.
+async def measure_operation(fn: Callable[[], Any], *, once: bool = False) -> Measurement:
+    """Run *fn*, plain or async, and return what it cost.
 
-    Memory and calls are counted in all threads, which makes the operation slower; so the time is that of a run with the
-    counting on.
+    To count calls and memory makes an operation slower. So *fn* runs twice: first as it is, for the times, then for
+    the counts. That the first run also fills caches and imports modules makes the counts repeatable.
+
+    Calls and processor time are those of the present test, in all its tasks and threads. Memory is that of all of
+    Python: see `supertester.performance.memory`.
+
+    Args:
+        fn: The operation.
+        once: Run *fn* a single time, because it cannot be repeated. The times then include the cost of counting.
 
     Raises:
         TypeError: *fn* cannot be called.
@@ -58,30 +75,80 @@ async def measure_operation(fn: Callable[[], Any]) -> Measurement:
     >>> asyncio.run(measure_operation(lambda: [twice(n) for n in range(5)])).result
     [0, 2, 4, 6, 8]
     """
+    check_callable(fn)
+    if once:
+        return await _counted(fn)
+    times = await timed(fn)
+    try:
+        counted = await _counted(fn)
+    except Exception as error:
+        error.add_note("raised when the operation ran a second time, to be counted; once=True runs it only once")
+        raise
+    return replace(counted, time_us=times.wall_ns / 1000, cpu_us=times.cpu_ns / 1000)
+
+
+def check_callable(fn: Any) -> None:
+    """Refuse what is no operation."""
     if not callable(fn):
         raise TypeError(f"an operation must be callable, got {fn!r}; pass the function, not its result")
+
+
+@dataclass(frozen=True)
+class Times:
+    """How long one run took, and what it returned."""
+
+    wall_ns: int
+    cpu_ns: int
+    result: Any
+
+
+async def timed(fn: Callable[[], Any], clock: CpuClock | None = None) -> Times:
+    """Run *fn* as it is, and return how long it took; *clock* spares making one."""
+    clock = CpuClock() if clock is None else clock
+    clock.restart()
+    began = time.perf_counter_ns()
+    result = fn()
+    if hasattr(result, "__await__"):
+        result = await result
+    ended = time.perf_counter_ns()
+    return Times(ended - began, clock.elapsed_ns(), result)
+
+
+async def count_calls(fn: Callable[[], Any]) -> tuple[int, Any]:
+    """Run *fn*; return how many functions it called, and its result."""
+    with counting() as counter:
+        result = await _active(fn, counter)
+    return counter.calls, result
+
+
+async def _active(fn: Callable[[], Any], counter: Counter) -> Any:
+    counter.active = True
+    try:
+        result = fn()
+        if hasattr(result, "__await__"):  # Not by a function, which would count.
+            result = await result
+        return result
+    finally:
+        counter.active = False
+
+
+async def _counted(fn: Callable[[], Any]) -> Measurement:
     with traced():
         gc.collect()
         tracemalloc.reset_peak()
         before, _ = tracemalloc.get_traced_memory()
         with counting() as counter:
-            counter.active = True
-            cpu, began = time.thread_time_ns(), time.perf_counter_ns()
-            result = fn()
-            if hasattr(result, "__await__"):  # Not by a function, which would count.
-                result = await result
-            ended, cpu_ended = time.perf_counter_ns(), time.thread_time_ns()
-            counter.active = False
+            times = await timed(lambda: _active(fn, counter))
         _, peak = tracemalloc.get_traced_memory()
         gc.collect()
         after, _ = tracemalloc.get_traced_memory()
     return Measurement(
-        time_us=(ended - began) / 1000,
-        cpu_us=(cpu_ended - cpu) / 1000,
+        time_us=times.wall_ns / 1000,
+        cpu_us=times.cpu_ns / 1000,
         memory_bytes=max(after - before, 0),
         peak_memory_bytes=max(peak - before, 0),
         reductions=counter.calls,
-        result=result,
+        result=times.result,
     )
 
 
@@ -104,9 +171,20 @@ def check_expectations(measurement: Measurement, **expectations: float) -> Misma
         UsageError: There is none, or one is negative.
         TypeError: One is unknown, or no number.
     """
+    check_bounds(expectations)
+    exceeded = []
+    for name, bound in expectations.items():
+        attribute, unit = _BOUNDS[name]
+        actual = getattr(measurement, attribute) / unit
+        if actual > bound:
+            exceeded.append(f"{name.removeprefix('max_')} is {actual:g}, exceeded maximum of {bound:g}")
+    return Mismatch("; ".join(exceeded)) if exceeded else None
+
+
+def check_bounds(expectations: Mapping[str, float]) -> None:
+    """Refuse what are no bounds."""
     if not expectations:
         raise UsageError(f"there is nothing to check; give one of {', '.join(_BOUNDS)}")
-    exceeded = []
     for name, bound in expectations.items():
         if name not in _BOUNDS:
             raise TypeError(f"unknown bound {name!r}; the known ones are {', '.join(_BOUNDS)}")
@@ -114,8 +192,3 @@ def check_expectations(measurement: Measurement, **expectations: float) -> Misma
             raise TypeError(f"{name} must be a number, got {name}={bound!r}")
         if not bound >= 0:
             raise UsageError(f"{name} must be 0 or more, got {name}={bound!r}")
-        attribute, unit = _BOUNDS[name]
-        actual = getattr(measurement, attribute) / unit
-        if actual > bound:
-            exceeded.append(f"{name.removeprefix('max_')} is {actual:g}, exceeded maximum of {bound:g}")
-    return Mismatch("; ".join(exceeded)) if exceeded else None

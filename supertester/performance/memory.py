@@ -1,9 +1,15 @@
-"""What an operation allocates and keeps."""
+"""What an operation allocates and keeps.
+
+Python notes where memory was allocated, not by which thread. So what other threads allocate meanwhile, and keep, counts
+as well: where that matters, repeat (`probe_memory_leak`), for noise does not grow with the repetitions, or run the
+operation in a process of its own.
+"""
 
 from __future__ import annotations
 
 import gc
 import inspect
+import threading
 import tracemalloc
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -65,17 +71,34 @@ async def measure_memory_usage(fn: Callable[[], Any | Awaitable[Any]]) -> Memory
     return MemoryUsage(psutil.Process().memory_info().rss, kept, sites[:3])
 
 
+class _Tracing:
+    """How many want allocations to be noted, and whether they were before."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.users = 0
+        self.before = False
+
+
+_tracing = _Tracing()
+
+
 @contextmanager
 def traced() -> Iterator[None]:
-    """Let Python note its allocations in the body."""
-    running = tracemalloc.is_tracing()
-    if not running:
-        tracemalloc.start()
+    """Let Python note its allocations in the body; bodies may overlap, also in several threads."""
+    with _tracing.lock:
+        if _tracing.users == 0:
+            _tracing.before = tracemalloc.is_tracing()
+            if not _tracing.before:
+                tracemalloc.start()
+        _tracing.users += 1
     try:
         yield
     finally:
-        if not running:
-            tracemalloc.stop()
+        with _tracing.lock:
+            _tracing.users -= 1
+            if _tracing.users == 0 and not _tracing.before:
+                tracemalloc.stop()
 
 
 async def check_memory_usage_stable(fn: Callable[[], Any], *, tolerance: float = 0.1) -> Mismatch | None:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import threading
+import time
 import unittest
+import warnings
 from collections.abc import Callable
+from contextvars import Context
 from typing import Any
+from unittest import mock
 
 from supertester.case import IsolatedTestCase
 from supertester.errors import UsageError
 from supertester.mixins.performance import PerformanceMixin
 from supertester.otp import KILL, GenServer
+from supertester.performance import InconclusiveWarning, Judged, Verdict
 from supertester.testing import inner_case, run_inner
 from tests.subjects import Busy, Counter
 
@@ -66,8 +72,6 @@ class TestMeasuring(Case):
                 begun.set()
 
         # Started by nobody's test: the identity of this one is not inherited.
-        from contextvars import Context
-
         thread = threading.Thread(target=neighbour)
         Context().run(threading.Thread.start, thread)
         from supertester.context import current_context
@@ -78,6 +82,61 @@ class TestMeasuring(Case):
         begun.wait(10)
         alone = await self.measure_operation(lambda: [work() for _ in range(10)])
         self.assertLess(alone.reductions, 10_000)
+
+    async def test_processor_time_is_that_of_all_threads_of_the_test_and_of_no_others(self) -> None:
+        cpu = await self.cpu_of_a_thread(belongs=True)
+        self.assertGreaterEqual(cpu, 20_000)
+        if sys.platform == "linux":
+            cpu = await self.cpu_of_a_thread(belongs=False)
+            self.assertLess(cpu, 20_000)
+
+    async def cpu_of_a_thread(self, *, belongs: bool) -> float:
+        """Return the processor time of an operation that lets a thread compute for 20 ms, and does nothing itself."""
+        go, done, end = threading.Event(), threading.Event(), threading.Event()
+
+        def compute() -> None:
+            for _ in range(2):  # The operation runs twice.
+                go.wait(10)
+                go.clear()
+                until = time.thread_time() + 0.02
+                while time.thread_time() < until:
+                    work()
+                done.set()
+            end.wait(10)
+
+        def operation() -> None:
+            done.clear()
+            go.set()
+            done.wait(10)
+
+        thread = threading.Thread(target=compute)
+        if belongs:
+            thread.start()
+        else:
+            Context().run(threading.Thread.start, thread)
+            thread.__dict__.pop("_supertester", None)
+        try:
+            return (await self.measure_operation(operation)).cpu_us
+        finally:
+            end.set()
+            thread.join()
+
+    async def test_what_can_run_only_once(self) -> None:
+        runs: list[int] = []
+        await self.measure_operation(lambda: runs.append(1), once=True)
+        self.assertEqual(len(runs), 1)
+
+        def not_again() -> None:
+            runs.append(1)
+            if len(runs) > 2:
+                raise OSError("again")
+
+        with self.assertRaises(OSError) as caught:
+            await self.measure_operation(not_again)
+        self.assertIn("once=True", caught.exception.__notes__[0])
+        runs.clear()
+        await self.assert_performance(lambda: runs.append(1), once=True, max_time_ms=10**6, max_reductions=5)
+        self.assertEqual(len(runs), 1)
 
     async def test_memory_that_is_kept(self) -> None:
         kept = await self.measure_operation(lambda: bytearray(1_000_000))
@@ -95,6 +154,8 @@ class TestMeasuring(Case):
 
     async def test_what_it_returns(self) -> None:
         self.assertEqual(await self.assert_performance(lambda: 55, max_reductions=10), 55)
+        bounds = {"max_reductions": 10, "max_memory_bytes": 10**6, "max_time_ms": 10**6, "max_cpu_ms": 10**6}
+        self.assertEqual(await self.assert_performance(lambda: 55, **bounds), 55)
 
 
 class TestMailboxes(Case):
@@ -157,6 +218,45 @@ class TestAssertionsFail(unittest.TestCase):
         self.fails(
             body, r"reductions is \d+, exceeded maximum of 1; memory_bytes is 1\S+, exceeded maximum of 0 : the search"
         )
+
+    def test_times(self) -> None:
+        async def slow() -> None:
+            await asyncio.sleep(0)
+
+        async def body(case: Case) -> None:
+            await case.assert_performance(slow, max_time_ms=0.0001, msg="the search")
+
+        self.fails(body, r"time_ms is .* in \d+ runs \(\d\d\.\d% sure\), exceeded maximum of 0.0001 : the search")
+
+        async def computing(case: Case) -> None:
+            await case.assert_performance(lambda: sum(range(1_000)), max_cpu_ms=0)
+
+        self.fails(computing, r"cpu_ms is .*, exceeded maximum of 0")
+
+    def test_what_cannot_be_told_follows_the_policy(self) -> None:
+        unsure = Judged(Verdict.INCONCLUSIVE, ("time_ms is 3, cannot be told from 3",), result=55)
+
+        def settled(policy: str) -> Any:
+            async def probe(*_: Any, **__: Any) -> Judged:
+                return unsure
+
+            async def body(case: Case) -> None:
+                with warnings.catch_warnings(record=True) as caught:
+                    warnings.simplefilter("always")
+                    found = await case.assert_performance(work, max_time_ms=3, on_inconclusive=policy, msg="the search")
+                case.assertEqual(found, 55)
+                case.assertIs(caught[0].category, InconclusiveWarning)
+                case.assertIn("test_performance.py", caught[0].filename)
+
+            with mock.patch("supertester.performance.probe_performance", probe):
+                return run_inner(inner_case(body, Case))
+
+        skipped = settled("skip")
+        self.assertEqual(skipped.events[1].kind, "skip")
+        self.assertEqual(skipped.events[1].detail, "inconclusive: time_ms is 3, cannot be told from 3")
+        self.assertIn("inconclusive: time_ms is 3, cannot be told from 3 : the search", settled("fail").report)
+        self.assertEqual(settled("warn").report, "")
+        self.assertIn("on_inconclusive must be one of skip, fail, warn, got 'pass'", settled("pass").report)
 
     def test_mailboxes(self) -> None:
         async def body(case: Case) -> None:

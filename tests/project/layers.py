@@ -13,7 +13,8 @@ __all__ = ["LAYERS", "check_layers"]
 PACKAGE = "supertester"
 
 # Imports go down this table, or sideways: within a folder, and between the plain modules of one layer. The folders of
-# layer 3 stand on each other: chaos has scenarios among its faults, and scenarios are measured.
+# layer 3 stand on each other: chaos has scenarios among its faults, scenarios are measured, and to measure is to know
+# whose work it was.
 LAYERS: dict[str, float] = {
     "_core": 0,
     "errors": 0,
@@ -38,7 +39,7 @@ LAYERS: dict[str, float] = {
     "sequence_diagram": 3,
     "tracing": 3,
     "leaks": 3,
-    "performance": 3,
+    "performance": 3.1,
     "scenarios": 3.2,
     "chaos": 3.4,
     "harness": 3.6,

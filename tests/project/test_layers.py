@@ -45,9 +45,9 @@ class TestTheCheck(Planted):
         self.assert_found("layer 7", case="from supertester import GenServer")
 
     def test_sideways_into_another_folder_is_found(self) -> None:
-        self.assert_found("another folder", performance__load="import supertester.isolation.scope", isolation__scope="")
+        self.assert_found("another folder", tracing__load="import supertester.isolation.scope", isolation__scope="")
         self.assert_found(
-            "another folder", isolation__scope="", performance__load="", servers="import supertester.isolation"
+            "another folder", isolation__scope="", tracing__load="", servers="import supertester.isolation"
         )
 
     def test_unittest_below_the_mixins_is_found(self) -> None:
