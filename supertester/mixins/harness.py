@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from supertester import harness
+from supertester import harness, programs
 from supertester._core.outcome import Outcome
 from supertester.harness import Scenario, ScenarioReport
 from supertester.linear import Operation, check_linearizable
+from supertester.programs import Program, ProgramReport
 
 if TYPE_CHECKING:
     from unittest import TestCase as _Host
@@ -82,6 +83,16 @@ class HarnessMixin(_Host):
         found = check_linearizable(operations, model, sequential=sequential, budget=budget)
         if not found:
             self.fail(self._formatMessage(msg, f"the history is {found.verdict}: {found.explanation}"))
+
+    async def assert_linearizable_program(self, program: Program, *, msg: str | None = None) -> ProgramReport:
+        """Run *program* and fail unless its operations could have been done one after the other.
+
+        See `supertester.programs.run_program`.
+        """
+        report = await programs.run_program(program)
+        if report.mismatch is not None:
+            self.fail(self._formatMessage(msg, str(report.mismatch)))
+        return report
 
     def assert_implements(self, cls: type, protocol: Any, *, msg: str | None = None) -> None:
         """Fail unless *cls* has the methods of *protocol*; see `supertester.harness.check_implements`."""
