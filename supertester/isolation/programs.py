@@ -31,11 +31,14 @@ def install(surroundings: Surroundings) -> list[Undo]:
     }
     if os.name == "posix":
         makers["system"] = _system
-    return [
-        replace_attribute(os, name, functools.wraps(getattr(os, name))(make(getattr(os, name), surroundings)))
-        for name, make in makers.items()
-        if hasattr(os, name)
-    ]
+    return [_replace(name, make, surroundings) for name, make in makers.items() if hasattr(os, name)]
+
+
+def _replace(name: str, make: Callable[[Any, Surroundings], Any], surroundings: Surroundings) -> Undo:
+    previous = getattr(os, name)
+    function = functools.wraps(previous)(make(previous, surroundings))
+    function.__module__ = "os"  # Not where C has it: there pickle would find another.
+    return replace_attribute(os, name, function)
 
 
 # The other functions of `os`, those with l, p and spawn in their names, end in these two.

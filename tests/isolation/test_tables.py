@@ -11,7 +11,7 @@ from unittest import mock
 
 from supertester.case import IsolatedTestCase, tag
 from supertester.errors import UsageError
-from supertester.isolation import uninstall
+from supertester.isolation import isolate, uninstall
 from supertester.isolation.identity import owner
 from supertester.isolation.tables import routes, routing
 from supertester.otp import GenServer
@@ -41,6 +41,29 @@ class TestMirrors(TablesTestCase):
 
         self.run_together(body_of("ada"), body_of("bob"))
         self.assertEqual({kind: names_in(self.get(kind)) for kind in KINDS}, before)
+
+    def test_one_within_another_shares_its_tables_until_it_has_its_own(self) -> None:
+        async def body(case: Any) -> None:
+            outer = case.tables.mirror(self.ref("SESSIONS"))
+            async with isolate("full_isolation") as inner:
+                self.user.login("shared")
+                case.assertEqual(names_in(outer), {"shared"})
+                restore = inner.feature("tables").inject(self.name, "SESSIONS", {})
+                self.user.login("injected")
+                restore()
+                self.user.login("shared again")
+                with inner.feature("environment").config(self.store.SESSIONS, in_config=1):
+                    case.assertIn("in_config", outer)
+                inner.feature("environment").config(self.store.SESSIONS, to_the_end=1)
+                case.assertIn("to_the_end", outer)
+                own = inner.feature("tables").mirror(self.ref("SESSIONS"))
+                self.user.login("own")
+                case.assertEqual(names_in(own), {"own"})
+            case.assertEqual(names_in(outer), {"shared", "shared again"})
+
+        before = set(self.store.SESSIONS)
+        self.run_test(body)
+        self.assertEqual(set(self.store.SESSIONS), before)
 
     def test_without_a_mirror_the_interference_shows(self) -> None:
         barrier = threading.Barrier(2, timeout=20)

@@ -43,6 +43,7 @@ def _guarded(name: str, previous: Callable[[Any], None]) -> Callable[[Any], None
         )
         _move(state, lambda: previous(path))
 
+    change.__module__ = "os"  # Not where C has it: there pickle would find another.
     return change
 
 

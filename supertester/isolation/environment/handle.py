@@ -88,11 +88,9 @@ class Environment(State):
         check_target(target)
         if not overrides:
             raise UsageError(f"config() needs values to override in {name_of(target)}, e.g. config(target, DEBUG=True)")
-        if variables.is_routed(target) or _is_mirrored(target):
-            made = Overrides(target, overrides, create=create, on_restore=self._restored)
-            self.undos[made] = made.forget  # It goes away as a whole.
-            return made
-        self._claim(target, overrides)
+        target, is_own = _own(target)
+        if not is_own:
+            self._claim(target, overrides)
         try:
             made = Overrides(target, overrides, create=create, on_restore=self._restored)
         except BaseException:
@@ -145,10 +143,11 @@ class Environment(State):
                 stack.callback(undo)
 
 
-def _is_mirrored(target: object) -> bool:
-    """Say whether *target* is a table that the running test has a copy of."""
+def _own(target: Any) -> tuple[Any, bool]:
+    """Return what the running test sees as *target*, and whether other tests see something else."""
     table = getattr(type(target), "_supertester_table", None)
-    return table is not None and table.route() is not table.source
+    seen = target if table is None else table.route()
+    return seen, variables.is_routed(target) or (table is not None and seen is not table.source)
 
 
 def check_setting(setting: object) -> None:

@@ -48,6 +48,7 @@ def _routed(name: str, previous: Callable[..., Any], kind: type) -> Callable[...
         own = _own(kind)
         return previous(*args, **kwargs) if own is None else getattr(own, name)(*args, **kwargs)
 
+    function.__module__, function.__qualname__ = "numpy.random", previous.__name__  # There pickle finds it.
     return function
 
 

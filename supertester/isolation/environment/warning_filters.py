@@ -6,6 +6,8 @@ the module is replaced, once, by one that answers for the test whose code is run
 
 from __future__ import annotations
 
+import functools
+import logging
 import sys
 import warnings
 from collections.abc import Callable
@@ -80,11 +82,12 @@ def install() -> list[Undo]:
     return [
         replace_attribute(warnings, "__class__", _Warnings),
         *(
-            replace_attribute(warnings, name, replacement(getattr(warnings, name)))
-            for name, replacement in (
-                ("_add_filter", _adding),
-                ("resetwarnings", _resetting),
-                ("_showwarnmsg", _showing),
+            replace_attribute(module, name, replacement(getattr(module, name)))
+            for module, name, replacement in (
+                (warnings, "_add_filter", _adding),
+                (warnings, "resetwarnings", _resetting),
+                (warnings, "_showwarnmsg", _showing),
+                (logging, "captureWarnings", _capturing),
             )
         ),
     ]
@@ -140,3 +143,37 @@ def _showing(previous: Callable[[Any], None]) -> Callable[[Any], None]:
             show(message.message, message.category, message.filename, message.lineno, message.file, message.line)
 
     return _showwarnmsg
+
+
+class _ToLog:
+    """What ``logging.captureWarnings`` puts in the place of ``warnings.showwarning`` in one test."""
+
+    def __init__(self, previous: Any) -> None:
+        self.previous = previous
+
+    def __call__(self, *args: Any, **kwargs: Any) -> None:
+        file = kwargs.get("file", args[4] if len(args) > 4 else None)
+        show = _to_log if file is None else self.previous
+        show(*args, **kwargs)
+
+
+_to_log: Any = logging._showwarning  # type: ignore[attr-defined]
+
+
+def _capturing(previous: Callable[[bool], None]) -> Callable[[bool], None]:
+    @functools.wraps(previous)
+    def captureWarnings(capture: bool) -> None:  # noqa: FBT001, N802 - of logging
+        state = current()
+        if state is None:
+            previous(capture)
+            return
+        # Not `previous`: it notes in a global that warnings are captured, which in the next test they are not.
+        shown = _seen(state, "showwarning")
+        captured = isinstance(shown, _ToLog) or shown is _to_log
+        if capture and not captured:
+            _set("showwarning", _ToLog(shown))
+        elif captured and not capture:
+            is_own = isinstance(shown, _ToLog)
+            _set("showwarning", shown.previous if is_own else logging._warnings_showwarning)  # type: ignore[attr-defined]
+
+    return captureWarnings

@@ -11,6 +11,8 @@ from supertester.isolation.identity import owner
 
 __all__ = ["ClassAttribute", "Table", "View", "table_of", "views"]
 
+_NOTHING: Any = object()
+
 
 class View:
     """What one test sees in the place of tables. It does not hold the test: it lives as long as that does."""
@@ -24,7 +26,7 @@ class View:
         self.injected: dict[Table, tuple[tuple[object, Any], ...]] = {}
 
     def seen(self, table: Table) -> Any:
-        """Return what the test sees in the place of *table*.
+        """Return what the test itself has in the place of *table*, or `_NOTHING`.
 
         Raises:
             UsageError: The test has ended, and had something else there than the program has.
@@ -39,7 +41,7 @@ class View:
                 f"test {self.test_id!r} has ended, and its {table.name} with it; the calling code was started by that "
                 "test and still runs: let the test wait for it"
             )
-        return table.source
+        return _NOTHING
 
 
 views: WeakKeyDictionary[IsolationContext, View] = WeakKeyDictionary()
@@ -67,8 +69,12 @@ class Table:
         """Return the object that the calling code has to work on."""
         # What an ended test left running belongs to it still: it must not work on the source.
         context = owner() or current_context.get()
-        view = None if context is None else views.get(context)
-        return self.source if view is None else view.seen(self)
+        while context is not None:
+            view = views.get(context)
+            if view is not None and (seen := view.seen(self)) is not _NOTHING:
+                return seen
+            context = context.outer  # What a test has not for itself it shares with the one that it runs in.
+        return self.source
 
 
 class ClassAttribute(Table):

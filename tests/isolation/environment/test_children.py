@@ -3,6 +3,7 @@
 import asyncio
 import multiprocessing
 import os
+import pickle
 import subprocess
 import sys
 import unittest
@@ -52,6 +53,13 @@ class TestChildren(unittest.TestCase):
         self.assertEqual(report_of(test), "")
         self.assertTrue(answers)
         self.assertEqual([str(each).strip() for each in answers], [EXPECTED] * len(answers))
+
+    def test_what_starts_programs_can_be_sent_to_other_processes(self) -> None:
+        report_of(lambda case: None)
+        for name in ("system", "execv", "execve", "posix_spawn", "chdir"):
+            with self.subTest(name=name):
+                function = getattr(os, name)
+                self.assertIs(pickle.loads(pickle.dumps(function)), function)
 
     def test_of_subprocess(self) -> None:
         def way(case: Any) -> None:

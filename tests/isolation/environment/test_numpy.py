@@ -1,3 +1,4 @@
+import pickle
 import random
 import sys
 import unittest
@@ -17,6 +18,13 @@ from tests.isolation.environment.support import report_of, side_by_side
 
 
 class TestNumpy(unittest.TestCase):
+    def test_its_functions_can_be_sent_to_other_processes(self) -> None:
+        report_of(lambda case: np.random.rand())
+        for name in ("rand", "randint", "seed", "sample", "ranf"):
+            with self.subTest(name=name):
+                function = getattr(np.random, name)
+                self.assertIs(pickle.loads(pickle.dumps(function)), function)
+
     def test_the_same_test_draws_the_same_numbers_again(self) -> None:
         seen: list[Any] = []
 

@@ -1,3 +1,5 @@
+import io
+import logging
 import pickle
 import threading
 import unittest
@@ -10,6 +12,7 @@ from warnings import simplefilter
 from supertester.case import IsolatedTestCase
 from supertester.isolation import isolate, uninstall
 from supertester.testing import inner_case, run_inner
+from tests.alone import alone
 from tests.isolation.environment.support import report_of, side_by_side
 
 
@@ -120,6 +123,52 @@ class TestWarnings(unittest.TestCase):
         self.assertEqual(report_of(body), "")
         self.assertEqual(seen, ["shown"])
         self.assertIs(warnings.showwarning, before)
+
+    def test_warnings_that_are_captured_for_good_are_captured_again_in_the_next_test(self) -> None:
+        def body(case: Any) -> None:
+            warnings.simplefilter("always")
+            logging.captureWarnings(True)
+            logging.captureWarnings(True)
+            with case.assertLogs("py.warnings") as seen:
+                warnings.warn("to the log", Odd, stacklevel=1)
+            case.assertIn("Odd: to the log", seen.output[0])
+
+        self.assertEqual(report_of(body) + report_of(body), "")
+        self.assertIsNone(logging._warnings_showwarning)  # type: ignore[attr-defined]
+
+    def test_captured_warnings_are_shown_again_when_the_test_says_so(self) -> None:
+        def body(case: Any) -> None:
+            before = warnings.showwarning
+            logging.captureWarnings(False)
+            logging.captureWarnings(True)
+            written = io.StringIO()
+            with case.assertNoLogs("py.warnings"):
+                warnings.showwarning("to a file", Odd, "a.py", 1, file=written)
+            logging.captureWarnings(False)
+            case.assertIs(warnings.showwarning, before)
+            case.assertIn("Odd: to a file", written.getvalue())
+
+        self.assertEqual(report_of(body), "")
+
+    @alone("captures the warnings of the process")
+    def test_a_test_can_leave_the_capture_of_the_process(self) -> None:
+        def body(case: Any) -> None:
+            warnings.simplefilter("always")
+            logging.captureWarnings(True)
+            with case.assertLogs("py.warnings"):
+                warnings.warn("to the log", Odd, stacklevel=1)
+            logging.captureWarnings(False)
+            with case.assertNoLogs("py.warnings"), unittest.mock.patch("sys.stderr", io.StringIO()) as shown:
+                warnings.warn("shown", Odd, stacklevel=1)
+            case.assertIn("Odd: shown", shown.getvalue())
+
+        logging.captureWarnings(True)
+        try:
+            captured = warnings.showwarning
+            self.assertEqual(report_of(body), "")
+            self.assertIs(warnings.showwarning, captured)
+        finally:
+            logging.captureWarnings(False)
 
     def test_who_records_around_a_test_gets_its_warnings(self) -> None:
         def body(case: Any) -> None:
