@@ -14,13 +14,10 @@ from functools import partial
 from typing import Any
 
 from supertester.context import IsolationContext
-from supertester.errors import Unsupported, UsageError
+from supertester.errors import UsageError
 from supertester.isolation.environment.handle import Environment, check_setting
 
 __all__ = ["FEATURES", "Feature", "FeatureSet", "check_tags", "checked_setting"]
-
-
-_opening = threading.RLock()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +27,6 @@ class Feature:
     Attributes:
         name: Its name, which is also the class keyword that sets it.
         enter: ``enter(context, setting)`` returns the context manager of one test; what that yields is the handle.
-            ``None`` while the feature is only a reserved name.
         modes: The isolation modes that have it without being asked.
         tags: The tags of `tag` that make sense only where it is on.
         early: Whether it has to be on from the beginning of the test; the others are entered when first asked for, or
@@ -39,7 +35,7 @@ class Feature:
     """
 
     name: str
-    enter: Callable[[IsolationContext, Any], AbstractContextManager[Any]] | None = None
+    enter: Callable[[IsolationContext, Any], AbstractContextManager[Any]]
     modes: frozenset[str] = frozenset()
     tags: frozenset[str] = frozenset()
     early: bool = False
@@ -148,22 +144,18 @@ def _is_off(setting: Any) -> bool:
 def _is_on(feature: Feature, mode: str, settings: Mapping[str, Any]) -> bool:
     setting = settings.get(feature.name)
     if setting is None:
-        return feature.enter is not None and mode in feature.modes
+        return mode in feature.modes
     return not _is_off(setting)
 
 
 def checked_setting(name: str, setting: Any) -> Any:
-    """Return *setting*, or refuse to switch on a feature that does not exist.
+    """Return *setting*, if the feature *name* can be set to it.
 
     Raises:
-        Unsupported: This version has no such feature.
-        UsageError, TypeError: The feature cannot be set to this.
+        UsageError, TypeError: It cannot.
     """
-    feature = FEATURES[name]
-    if feature.enter is None and not _is_off(setting):
-        raise Unsupported(f"{name}={setting!r}: this version has no isolation feature {name!r}; leave the option out")
-    if feature.check is not None:
-        feature.check(setting)
+    if (check := FEATURES[name].check) is not None:
+        check(setting)
     return setting
 
 
@@ -175,10 +167,6 @@ def check_tags(tags: Mapping[str, Any], mode: str, settings: Mapping[str, Any], 
     """
     for feature in FEATURES.values():
         for name in sorted(feature.tags & tags.keys()):
-            if feature.enter is None:
-                raise Unsupported(
-                    f"@tag({name}=...) on {where} needs the feature {feature.name!r}, which this version lacks"
-                )
             if not _is_on(feature, mode, settings):
                 raise UsageError(
                     f"@tag({name}=...) on {where} needs the option {feature.name}, which is off in mode {mode!r}; "
@@ -193,6 +181,7 @@ class FeatureSet:
         self._context = context
         self._settings = settings
         self._stack = ExitStack()
+        self._lock = threading.RLock()  # Code of the test may ask for a feature on any thread.
 
     def enter_early(self) -> None:
         """Enter the features that have to be on from the beginning, and those that the class or a tag configures."""
@@ -218,14 +207,12 @@ class FeatureSet:
         feature = FEATURES.get(name)
         if feature is None:
             raise UsageError(f"unknown isolation feature {name!r}; the known ones are {', '.join(FEATURES)}")
-        if feature.enter is None:
-            raise Unsupported(f"this version has no isolation feature {name!r}")
         if not _is_on(feature, self._context.mode, self._settings):
             raise UsageError(
                 f"isolation feature {name!r} is off in mode {self._context.mode!r}; "
                 f"switch it on with the class keyword {name}=..."
             )
-        with _opening:  # Code of the test may ask for it on any thread.
+        with self._lock:
             if name not in self._context.features:
                 handle = self._stack.enter_context(feature.enter(self._context, self._settings.get(name)))
                 self._context.features[name] = handle
@@ -233,7 +220,7 @@ class FeatureSet:
 
     def close(self) -> None:
         """Leave the features that were entered, the last one first."""
-        with _opening:
+        with self._lock:
             self._context.open_feature = None
             self._context.features.clear()
         self._stack.close()

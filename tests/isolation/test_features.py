@@ -6,9 +6,8 @@ from unittest import mock
 
 from supertester.case import IsolatedTestCase, tag
 from supertester.context import IsolationContext
-from supertester.errors import Unsupported, UsageError
+from supertester.errors import UsageError
 from supertester.isolation.features import FEATURES, Feature
-from supertester.isolation.options import Options
 from supertester.testing import inner_case, run_inner
 
 
@@ -36,7 +35,6 @@ class TestFeatures(unittest.TestCase):
         added = {
             "lamp": Feature(name="lamp", enter=lamp, modes=modes, tags=frozenset({"colour"})),
             "heater": Feature(name="heater", enter=heater, modes=modes, early=True),
-            "reserved": Feature(name="reserved", tags=frozenset({"size"})),
         }
         self.enterContext(mock.patch.dict(FEATURES, added))
 
@@ -68,14 +66,6 @@ class TestFeatures(unittest.TestCase):
         report = self.run_test(lambda case: case.isolation.feature("lump"))
         self.assertIn("unknown isolation feature 'lump'; the known ones are contamination, logs, telemetry", report)
 
-    def test_those_that_do_not_exist_yet_are_refused(self) -> None:
-        self.assertIn(
-            "this version has no isolation feature 'reserved'",
-            self.run_test(lambda case: case.isolation.feature("reserved")),
-        )
-        with self.assertRaisesRegex(Unsupported, "reserved=True: this version has no isolation feature 'reserved'"):
-            Options.made_of({"reserved": True})
-
     def test_a_tag_of_one_that_is_off_is_refused_when_the_class_is_made(self) -> None:
         with self.assertRaisesRegex(UsageError, r"@tag\(colour=...\) on .*Red.test needs the option lamp"):
 
@@ -102,13 +92,6 @@ class TestFeatures(unittest.TestCase):
     def test_one_that_a_class_configures_is_entered_from_the_beginning(self) -> None:
         self.assertEqual(self.run_test(lambda case: self.log.append("body"), lamp="dim", heater=False), "")
         self.assertEqual(self.log, ["lamp on dim", "body", "lamp off"])
-
-    def test_a_tag_of_one_that_does_not_exist_yet_is_refused(self) -> None:
-        with self.assertRaisesRegex(Unsupported, r"@tag\(size=...\) .* needs the feature 'reserved'"):
-
-            class Large(IsolatedTestCase):
-                @tag(size=3)
-                async def test(self) -> None: ...
 
     def test_one_that_cannot_be_entered_fails_the_test(self) -> None:
         def broken(context: IsolationContext, setting: Any) -> Any:
