@@ -2,6 +2,7 @@
 
 from supertester.chaos.children import ChaosReport, chaos_kill_children
 from supertester.chaos.crash import Injection, inject_crash
+from supertester.chaos.exhaustion import Exhaustion, consume_memory, simulate_resource_exhaustion
 from supertester.chaos.exhaustive import (
     CancellationRun,
     FailpointRun,
@@ -15,7 +16,9 @@ from supertester.chaos.journal import ChaosEvent, Journal, journaled
 from supertester.chaos.messages import Delay, Drop, Duplicate, Reorder, delay, drop, duplicate, reorder
 from supertester.chaos.random_failures import FAILURE_TYPES, RandomFailures, inject_random_failures
 from supertester.chaos.resilience import Resilience, probe_chaos_resilience
+from supertester.chaos.state import Corrupt, Corruption, Pause, Paused, corrupt_state, pause, resume
 from supertester.chaos.suite import ChaosSuiteReport, run_chaos_suite
+from supertester.chaos.workers import kill_random_worker
 
 __all__ = [
     "FAILURE_TYPES",
@@ -23,21 +26,28 @@ __all__ = [
     "ChaosEvent",
     "ChaosReport",
     "ChaosSuiteReport",
+    "Corrupt",
+    "Corruption",
     "Delay",
     "Drop",
     "Duplicate",
+    "Exhaustion",
     "FailpointRun",
     "Fault",
     "Injection",
     "Journal",
     "MessageFault",
     "MessageHit",
+    "Pause",
+    "Paused",
     "RandomFailures",
     "Reorder",
     "Resilience",
     "cancel_at_every_await",
     "chaos_kill_children",
     "check_cancellation_safe",
+    "consume_memory",
+    "corrupt_state",
     "delay",
     "drop",
     "duplicate",
@@ -45,7 +55,11 @@ __all__ = [
     "inject_crash",
     "inject_random_failures",
     "journaled",
+    "kill_random_worker",
+    "pause",
     "probe_chaos_resilience",
     "reorder",
+    "resume",
     "run_chaos_suite",
+    "simulate_resource_exhaustion",
 ]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Generator
 from contextlib import suppress
+from types import TracebackType
+from typing import Any, Self
 
 from supertester.context import current_context
 
-__all__ = ["at_end_of_test"]
+__all__ = ["Undoable", "at_end_of_test"]
 
 
 def at_end_of_test(undo: Callable[[], object]) -> Callable[[], None]:
@@ -23,3 +25,54 @@ def at_end_of_test(undo: Callable[[], object]) -> Callable[[], None]:
             context.cleanups.remove(entry)
 
     return forget
+
+
+class Undoable:
+    """Chaos that is done when it is awaited or entered, and undone by `cleanup`.
+
+    ``async with`` undoes it at the end of the block. After a plain ``await`` it stays until `cleanup` is awaited, or to
+    the end of the test.
+    """
+
+    _begun = False
+    _over = False
+    _forget: Callable[[], None]
+
+    async def cleanup(self) -> None:
+        """Undo it, and return when that is done; later calls do nothing."""
+        if self._begun and not self._over:
+            self._over = True
+            self._forget()
+            await self._undo()
+
+    def __call__(self) -> Coroutine[Any, Any, None]:
+        """Be the cleanup itself, so that the summary of the test shows what it is about."""
+        return self.cleanup()
+
+    def __await__(self) -> Generator[Any, Any, Self]:
+        return self._begin().__await__()
+
+    async def _begin(self) -> Self:
+        if not self._begun:
+            self._begun = True
+            self._forget = at_end_of_test(self)
+            try:
+                await self._do()
+            except BaseException:
+                await self.cleanup()
+                raise
+        return self
+
+    async def __aenter__(self) -> Self:
+        return await self._begin()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.cleanup()
+
+    async def _do(self) -> None:
+        raise AssertionError("each kind says what it does")
+
+    async def _undo(self) -> None:
+        raise AssertionError("each kind says what it does")

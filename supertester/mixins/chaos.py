@@ -131,6 +131,45 @@ class ChaosMixin(_Host):
         """Let requests fail at random while the block runs; see `supertester.chaos.inject_random_failures`."""
         return chaos.inject_random_failures(target, failure_rate=failure_rate, failure_types=failure_types, seed=seed)
 
+    def pause(self, target: Reference, *, timeout: float = 5.0) -> chaos.Paused:
+        """Let a server stand still; await it or enter it with ``async with``, see `supertester.chaos.pause`."""
+        return chaos.pause(target, timeout=timeout)
+
+    async def resume(self, target: Reference) -> None:
+        """Let a paused server go on; see `supertester.chaos.resume`."""
+        await chaos.resume(target)
+
+    def corrupt_state(self, target: Reference, fn: Callable[[Any], Any], *, timeout: float = 5.0) -> chaos.Corruption:
+        """Give a server a wrong state; await it or enter it, see `supertester.chaos.corrupt_state`."""
+        return chaos.corrupt_state(target, fn, timeout=timeout)
+
+    async def kill_random_worker(
+        self, pool: Reference, *, reason: Any = KILL, seed: int | None = None
+    ) -> chaos.Injection:
+        """Kill one worker of a supervisor, whichever; see `supertester.chaos.kill_random_worker`."""
+        return await chaos.kill_random_worker(pool, reason=reason, seed=seed)
+
+    def simulate_resource_exhaustion(
+        self,
+        resource: str,
+        *,
+        percentage: float | None = None,
+        spawn_count: int | None = None,
+        count: int | None = None,
+        size_mb: float | None = None,
+        kind: str | None = None,
+    ) -> chaos.Exhaustion:
+        """Take a resource away; await it or enter it, see `supertester.chaos.simulate_resource_exhaustion`."""
+        return chaos.simulate_resource_exhaustion(
+            resource, percentage=percentage, spawn_count=spawn_count, count=count, size_mb=size_mb, kind=kind
+        )
+
+    def consume_memory(
+        self, fraction: float, *, limit_mb: float | None = None, cap_mb: float = 256
+    ) -> chaos.Exhaustion:
+        """Take a share of the memory limit; await it or enter it, see `supertester.chaos.consume_memory`."""
+        return chaos.consume_memory(fraction, limit_mb=limit_mb, cap_mb=cap_mb)
+
     async def run_chaos_suite(
         self, target: Reference, scenarios: Iterable[Mapping[str, Any]], *, timeout: float | None = None
     ) -> chaos.ChaosSuiteReport:
