@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from supertester._core.evidence import shown
 from supertester.errors import UsageError
 from supertester.linear.history import Operation, checked
 from supertester.linear.model import Model, Whole, model_of
@@ -96,27 +97,22 @@ def check_linearizable(
 def _explained(operations: list[Operation], model: Model, search: Search) -> str:
     """Say how far an order goes, and why none of what is left may come next."""
     state: Any = model.initial()
-    for index in search.best:
+    best = search.best
+    for index in best:
         _, state = model.step(state, operations[index])
-    done = set(search.best)
-    left = [index for index, each in enumerate(operations) if index not in done and not each.pending]
-    base = min(left)
-    next_ones = [
-        index for index in left if operations[index].invoked <= min(operations[each].returned for each in left)
-    ]
     lines = [
         f"no order of these operations is one of a {model.name}"
         + (", even if only the order of each process counts" if search.sequential else "")
     ]
-    if done:
-        shown = [str(operations[index]) for index in search.best[-_SHOWN:]]
-        lines += [f"the longest that is legal has {len(done)} of {len(operations)}, and ends with:"]
-        lines += [f"  {each}" for each in shown]
-    lines.append(f"after it the state is {state!r}, and next could only come:")
-    for index in next_ones or [base]:
+    if best:
+        lines.append(f"the longest that is legal has {len(best)} of {len(operations)}, and ends with:")
+        lines += [f"  {operations[index]}" for index in best[-_SHOWN:]]
+    lines.append(f"after it the state is {shown(state)}, and next could only come:")
+    for index in search.after(best):
         operation = operations[index]
         result, _ = model.step(state, operation)
-        verdict = "which leads nowhere" if fits(operation, result) else f"but there it returns {result!r}"
+        verdict = "which leads nowhere" if fits(operation, result) else f"but there it returns {shown(result)}"
         lines.append(f"  {operation}, {verdict}")
-    window = sorted({*search.best[-_SHOWN:], *left[:_SHOWN]})
+    left = sorted({*range(len(operations))} - {*best})
+    window = sorted({*best[-_SHOWN:], *left[:_SHOWN]})
     return "\n".join([*lines, "", drawn([operations[index] for index in window])])

@@ -7,6 +7,7 @@ from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from supertester._core.evidence import shown
 from supertester.errors import UsageError
 
 __all__ = ["PENDING", "History", "Operation"]
@@ -41,8 +42,8 @@ class Operation:
         return self.returned == PENDING
 
     def __str__(self) -> str:
-        arguments = ", ".join(map(repr, self.args))
-        outcome = "never returned" if self.pending else f"-> {self.result!r}"
+        arguments = ", ".join(map(shown, self.args))
+        outcome = "never returned" if self.pending else f"-> {shown(self.result)}"
         return f"{self.process}: {self.name}({arguments}) {outcome}"
 
 
@@ -100,7 +101,7 @@ def checked(operations: Iterable[Any]) -> list[Operation]:
     for operation in ordered:
         if not isinstance(operation, Operation):
             raise TypeError(f"a history consists of Operation(process, name, args, result, ...), got {operation!r}")
-        if operation.returned < operation.invoked:
+        if not operation.returned >= operation.invoked:
             raise UsageError(
                 f"{operation} returned at {operation.returned!r}, before its call at {operation.invoked!r}"
             )

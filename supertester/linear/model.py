@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Hashable, Mapping
+from collections import ChainMap, OrderedDict
+from collections.abc import Hashable, Iterator
 from typing import Any, Protocol, runtime_checkable
 
 from supertester.errors import UsageError
@@ -43,7 +44,9 @@ class Model(Protocol):
 class ClassModel:
     """A plain class as a model: its methods are the operations, and its instances the states.
 
-    What a method raises is its result: an operation that failed with an exception of the same class fits.
+    What a method raises is its result: an operation that failed with an exception of the same class fits. An instance
+    has to be one that `copy.deepcopy` can copy; two of them are the same state if what they hold is equal, so the order
+    of a ``dict`` is no part of the state, while that of an ``OrderedDict`` is.
 
     >>> class Register:
     ...     value = 0
@@ -61,13 +64,14 @@ class ClassModel:
         self.name = cls.__qualname__
         self._cls = cls
         self._arguments = args, kwargs
+        self._given: dict[int, Any] = {}
 
     def initial(self) -> Hashable:
         args, kwargs = self._arguments
         return _State(self._cls(*args, **kwargs))
 
     def step(self, state: Any, operation: Operation) -> tuple[Any, Hashable]:
-        instance = copy.deepcopy(state.instance)
+        instance = self._copied(state.instance)
         method = getattr(instance, operation.name, None)
         if operation.name.startswith("_") or not callable(method):
             known = [name for name, each in inspect.getmembers(self._cls, callable) if not name.startswith("_")]
@@ -75,10 +79,16 @@ class ClassModel:
                 f"the model {self.name} has no operation {operation.name!r}; it has {', '.join(known) or 'none'}"
             )
         try:
-            result = method(*operation.args)
+            result = method(*self._copied(operation.args))
         except Exception as error:  # noqa: BLE001 - it is the result
             result = error
         return result, _State(instance)
+
+    def _copied(self, value: Any) -> Any:
+        """Return a copy of *value*; objects that an operation was given, and that equal nothing else, stay themselves."""
+        if isinstance(value, tuple):
+            self._given.update((id(each), each) for each in _leaves(value) if _inherits(each, "__eq__"))
+        return copy.deepcopy(value, ChainMap({}, self._given) if self._given else None)  # type: ignore[arg-type]
 
     def only_reads(self, operation: Operation) -> bool:
         return False
@@ -120,8 +130,7 @@ class _State:
 
     def __init__(self, instance: Any) -> None:
         self.instance = instance
-        held = vars(instance) if hasattr(instance, "__dict__") else repr(instance)
-        self._frozen = frozen(held)
+        self._frozen = frozen(_held(instance))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _State) and self._frozen == other._frozen
@@ -130,22 +139,47 @@ class _State:
         return hash(self._frozen)
 
     def __repr__(self) -> str:
-        held = vars(self.instance) if hasattr(self.instance, "__dict__") else self.instance
-        return f"{type(self.instance).__qualname__}({held!r})"
+        if _inherits(self.instance, "__repr__"):
+            return f"{type(self.instance).__qualname__}({_held(self.instance)[1]!r})"
+        return repr(self.instance)
+
+
+def _inherits(value: Any, method: str) -> bool:
+    """Say whether the class of *value* has *method* from `object`."""
+    return getattr(type(value), method) is getattr(object, method)
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    """Yield what stands in *value*, in containers of any depth."""
+    if isinstance(value, (list, tuple, set, frozenset)):
+        for each in value:
+            yield from _leaves(each)
+    elif isinstance(value, dict):
+        yield from _leaves([*value, *value.values()])
+    else:
+        yield value
+
+
+def _held(instance: Any) -> tuple[Any, ...]:
+    """Return what *instance* consists of, as `copy` sees it: arguments, attributes, items, and items by key."""
+    _, args, attributes, items, pairs = (*instance.__reduce_ex__(4), None, None, None)[:5]
+    by_key = (list if isinstance(instance, OrderedDict) else dict)(pairs or ())
+    return args, attributes, list(items or ()), by_key
 
 
 def frozen(value: Any) -> Hashable:
-    """Return a hashable stand-in for *value*: equal values have equal ones."""
-    if isinstance(value, Mapping):
-        return ("mapping", frozenset((frozen(key), frozen(item)) for key, item in value.items()))
-    if isinstance(value, (list, tuple)):
-        return ("sequence", tuple(map(frozen, value)))
-    if isinstance(value, (set, frozenset)):
+    """Return a hashable stand-in for *value*: equal values have equal ones, and what differs has not."""
+    kind = type(value)
+    if kind is dict:
+        return (kind, frozenset((frozen(key), frozen(item)) for key, item in value.items()))
+    if kind in (list, tuple):
+        return (kind, tuple(map(frozen, value)))
+    if kind in (set, frozenset):
         return ("set", frozenset(map(frozen, value)))
     try:
         hash(value)
     except TypeError:
-        return ("other", frozen(vars(value)) if hasattr(value, "__dict__") else repr(value))
+        return (kind, frozen(_held(value)))
     return ("value", value)
 
 

@@ -9,12 +9,14 @@ as it is legal, for nothing is lost by that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass, field
+from bisect import bisect_left
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from supertester.linear.history import PENDING, Operation
-from supertester.linear.model import Model
+from supertester.linear.model import Model, frozen
 
 __all__ = ["Search", "fits"]
 
@@ -25,7 +27,7 @@ def fits(operation: Operation, result: Any) -> bool:
         return True
     if isinstance(result, BaseException):
         return type(operation.result) is type(result)
-    return bool(operation.result == result)
+    return operation.result is result or bool(operation.result == result)  # NaN is not equal to itself.
 
 
 @dataclass(eq=False)
@@ -34,10 +36,22 @@ class _Node:
 
     base: int
     mask: int
-    state: Any
+    left: int
+    """How many operations have still to be done; pending ones need not be."""
     choices: Iterator[tuple[int, Any]]
-    taken: int | None = None
-    """The operation that led here."""
+    before: _Node | None = None
+    taken: int = -1
+    """The operation that led here from *before*."""
+    depth: int = 0
+
+    def order(self) -> list[int]:
+        """Return the operations that led here, the first one first."""
+        taken = []
+        node = self
+        while node.before is not None:
+            taken.append(node.taken)
+            node = node.before
+        return taken[::-1]
 
 
 @dataclass(eq=False)
@@ -58,28 +72,31 @@ class Search:
     looked_at: int = 0
     exhausted: bool = False
     """Whether the budget was used up."""
-    best: list[int] = field(default_factory=list)
-    """The longest order that was found to be legal."""
+    _deepest: _Node | None = None
+
+    @property
+    def best(self) -> list[int]:
+        """The longest order that was found to be legal."""
+        return self._deepest.order() if self._deepest is not None else []
 
     def run(self) -> list[int] | None:
         """Return a legal order of the operations, by their positions, or ``None``; pending ones may be left out."""
-        required = sum(1 << index for index, each in enumerate(self.operations) if not each.pending)
         seen: set[tuple[int, int, Hashable]] = set()
-        candidates = self._in_program_order if self.sequential else self._in_real_time
-        path = [self._node(0, 0, self.model.initial(), candidates)]
-        while path:
-            node = path[-1]
-            if not required & ~self._done(node):
-                return [each.taken for each in path if each.taken is not None]
-            if len(path) - 1 > len(self.best):
-                self.best = [each.taken for each in path if each.taken is not None]
+        start = self.model.initial()
+        required = sum(not each.pending for each in self.operations)
+        node: _Node | None = _Node(0, 0, required, iter(self._choices(start, self._candidates(0, 0))))
+        while node is not None:
+            if not node.left:
+                return node.order()
+            if self._deepest is None or node.depth > self._deepest.depth:
+                self._deepest = node
             choice = next(node.choices, None)
             if choice is None:
-                path.pop()
+                node = node.before
                 continue
             index, state = choice
             base, mask = _marked(node.base, node.mask, index)
-            configuration = (base, mask, state)
+            configuration = (base, mask, _hashable(state))
             if configuration in seen:
                 continue
             seen.add(configuration)
@@ -87,17 +104,10 @@ class Search:
             if self.looked_at > self.budget:
                 self.exhausted = True
                 return None
-            following = self._node(base, mask, state, candidates)
-            following.taken = index
-            path.append(following)
+            left = node.left - (not self.operations[index].pending)
+            choices = iter(self._choices(state, self._candidates(base, mask)))
+            node = _Node(base, mask, left, choices, node, index, node.depth + 1)
         return None
-
-    def _node(self, base: int, mask: int, state: Any, candidates: Callable[..., Iterator[int]]) -> _Node:
-        return _Node(base, mask, state, iter(self._choices(state, candidates(base, mask))))
-
-    @staticmethod
-    def _done(node: _Node) -> int:
-        return (node.mask << node.base) | ((1 << node.base) - 1)
 
     def _choices(self, state: Any, candidates: Iterator[int]) -> list[tuple[int, Any]]:
         """Return who may come next, and the state after it."""
@@ -111,6 +121,16 @@ class Search:
                 return [(index, after)]
             choices.append((index, after))
         return choices
+
+    def after(self, order: Sequence[int]) -> list[int]:
+        """Return the operations that may come next when those of *order* are done, whatever the model says."""
+        base = mask = 0
+        for index in order:
+            base, mask = _marked(base, mask, index)
+        return list(self._candidates(base, mask))
+
+    def _candidates(self, base: int, mask: int) -> Iterator[int]:
+        return self._in_program_order(base, mask) if self.sequential else self._in_real_time(base, mask)
 
     def _in_real_time(self, base: int, mask: int) -> Iterator[int]:
         """Yield the operations that were called before any that is not done returned."""
@@ -126,13 +146,30 @@ class Search:
                 yield candidate
 
     def _in_program_order(self, base: int, mask: int) -> Iterator[int]:
-        """Yield the first operation of each process that is not done."""
-        met: set[Hashable] = set()
-        for index in range(base, len(self.operations)):
-            process = self.operations[index].process
-            if not (mask >> (index - base)) & 1 and process not in met:
-                met.add(process)
-                yield index
+        """Yield the first operation of each process that is not done, those that were called first at the front."""
+        first = []
+        for program in self._programs:
+            position = bisect_left(program, base)
+            while position < len(program) and (mask >> (program[position] - base)) & 1:
+                position += 1
+            first += program[position : position + 1]
+        yield from sorted(first)
+
+    @cached_property
+    def _programs(self) -> list[list[int]]:
+        programs: dict[Hashable, list[int]] = {}
+        for index, operation in enumerate(self.operations):
+            programs.setdefault(operation.process, []).append(index)
+        return list(programs.values())
+
+
+def _hashable(state: Any) -> Hashable:
+    """Return *state*, or what stands for it if the values that it holds are not hashable."""
+    try:
+        hash(state)
+    except TypeError:
+        return frozen(state)
+    return state  # type: ignore[no-any-return]
 
 
 def _marked(base: int, mask: int, index: int) -> tuple[int, int]:
