@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from os import environ
 from typing import Any
 
 from supertester.context import IsolationContext
@@ -118,7 +119,8 @@ def _inheriting_popen(previous: Callable[..., None]) -> Callable[..., None]:
 def _with(variables: dict[str, str], given: Mapping[Any, Any] | None) -> dict[Any, Any]:
     """Return the environment *given*, by default this process's, with *variables* that it does not set itself."""
     if given is None:
-        return {**os.environ, **variables}  # It may say that it belongs to a test already: to the one further up.
+        # Not what somebody has put in its place, as `mock.patch` does: no child would see that.
+        return {**environ, **variables}  # It may say that it belongs to a test already: to the one further up.
     return {**variables, **given}
 
 

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from os import environ
 from typing import Any
 
 from supertester.isolation.identity import owner
@@ -46,7 +47,7 @@ def _replace(name: str, make: Callable[[Any, Surroundings], Any], surroundings: 
 
 def _execv(previous: Any, _: Surroundings) -> Any:
     def execv(path: Any, argv: Any, /) -> Any:
-        return previous(path, argv) if owner() is None else os.execve(path, argv, dict(os.environ))
+        return previous(path, argv) if owner() is None else os.execve(path, argv, dict(environ))
 
     return execv
 

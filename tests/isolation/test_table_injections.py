@@ -1,5 +1,7 @@
+import copy
 import itertools
 import logging
+import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
@@ -41,6 +43,18 @@ class TestInjections(TablesTestCase):
             case.assertEqual(self.store.tell_time(), "outside")
 
         self.run_test(body)
+
+    def test_of_functions_let_others_pickle_them_by_name(self) -> None:
+        self.store.now.__module__ = self.name
+
+        def body(case: Any) -> None:
+            case.tables.inject(self.name, "now", mock.Mock(return_value="mocked"))
+            with case.assertRaisesRegex(pickle.PicklingError, "Mock"):
+                pickle.dumps(self.store.now)
+
+        self.run_test(body)
+        self.assertIs(pickle.loads(pickle.dumps(self.store.now)), self.store.now)
+        self.assertIs(copy.copy(self.store.now), self.store.now)
 
     def test_of_what_the_standard_library_holds_are_seen_in_that_attribute_alone(self) -> None:
         log = self.store.log = logging.getLogger(self.name)

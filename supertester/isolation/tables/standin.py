@@ -13,6 +13,7 @@ import operator
 from abc import ABCMeta
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import FunctionType
 from typing import Any
 
 from supertester.isolation.tables.copies import NATIVE, native_type
@@ -117,6 +118,8 @@ def _routed_methods(table: Table, cls: Any) -> Iterator[tuple[str, Any]]:
     for name, operation in _OPERATORS.items():
         if f"__{name}__" in found and f"__r{name}__" not in found:
             yield f"__r{name}__", _reflected(table, operation)
+    if issubclass(cls, FunctionType):
+        yield "__reduce_ex__", _reduced_to_name(table)
 
 
 def _routed_method(table: Table, name: str) -> Callable[..., Any]:
@@ -148,6 +151,16 @@ def _special(target: Any, name: str) -> Callable[..., Any]:
 def _reflected(table: Table, operation: Callable[[Any, Any], Any]) -> Callable[..., Any]:
     def method(_: Any, other: Any) -> Any:
         return operation(_behind(other), table.route())
+
+    return method
+
+
+def _reduced_to_name(table: Table) -> Callable[..., Any]:
+    def method(_: Any, protocol: Any) -> Any:
+        target = table.route()
+        # A function does not do this by itself: pickle knows functions by their type, which a stand-in does not have.
+        is_function = isinstance(target, FunctionType)
+        return target.__qualname__ if is_function else _special(target, "__reduce_ex__")(protocol)
 
     return method
 

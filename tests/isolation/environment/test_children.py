@@ -61,6 +61,13 @@ class TestChildren(unittest.TestCase):
                 function = getattr(os, name)
                 self.assertIs(pickle.loads(pickle.dumps(function)), function)
 
+    def test_who_replaces_the_mapping_replaces_the_variables_of_no_child(self) -> None:
+        def way(case: Any) -> None:
+            with mock.patch.object(os, "environ", {NAME: "of a mock", REMOVED: "of a mock"}):
+                case.answers.append(subprocess.check_output([sys.executable, "-c", ASK], text=True))
+
+        self.ask(way)
+
     def test_of_subprocess(self) -> None:
         def way(case: Any) -> None:
             case.answers.append(subprocess.check_output([sys.executable, "-c", ASK], text=True))
