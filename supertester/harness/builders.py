@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -36,7 +36,7 @@ def simple_genserver_scenario(
 
     Args:
         cls: The server's class, started with ``cls.start_link(*init_args, **init_kwargs)``.
-        operations: What each thread does.
+        operations: What each thread does; what is no list of operations is one.
         thread_count: How many threads there are.
         init_args: Arguments of the start.
         init_kwargs: Keyword arguments of the start.
@@ -50,7 +50,8 @@ def simple_genserver_scenario(
         raise TypeError(f"thread_count must be an integer, got thread_count={thread_count!r}")
     if thread_count < 1:
         raise UsageError(f"thread_count must be 1 or more, got thread_count={thread_count!r}")
-    operations = list(operations)
+    if isinstance(operations, Iterator):
+        operations = list(operations)
     options["metadata"] = {"thread_count": thread_count, **options.get("metadata", {})}
     return _server_scenario(cls, [operations] * thread_count, (init_args, init_kwargs or {}), options)
 

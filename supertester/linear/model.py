@@ -85,7 +85,7 @@ class ClassModel:
         return result, _State(instance)
 
     def _copied(self, value: Any) -> Any:
-        """Return a copy of *value*; objects that an operation was given, and that equal nothing else, stay themselves."""
+        """Return a copy of *value*; objects that an operation was given, and that equal no other, stay."""
         if isinstance(value, tuple):
             self._given.update((id(each), each) for each in _leaves(value) if _inherits(each, "__eq__"))
         return copy.deepcopy(value, ChainMap({}, self._given) if self._given else None)  # type: ignore[arg-type]

@@ -12,11 +12,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from supertester import telemetry
+from supertester._core.evidence import shown
+from supertester._core.mismatch import Mismatch
 from supertester._core.naming import describe
 from supertester._core.outcome import Outcome
 from supertester._core.seeds import run_seed
 from supertester.context import current_context
 from supertester.errors import UsageError
+from supertester.linear import Linearizability
+from supertester.otp.process import Process
+from supertester.otp.refs import existing
+from supertester.otp.results import IGNORE
 from supertester.performance import check_expectations, measure_mailbox_growth, measure_operation
 from supertester.processes import cleanup_processes
 from supertester.scenarios.operations import shown_operation
@@ -125,22 +131,26 @@ class _Run:
 
     async def _within_deadline(self) -> None:
         stage = "setup"
-        deadline = asyncio.timeout(self.scenario.timeout_ms / 1000)
+        loop = asyncio.get_running_loop()
+        deadline = asyncio.timeout_at(loop.time() + self.scenario.timeout_ms / 1000)
         try:
             async with deadline:
                 await self._set_up()
+                if loop.time() >= (deadline.when() or 0):
+                    raise TimeoutError  # It kept the event loop from saying so.
                 stage = "threads"
                 await self._measured(self._observed)
-                stage = "invariant"
-                await self._check()
-        except TimeoutError as error:
-            if not deadline.expired():
-                raise
-            self.error = self._overrun(stage, error)
+                if not deadline.expired():
+                    stage = "invariant"
+                    await self._check()
+            if deadline.expired():
+                raise TimeoutError  # What was to end then has swallowed it.
+        except TimeoutError:
+            self.error = self._overrun(stage)
         except _Failed as failure:
             self.error = failure.error
 
-    def _overrun(self, stage: str, error: TimeoutError) -> tuple[Any, ...]:
+    def _overrun(self, stage: str) -> tuple[Any, ...]:
         if stage == "setup":
             return ("setup_failed", "timeout")
         if stage == "invariant":
@@ -150,7 +160,7 @@ class _Run:
             f"thread {number} in step {step}: {shown_operation(operation)}"
             for number, (step, operation) in sorted(self.threads.running.items())
         ]
-        if not busy and self.chaos is None and self.scenario.chaos is not None:
+        if not busy and self.scenario.chaos is not None and self.threads.done:
             return ("chaos_failed", "timeout")
         return ("thread_failure", "timeout", "; ".join(busy[:10]) or "no thread was in an operation")
 
@@ -162,7 +172,8 @@ class _Run:
             self.subject, self.context = result[0], dict(result[1])
         else:
             self.subject = result
-        if self.subject is None:
+        if self.subject is None or self.subject is IGNORE:
+            self.subject = None
             raise _Failed("invalid_setup_return", result)
 
     async def _measured(self, run: Callable[[], Any]) -> None:
@@ -181,6 +192,8 @@ class _Run:
         if self.scenario.mailbox is None:
             await self._concurrently()
             return
+        if _process_of(self.subject) is None:
+            raise _Failed("setup_failed", f"{shown(self.subject)} has no mailbox to observe")
         self.mailbox = await measure_mailbox_growth(self.subject, self._concurrently, **self.scenario.mailbox)
         names = ("initial_size", "final_size", "max_size", "avg_size")
         telemetry.emit(
@@ -193,7 +206,10 @@ class _Run:
         chaos = asyncio.create_task(self._chaos(threads)) if self.scenario.chaos is not None else None
         began = time.perf_counter_ns()
         try:
-            await threads.run()
+            try:
+                await threads.run()
+            except Exception as error:
+                raise _Failed("thread_failure", error) from error
             self.duration_ms = (time.perf_counter_ns() - began) / 1e6
             if chaos is not None:
                 await chaos
@@ -232,25 +248,30 @@ class _Run:
         if self.scenario.invariant is None:
             return
         report = self.report()
-        seen = {name: getattr(report, name) for name in ("events", "threads", "metrics", "metadata", "chaos")}
+        seen = {
+            name: getattr(report, name) for name in ("events", "history", "threads", "metrics", "metadata", "chaos")
+        }
         context = {**self.context, **seen, "mailbox": self.mailbox, "performance": self.performance}
         value = (await _guarded("invariant_failed", self.scenario.invariant, self.subject, context)).unwrap()
-        if value is False:
-            raise _Failed("invariant_failed", "returned_false")
         if isinstance(value, Outcome) and not value.ok:
             raise _Failed("invariant_failed", value.error)
+        if isinstance(value, Mismatch):
+            raise _Failed("invariant_failed", str(value))
+        if value is False or (isinstance(value, Linearizability) and not value):
+            raise _Failed("invariant_failed", "returned_false" if value is False else value.explanation)
 
     async def _clean_up(self) -> None:
         if self.subject is None:
             return
+        cancellations = _cancellations()
         try:
             async with asyncio.timeout(_CLEANUP):
                 if self.scenario.cleanup is not None:
                     await _called(self.scenario.cleanup, self.subject, self.context)
-                elif callable(getattr(self.subject, "is_alive", None)):
-                    await cleanup_processes([self.subject])
-        except (Exception, asyncio.CancelledError) as error:
-            if _is_cancelled():
+                elif (process := _process_of(self.subject)) is not None:
+                    await cleanup_processes([process])
+        except (Exception, SystemExit, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and _cancellations() > cancellations:
                 raise
             self.error = ("cleanup_failed", error, self.error)
 
@@ -281,6 +302,16 @@ class _Run:
         )
 
 
+def _process_of(subject: Any) -> Process | None:
+    """Return the live process that *subject* is or names, if it does; one that can be called is not called for this."""
+    if callable(subject) and not isinstance(subject, Process):
+        return None
+    try:
+        return existing(subject, "a scenario")
+    except (TypeError, UsageError):
+        return None
+
+
 async def _called(function: Callable[..., Any], *args: Any) -> Any:
     result = function(*args)
     return await result if inspect.isawaitable(result) else result
@@ -288,20 +319,19 @@ async def _called(function: Callable[..., Any], *args: Any) -> Any:
 
 async def _guarded(word: str, function: Callable[..., Any], *args: Any) -> Outcome[Any]:
     """Call *function*, plain or async; whatever it raises fails the run with *word*, an interruption excepted."""
+    cancellations = _cancellations()
     try:
         return Outcome(await _called(function, *args))
-    except (asyncio.CancelledError, SystemExit) as error:
-        if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+    except (Exception, SystemExit, asyncio.CancelledError) as error:
+        if isinstance(error, asyncio.CancelledError) and _cancellations() > cancellations:
             raise
         raise _Failed(word, error) from error
-    except Exception as error:
-        raise _Failed(word, error) from error
 
 
-def _is_cancelled() -> bool:
-    """Say whether somebody wants the present task to end."""
+def _cancellations() -> int:
+    """Return how often somebody wanted the present task to end; more than before: now."""
     task = asyncio.current_task()
-    return task is not None and bool(task.cancelling())
+    return task.cancelling() if task is not None else 0
 
 
 def _program(scenario: Scenario, limit: int = 12) -> str:

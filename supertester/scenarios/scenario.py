@@ -8,11 +8,13 @@ from typing import Any
 
 from supertester._core.waiting import checked_seconds
 from supertester.errors import UsageError
+from supertester.performance.measurement import check_bounds
 from supertester.scenarios.operations import Operation, checked_kind, script
 from supertester.servers import SYNC
 
 __all__ = ["Scenario"]
 
+_OF_MAILBOX = {"sampling_interval"}
 MODES = ("tasks", "threads")
 
 
@@ -26,8 +28,9 @@ class Scenario:
             message)``, ``("custom", function)`` where *function* takes the subject, or a bare term. They begin
             together, from a barrier.
         timeout_ms: Milliseconds for everything from the set-up to the invariant.
-        invariant: ``invariant(subject, context)`` must hold at the end: it fails by returning ``False`` or an `Outcome`
-            with an error, or by raising; its context also has what the report has.
+        invariant: ``invariant(subject, context)`` must hold at the end: it fails by raising, or by returning ``False``,
+            an `Outcome` with an error, what a ``check_*`` function found, or that a history is not linearizable. Its
+            context also has what the report has.
         cleanup: ``cleanup(subject, context)``, always called; by default the subject is stopped.
         metadata: Goes into the report and the events of the run.
         call_timeout_ms: Milliseconds for each call, and for a cast to be handled.
@@ -80,6 +83,7 @@ class Scenario:
             value = getattr(self, name)
             if not (isinstance(value, Mapping) or (value is None and name == "mailbox")):
                 raise TypeError(f"{name} must be a mapping, got {name}={value!r}")
+        self._check_measurements()
         if self.max_errors is not None:
             self._check_max_errors(self.max_errors)
         if self.mode not in MODES:
@@ -92,6 +96,13 @@ class Scenario:
         if not threads:
             raise UsageError("a scenario needs at least one thread, got threads=[]")
         return threads
+
+    def _check_measurements(self) -> None:
+        if self.mailbox is not None and (unknown := sorted(map(str, self.mailbox.keys() - _OF_MAILBOX))):
+            known = ", ".join(sorted(_OF_MAILBOX))
+            raise TypeError(f"unknown option {unknown[0]!r} of mailbox; the options are {known}")
+        if self.performance_expectations:
+            check_bounds(self.performance_expectations)
 
     @staticmethod
     def _check_max_errors(count: Any) -> None:

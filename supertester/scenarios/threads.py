@@ -42,6 +42,8 @@ class LogicalThreads:
         """Of each thread in an operation: the step and the operation."""
         self.released = asyncio.Event()
         """Set when all threads stand at the barrier and are let go."""
+        self.done = False
+        """Whether all have done all that they should."""
         self._stopped = False
         self._awaited: set[concurrent.futures.Future[Any]] = set()
 
@@ -51,6 +53,7 @@ class LogicalThreads:
             await self._run_os_threads()
         else:
             await self._run_tasks()
+        self.done = True
 
     def _release(self) -> None:
         self._began = time.perf_counter_ns()
@@ -98,10 +101,16 @@ class LogicalThreads:
         """Do *operation* on the event loop."""
         kind, content = operation
         if kind == "call":
-            return await call_with_timeout(self._subject, content, self._scenario.call_timeout_ms / 1000)
+            return await self._call(content)
         if kind == "cast":
             return await self._cast(content)
         return await _outcome_of(partial(content, self._subject))
+
+    async def _call(self, request: Any) -> Outcome[Any]:
+        try:
+            return await call_with_timeout(self._subject, request, self._scenario.call_timeout_ms / 1000)
+        except Exception as error:  # noqa: BLE001 - it is the operation's outcome
+            return Outcome(error=error)
 
     async def _cast(self, message: Any) -> Outcome[Any]:
         scenario = self._scenario
@@ -195,7 +204,7 @@ class LogicalThreads:
     def _custom_from_thread(self, function: Callable[[Any], Any], loop: asyncio.AbstractEventLoop) -> Outcome[Any]:
         try:
             result = function(self._subject)
-        except (Exception, SystemExit, asyncio.CancelledError) as error:  # noqa: BLE001 - as in `_outcome_of`
+        except BaseException as error:  # noqa: BLE001 - as in `_outcome_of`; nobody interrupts this thread
             return Outcome(error=error)
         if inspect.isawaitable(result):
             return self._on_loop(_outcome_of(lambda: result), loop)
@@ -220,16 +229,17 @@ class _LoopIsGone(Exception):
 
 
 async def _outcome_of(function: Callable[[], Any]) -> Outcome[Any]:
-    """Call *function*, plain or async; whatever it raises is its outcome, except what cancels the present task."""
+    """Call *function*, plain or async; whatever it raises is its outcome, except what ends the present task."""
     task = asyncio.current_task()
+    cancellations = task.cancelling() if task is not None else 0
     try:
         result = function()
         if inspect.isawaitable(result):
             result = await result
-    except asyncio.CancelledError as error:
-        if task is not None and task.cancelling():
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:
+        if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > cancellations:
             raise
-        return Outcome(error=error)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - it is the operation's outcome
         return Outcome(error=error)
     return result if isinstance(result, Outcome) else Outcome(result)
