@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+from supertester._core.forking import free_in_children
 from supertester.context import IsolationContext
 
 __all__ = ["Births", "births_of"]
 
-_lock = threading.Lock()
+_lock = free_in_children(threading.Lock())
 _ROOM = 16
 
 

@@ -11,6 +11,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 
+from supertester._core.forking import free_in_children
 from supertester.context import IsolationContext
 from supertester.errors import UsageError, WaitTimeout
 
@@ -23,7 +24,7 @@ running: dict[str, IsolationContext] = {}
 """The tests that have begun and not ended, by id."""
 _alone: list[IsolationContext] = []
 """The tests that run alone, or wait to."""
-_changed = threading.Condition(threading.Lock())
+_changed = free_in_children(threading.Condition(threading.Lock()))
 
 # The path of a clean test takes no lock. A test first says that it runs and then looks whether somebody wants to be
 # alone; who wants to be alone says so first and then looks who runs. So one of them sees the other.

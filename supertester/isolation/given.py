@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from supertester._core.forking import free_in_children
 from supertester.isolation.loops import TestTimeout
 
 __all__ = ["Examples", "is_given", "run_parts"]
@@ -145,7 +146,7 @@ def _collected(errors: list[BaseException]) -> Iterator[None]:
 # The hook ------------------------------------------------------------------------------------------------------------
 
 _MARK = "_supertester_whole"
-_lock = threading.Lock()
+_lock = free_in_children(threading.Lock())
 
 
 def _let_run_whole_tests(method: Any) -> None:

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from threading import get_ident
 from typing import Any
 
+from supertester._core.forking import free_in_children
 from supertester._core.naming import describe
 from supertester._core.origin import creation_file, creation_line
 from supertester.context import IsolationContext, Problem
@@ -190,7 +191,7 @@ _ours: dict[str, Any] = {}
 """The hooks in force, by name."""
 _previous: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
 """What was there before each hook of ours."""
-_lock = threading.Lock()
+_lock = free_in_children(threading.Lock())
 
 
 def _are_in_front() -> bool:

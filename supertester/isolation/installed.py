@@ -9,12 +9,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from supertester._core.forking import free_in_children
 from supertester._core.replacing import Undo, replace_attribute
 
 __all__ = ["Undo", "install_once", "is_installed", "replace_attribute", "uninstall"]
 
 _undo: dict[Callable[[], Undo], Undo] = {}
-_lock = threading.RLock()
+_lock = free_in_children(threading.RLock())
 
 
 def install_once(install: Callable[[], Undo]) -> None:

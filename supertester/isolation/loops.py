@@ -17,6 +17,7 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import Any
 
+from supertester._core.forking import free_in_children
 from supertester.isolation import tasks
 from supertester.isolation.identity import running_here, unowned
 from supertester.isolation.installed import Undo, install_once, replace_attribute
@@ -245,7 +246,7 @@ def _is_entered(context: Context) -> bool:
     return False
 
 
-_making = threading.RLock()
+_making = free_in_children(threading.RLock())
 _LENDS = "_supertester_lends"
 
 

@@ -96,7 +96,8 @@ class Environment(State):
         except BaseException:
             self._release(target)
             raise
-        self.undos[made] = made.restore
+        # The variables of the test go away as a whole, and did so before its end undoes the rest.
+        self.undos[made] = made.forget if variables.is_routed(target) else made.restore
         return made
 
     def _claim(self, target: Any, overrides: Mapping[str, Any]) -> None:

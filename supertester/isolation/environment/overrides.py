@@ -56,6 +56,10 @@ class Overrides:
         """Put back what was there; a second call does nothing."""
         self._stack.close()
 
+    def forget(self) -> None:
+        """Let `restore` do nothing from now on."""
+        self._stack.pop_all()
+
     def __enter__(self) -> Any:
         return self.target
 

@@ -8,18 +8,17 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
+from supertester._core.forking import free_in_children
 from supertester.context import IsolationContext
 from supertester.isolation.identity import owner
 
 __all__ = ["FIRST_USE", "State", "current"]
 
-FIRST_USE = threading.RLock()
+FIRST_USE = free_in_children(threading.RLock())
 """Held while a state gets a part of its own, which several threads of its test may need first.
 
-It can be taken twice because a finaliser may run meanwhile, and a process that is forked meanwhile gets it free.
+It can be taken twice because a finaliser may run meanwhile.
 """
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=FIRST_USE._at_fork_reinit)  # type: ignore[attr-defined]
 
 
 class State:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final, Literal, NamedTuple
 
 from supertester._core.clock import Clock
+from supertester._core.forking import free_in_children
 from supertester.errors import UsageError
 from supertester.isolation.identity import find
 from supertester.isolation.logs.levels import nearest
@@ -22,7 +23,7 @@ _CAPTURED: Final = 10_000
 
 SPECIAL: dict[str, Route] = {}
 """The routes with levels, captures or assertions of their own, by the ids of their tests."""
-_changing = threading.Lock()
+_changing = free_in_children(threading.Lock())
 """Held while a route changes, never while a record is on its way."""
 
 

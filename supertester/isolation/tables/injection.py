@@ -7,9 +7,11 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
+from supertester._core.forking import free_in_children
+
 __all__ = ["Restore", "replace_for_process"]
 
-_lock = threading.Lock()
+_lock = free_in_children(threading.Lock())
 _MISSING: Any = object()
 
 

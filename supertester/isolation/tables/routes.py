@@ -8,6 +8,7 @@ import warnings
 import weakref
 from typing import Any
 
+from supertester._core.forking import free_in_children
 from supertester.errors import Unsupported
 from supertester.isolation.installed import Undo, install_once
 from supertester.isolation.tables.copies import CACHED, NATIVE, is_routable
@@ -18,7 +19,7 @@ from supertester.isolation.tables.standin import make_standin, take_strays
 
 __all__ = ["count_strays", "raw_attribute", "route_attribute", "route_object"]
 
-_lock = threading.RLock()
+_lock = free_in_children(threading.RLock())
 _standins: weakref.WeakValueDictionary[Table, Any] = weakref.WeakValueDictionary()
 """The stand-ins of tables. One that the program has dropped, as by reloading its module, is gone."""
 _attributes: list[tuple[weakref.ref[type], str, ClassAttribute]] = []

@@ -153,6 +153,7 @@ class TestConfig(IsolatedTestCase, isolation="contamination_detection"):
             case.config(table, a=1)
             case.config(table, a=2, b=2)
             case.config(settings, RETRIES=0)
+            os.environ["SUPERTESTER_TESTS_A"] = "own"
             kept.append(case.config(os.environ, SUPERTESTER_TESTS_A="x"))
             summary = case.isolation.summary()
             case.assertIn(f"    config of module {settings.__name__!r}: RETRIES", summary)
