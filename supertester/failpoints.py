@@ -26,6 +26,7 @@ import os
 import random
 import re
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -125,16 +126,20 @@ class Action:
 
     def _act(self, name: str) -> Return | None:
         if self.kind == "raise":
-            raise self._error(name)
+            raise self.error(name)
         if self.kind == "print":
             sys.stdout.write(f"{self.argument or name}\n")
         return Return(_literal(self.argument)) if self.kind == "return" else None
 
-    def _error(self, name: str) -> BaseException:
+    def error(self, name: str) -> BaseException:
+        """Return what the action ``raise`` raises."""
         kind, _, text = self.argument.partition(":")
         found = getattr(builtins, kind.strip(), None)
         if isinstance(found, type) and issubclass(found, Exception):
-            return found(text.strip() or f"failpoint {name!r}")
+            try:
+                return found(text.strip() or f"failpoint {name!r}")
+            except TypeError as error:
+                raise UsageError(f"failpoint {name!r} cannot raise {found.__name__} with a text alone") from error
         return InjectedFault(name, self.argument)
 
 
@@ -186,11 +191,14 @@ def _term(name: str, text: str) -> _Term:
     argument = match["argument"] or ""
     if kind == "sleep" and not re.fullmatch(r"\d+(\.\d+)?", argument.strip()):
         raise UsageError(f"failpoint {name!r}: sleep takes milliseconds, e.g. sleep(10), got {text.strip()!r}")
+    action = Action(kind, argument.strip())
+    if kind == "raise":
+        action.error(name)  # Some exceptions cannot be made of a text.
     probability = float(match["probability"] or 100)
     if probability > 100:
         raise UsageError(f"failpoint {name!r}: a probability is at most 100 percent, got {text.strip()!r}")
     count = float(match["count"]) if match["count"] else float("inf")
-    return _Term(Action(kind, argument.strip()), probability / 100, count)
+    return _Term(action, probability / 100, count)
 
 
 # In a test ----------------------------------------------------------------------------------------------------------
@@ -216,6 +224,7 @@ class Failpoints:
     fired: dict[str, int] = field(default_factory=dict)
     actions: dict[str, str] = field(default_factory=dict)
     _terms: dict[str, list[_Term]] = field(default_factory=dict)
+    _lock: Any = field(default_factory=threading.Lock, repr=False)
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
@@ -231,17 +240,23 @@ class Failpoints:
 
     def decide(self, name: str) -> Action | None:
         """Return what the failpoint *name* is to do now; ``None``: an outer block decides."""
-        self.hits[name] = self.hits.get(name, 0) + 1
-        for term in self._terms.get(name, ()):
-            if term.left <= 0:
-                continue
-            if term.probability < 1 and self._random.random() >= term.probability:
-                continue
-            term.left -= 1
-            if term.action.kind != "off":
+        with self._lock:  # Threads pass it as well, and a count is exact.
+            self.hits[name] = self.hits.get(name, 0) + 1
+            if name not in self._terms:
+                return None
+            action = self._chosen(self._terms[name])
+            if action.kind != "off":
                 self.fired[name] = self.fired.get(name, 0) + 1
-            return term.action
-        return _OFF if name in self._terms else None
+            return action
+
+    def _chosen(self, terms: list[_Term]) -> Action:
+        while terms and terms[0].left <= 0:
+            del terms[0]
+        for term in terms:
+            if term.left > 0 and (term.probability >= 1 or self._random.random() < term.probability):
+                term.left -= 1
+                return term.action
+        return _OFF
 
 
 @contextmanager

@@ -68,6 +68,25 @@ class TestActions(unittest.TestCase):
             self.assertEqual([failpoint("disk") for _ in range(4)], [Return(1), Return(1), None, Return("a->b")])
         self.assertEqual((points.hits, points.fired), ({"disk": 4}, {"disk": 3}))
 
+    def test_counts_are_exact_also_in_threads(self) -> None:
+        def work() -> None:
+            for _ in range(200):
+                with contextlib.suppress(InjectedFault):
+                    failpoint("disk")
+
+        with failpoints({"disk": "50*raise->10*raise->off"}) as points:
+            threads = [threading.Thread(target=work) for _ in range(8)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        self.assertEqual(({"disk": 1600}, {"disk": 60}), (points.hits, points.fired))
+
+    def test_an_exception_that_cannot_be_made_of_a_text_is_refused_at_once(self) -> None:
+        for name in ("UnicodeDecodeError", "ExceptionGroup"):
+            with self.assertRaisesRegex(UsageError, f"failpoint 'disk' cannot raise {name} with a text alone"):
+                failpoints({"disk": f"raise({name}: no)"}).__enter__()
+
     def test_probabilities_come_from_the_seed(self) -> None:
         def run(seed: int) -> list[bool]:
             with failpoints({"disk": "25%return"}, seed=seed):
