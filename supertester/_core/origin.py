@@ -11,7 +11,7 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
-__all__ = ["Origin", "creation_file", "creation_line", "here", "is_foreign", "show_line"]
+__all__ = ["Origin", "creation_file", "creation_line", "here", "is_foreign", "is_standard", "show_line"]
 
 _LIBRARY = Path(threading.__file__)
 _FOREIGN = (
@@ -31,7 +31,7 @@ def is_foreign(filename: str) -> bool:
     return filename.startswith(_FOREIGN)
 
 
-def _is_standard(filename: str) -> bool:
+def is_standard(filename: str) -> bool:
     """Say whether *filename* is a module of Python's standard library."""
     return filename.startswith(_STANDARD) and not filename.startswith(_INSTALLED)
 
@@ -83,7 +83,7 @@ class Origin:
     @property
     def line(self) -> str:
         """The innermost line of the user's code, or of any code if there is none of the user."""
-        for skip in (lambda name: is_foreign(name) or _is_standard(name), is_foreign, lambda _: False):
+        for skip in (lambda name: is_foreign(name) or is_standard(name), is_foreign, lambda _: False):
             for code, last in self._frames:
                 if not skip(code.co_filename):
                     return show_line(code.co_filename, _line_number(code, last), code.co_name)
@@ -93,7 +93,7 @@ class Origin:
     def is_own(self) -> bool:
         """Whether this library made it for itself: whether its code comes before any that is not Python's own."""
         names = (code.co_filename for code, _ in self._frames)
-        return next((name for name in names if not _is_standard(name)), "").startswith(_FOREIGN[0])
+        return next((name for name in names if not is_standard(name)), "").startswith(_FOREIGN[0])
 
     def stack(self) -> str:
         """Return the stack, outermost call first, without this library and what called the user's code, as text."""
@@ -103,7 +103,7 @@ class Origin:
             is_outside = is_foreign(code.co_filename)
             if is_outside and is_inside:
                 break
-            is_inside = is_inside or not (is_outside or _is_standard(code.co_filename))
+            is_inside = is_inside or not (is_outside or is_standard(code.co_filename))
             if not code.co_filename.startswith(_FOREIGN[0]):
                 lines.append(show_line(code.co_filename, _line_number(code, last), code.co_name))
         return "\n".join(["created here (innermost call last):", *reversed(lines)])

@@ -91,6 +91,31 @@ class PerformanceMixin(_Host):
         self.__settle(judged, on_inconclusive, msg)
         return judged.result
 
+    async def assert_no_memory_leak(
+        self,
+        iterations: int,
+        fn: Callable[[], Any],
+        *,
+        threshold: float = 0.1,
+        sample_count: int = 12,
+        warmup_iterations: int | None = None,
+        min_absolute_growth_bytes: int = 256_000,
+        own_process: bool = False,
+        msg: str | None = None,
+    ) -> performance.LeakReport:
+        """Fail if *fn* leaks memory, with the lines that do; see `supertester.performance.probe_memory_leak`."""
+        report = await performance.probe_memory_leak(
+            iterations,
+            fn,
+            threshold=threshold,
+            sample_count=sample_count,
+            warmup_iterations=warmup_iterations,
+            min_absolute_growth_bytes=min_absolute_growth_bytes,
+            own_process=own_process,
+        )
+        self.__fail_for(report.mismatch, msg)
+        return report
+
     async def measure_mailbox_growth(
         self, server: Reference, fn: Callable[[], Any], *, sampling_interval: float = 10
     ) -> performance.MailboxReport:

@@ -2,6 +2,7 @@
 
 from supertester.performance.bounds import check_performance_within_bounds
 from supertester.performance.judging import probe_performance
+from supertester.performance.leak import LeakReport, LeakRound, probe_memory_leak
 from supertester.performance.mailbox import MailboxReport, check_mailbox_stable, measure_mailbox_growth
 from supertester.performance.measurement import Measurement, check_expectations, measure_operation
 from supertester.performance.memory import MemoryUsage, check_memory_usage_stable, measure_memory_usage
@@ -12,6 +13,8 @@ __all__ = [
     "InconclusiveWarning",
     "Interval",
     "Judged",
+    "LeakReport",
+    "LeakRound",
     "MailboxReport",
     "Measurement",
     "MemoryUsage",
@@ -24,5 +27,6 @@ __all__ = [
     "measure_mailbox_growth",
     "measure_memory_usage",
     "measure_operation",
+    "probe_memory_leak",
     "probe_performance",
 ]

@@ -84,13 +84,16 @@ _tracing = _Tracing()
 
 
 @contextmanager
-def traced() -> Iterator[None]:
-    """Let Python note its allocations in the body; bodies may overlap, also in several threads."""
+def traced(frames: int = 1) -> Iterator[None]:
+    """Let Python note its allocations in the body; bodies may overlap, also in several threads.
+
+    The first of them decides how many *frames* of the stack are noted.
+    """
     with _tracing.lock:
         if _tracing.users == 0:
             _tracing.before = tracemalloc.is_tracing()
             if not _tracing.before:
-                tracemalloc.start()
+                tracemalloc.start(frames)
         _tracing.users += 1
     try:
         yield

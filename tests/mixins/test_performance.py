@@ -258,6 +258,18 @@ class TestAssertionsFail(unittest.TestCase):
         self.assertEqual(settled("warn").report, "")
         self.assertIn("on_inconclusive must be one of skip, fail, warn, got 'pass'", settled("pass").report)
 
+    def test_leaks(self) -> None:
+        kept: list[bytes] = []
+
+        async def body(case: Case) -> None:
+            report = await case.assert_no_memory_leak(50, lambda: bytes(100))
+            case.assertFalse(report.leaking)
+            await case.assert_no_memory_leak(50, lambda: kept.append(bytes(10_000)), msg="the search")
+
+        self.fails(
+            body, r"memory leak detected: 10\d\d\d bytes a run, growing over \d rounds", r"test_performance.py:\d+"
+        )
+
     def test_mailboxes(self) -> None:
         async def body(case: Case) -> None:
             server = await Counter.start_link(name="it")
