@@ -5,8 +5,9 @@ Each method is a thin cover for the function of the same name in `supertester.pe
 
 from __future__ import annotations
 
+import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from supertester import performance
@@ -115,6 +116,42 @@ class PerformanceMixin(_Host):
         )
         self.__fail_for(report.mismatch, msg)
         return report
+
+    async def compare_performance(
+        self, operations: Mapping[str, Callable[[], Any]], *, rounds: performance.Rounds | None = None
+    ) -> performance.Comparison:
+        """Measure operations side by side; see `supertester.performance.compare_performance`."""
+        return await performance.compare_performance(operations, rounds=rounds)
+
+    async def benchmark(
+        self, fn: Callable[[], Any], *, warmup: int = 100, iterations: int = 1000
+    ) -> performance.Benchmark:
+        """Return how long single runs of *fn* take, in seconds; see `supertester.performance.benchmark`."""
+        return await performance.benchmark(fn, warmup=warmup, iterations=iterations)
+
+    async def assert_no_regression(
+        self,
+        fn: Callable[[], Any],
+        baseline: Callable[[], Any] | str | os.PathLike[str],
+        *,
+        tolerance: float = 0.1,
+        by: str = "cpu",
+        name: str | None = None,
+        update: bool | None = None,
+        rounds: performance.Rounds | None = None,
+        on_inconclusive: str = "skip",
+        msg: str | None = None,
+    ) -> Any:
+        """Fail if *fn* costs more than the *baseline*, and return what it returned.
+
+        See `supertester.performance.probe_regression`; *on_inconclusive* as for `assert_performance`.
+        """
+        _check_policy(on_inconclusive)
+        judged = await performance.probe_regression(
+            fn, baseline, tolerance=tolerance, by=by, name=name, update=update, rounds=rounds
+        )
+        self.__settle(judged, on_inconclusive, msg)
+        return judged.result
 
     async def measure_mailbox_growth(
         self, server: Reference, fn: Callable[[], Any], *, sampling_interval: float = 10

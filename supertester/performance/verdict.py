@@ -13,7 +13,18 @@ from supertester._core.mismatch import Mismatch
 from supertester.errors import UsageError
 from supertester.performance.statistics import CONFIDENCE, Interval, median_interval
 
-__all__ = ["Disturbance", "InconclusiveWarning", "Judged", "Rounds", "Verdict", "cautious", "judge", "looks", "overall"]
+__all__ = [
+    "Disturbance",
+    "InconclusiveWarning",
+    "Judged",
+    "Rounds",
+    "Verdict",
+    "cautious",
+    "judge",
+    "looks",
+    "overall",
+    "reference_work",
+]
 
 
 class Verdict(StrEnum):
@@ -144,7 +155,7 @@ def cautious(interval: Interval) -> Interval:
 _WORK: Final = 2_000
 
 
-def _reference_work() -> int:
+def reference_work() -> int:
     """Compute the same for about a tenth of a millisecond: what it takes tells how busy the machine is."""
     total = 0
     for number in range(_WORK):
@@ -162,7 +173,7 @@ class Disturbance:
     def look(self) -> None:
         """Do the work once more."""
         cpu, began = time.thread_time_ns(), time.perf_counter_ns()
-        _reference_work()
+        reference_work()
         self._walls.append(time.perf_counter_ns() - began)
         self._cpus.append(max(time.thread_time_ns() - cpu, 1))
 

@@ -270,6 +270,15 @@ class TestAssertionsFail(unittest.TestCase):
             body, r"memory leak detected: 10\d\d\d bytes a run, growing over \d rounds", r"test_performance.py:\d+"
         )
 
+    def test_regressions(self) -> None:
+        async def body(case: Case) -> None:
+            case.assertEqual(set(await case.compare_performance({"a": work, "b": work})), {"a", "b"})
+            case.assertEqual((await case.benchmark(work, iterations=5)).iterations, 5)
+            case.assertIsNone(await case.assert_no_regression(work, lambda: sum(range(10_000))))
+            await case.assert_no_regression(lambda: [work(), work()], lambda: work(), msg="the search")  # noqa: PLW0108
+
+        self.fails(body, "reductions is 3, it was 2: 1.5 times as many : the search")
+
     def test_mailboxes(self) -> None:
         async def body(case: Case) -> None:
             server = await Counter.start_link(name="it")
