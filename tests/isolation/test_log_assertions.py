@@ -8,6 +8,7 @@ from typing import Any
 
 from supertester.case import IsolatedTestCase
 from supertester.testing import RecordingResult, inner_case, run_inner
+from tests.alone import alone
 from tests.isolation.test_logs import LOG, Records, at_once, attached
 from tests.project.support import run_python
 
@@ -237,6 +238,21 @@ class TestBesideLogs(IsolatedTestCase):
         self.assertEqual(seen.output, ["INFO:tests.logs:below", "WARNING:root:at the root"])
         with self.assertNoLogs():
             LOG.debug("too low")
+
+    @alone("takes the handlers of the root logger away")
+    async def test_the_functions_of_the_module_configure_nothing_meanwhile(self) -> None:
+        root = logging.getLogger()
+        before, root.handlers = root.handlers, []
+        try:
+            with self.assertLogs() as seen:
+                logging.warning("by a function")  # noqa: LOG015 - that is the point
+                logging.basicConfig(format="ignored")
+                self.assertEqual(root.handlers, [])
+                logging.basicConfig(force=True, handlers=[logging.NullHandler()])
+                self.assertEqual(len(root.handlers), 1)
+        finally:
+            root.handlers = before
+        self.assertEqual(seen.output, ["WARNING:root:by a function"])
 
     async def test_both_see_the_record(self) -> None:
         with self.logs.capture("DEBUG") as captured, self.assertLogs(LOG, "DEBUG") as seen:

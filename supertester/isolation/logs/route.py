@@ -144,12 +144,13 @@ class Route:
         level = stock.effective_level(logger) if explicit is None else explicit
         above: logging.Logger | None = logger if self.assertions else None
         while above is not None:
-            if (assertion := self._assertion_on(above)) is not None:
+            if (assertion := self.assertion_on(above)) is not None:
                 return min(level, assertion.level)
             above = None if above.level else above.parent  # The level of an assertion is that of its logger.
         return level
 
-    def _assertion_on(self, logger: logging.Logger) -> Assertion | None:
+    def assertion_on(self, logger: logging.Logger) -> Assertion | None:
+        """Return the assertion on *logger* that was entered last, or ``None``."""
         return next((each for each in reversed(self.assertions) if each.logger is logger), None)
 
     def take(self, stock: Stock, logger: logging.Logger, record: logging.LogRecord, *, own: bool) -> None:
@@ -180,7 +181,7 @@ class Route:
         above: logging.Logger | None = logger
         below: list[logging.Logger] = []
         while above is not None:
-            if (assertion := self._assertion_on(above)) is not None:
+            if (assertion := self.assertion_on(above)) is not None:
                 return below, assertion
             below.append(above)
             above = above.parent if above.propagate else None

@@ -120,6 +120,7 @@ def _install() -> Undo:
         replace_attribute(logging.Logger, "getEffectiveLevel", _levelling(stock, active)),
         replace_attribute(logging.Logger, "handle", _handling(logging.Logger.handle)),
         replace_attribute(logging.Logger, "callHandlers", _calling(stock, active)),
+        replace_attribute(logging, "basicConfig", _configuring(logging.basicConfig)),
     ]
 
     def undo() -> None:
@@ -183,3 +184,14 @@ def _calling(stock: Stock, active: list[bool]) -> Callable[[logging.Logger, logg
             route.take(stock, self, record, own=own)
 
     return callHandlers
+
+
+def _configuring(previous: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(previous)
+    def basicConfig(**options: Any) -> None:  # noqa: N802 - of logging
+        # In `unittest` it finds a handler of `assertLogs` at the root logger; `logging.info` and the like call it too.
+        route = _special_route()[0] if SPECIAL else None
+        if route is None or route.assertion_on(logging.root) is None or options.get("force"):
+            previous(**options)
+
+    return basicConfig
