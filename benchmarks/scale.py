@@ -20,11 +20,14 @@ from supertester.otp import (
     Runtime,
     Supervisor,
     exit,
+    get_tree,
     link,
     until_idle,
     whereis,
     which_children,
 )
+from supertester.scenarios import Scenario, run_scenario
+from supertester.supervision import check_supervision_tree_structure
 
 __all__ = ["figures"]
 
@@ -123,6 +126,39 @@ async def chain(units: int) -> float:
         return taken / units
 
 
+async def tree(units: int) -> float:
+    """Start a tree, look at all of it, compare its structure, and kill one child."""
+    async with Runtime():
+        specs = [ChildSpec(number, Echo, kwargs={"name": f"echo {number}"}) for number in range(units)]
+        expected = {"children": [(number, Echo) for number in range(units)], "ordered": True}
+        name = f"echo {units // 2}"
+        begun = perf_counter()
+        supervisor = await Supervisor.start_link(specs)
+        seen = await get_tree(supervisor)
+        mismatch = await check_supervision_tree_structure(supervisor, expected)
+        pid = whereis(name)
+        assert pid is not None
+        exit(pid, KILL)
+        await replaced(name, pid)
+        taken = perf_counter() - begun
+        if mismatch is not None or len(seen.children) != units:
+            raise RuntimeError(f"a tree of {units} children has another structure: {mismatch}")
+        return taken / units
+
+
+async def logical_threads(units: int) -> float:
+    """Run a scenario of that many logical threads on one server: each makes two calls."""
+    async with Runtime():
+        limits = {"timeout_ms": 600_000, "call_timeout_ms": 600_000, "max_errors": 0}
+        scenario = Scenario(Echo.start_link, [["here", "there"]] * units, **limits)
+        begun = perf_counter()
+        report = await run_scenario(scenario)
+        taken = perf_counter() - begun
+        if not report.ok or len(report.events) != 2 * units:
+            raise RuntimeError(f"a scenario of {units} threads failed: {report.error}")
+        return taken / units
+
+
 def _growth(
     name: str,
     title: str,
@@ -168,5 +204,7 @@ def figures() -> list[Figure]:
         _growth("processes", "so many started and killed", "process", in_loop(processes), many),
         _growth("memory", "so many idle processes", "process", in_loop(memory), many, repeat=1, quantity="bytes"),
         _growth("messages", "so many casts, then a call", "message", casts, (10_000, 100_000, 1_000_000)),
+        _growth("tree", "a tree of so many", "child", in_loop(tree), few, repeat=100),
+        _growth("threads", "a scenario of so many", "thread", in_loop(logical_threads), (10, 1_000, 10_000)),
         _growth("chain", "so many linked, and their end", "process", in_loop(chain), (50, 500, 5_000)),
     ]

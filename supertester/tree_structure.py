@@ -124,7 +124,8 @@ async def _differences(process: Process, expected: Mapping[str, Any], path: str)
 
 
 def _compare_ids(actual: list[Any], wanted: Mapping[Any, Any], *, ordered: bool) -> Iterator[str]:
-    missing = [id for id in wanted if id not in actual]
+    present = set(actual)
+    missing = [id for id in wanted if id not in present]
     extra = [id for id in actual if id not in wanted]
     if len(actual) != len(wanted):
         yield f"it has {len(actual)} children, expected {len(wanted)}"

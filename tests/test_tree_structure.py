@@ -102,6 +102,32 @@ class TestStructure(RuntimeCase):
         mismatch = await check(pool, {"children": [("job", Counter)]})
         self.assertIn("it has 2 children, expected 1", str(mismatch))
 
+    async def test_each_child_is_looked_for_once(self) -> None:
+        """Twice the children make no more than twice the work."""
+        compared = {count: await self.comparisons(count) for count in (20, 40)}
+        self.assertLessEqual(compared[40], 2 * compared[20])
+
+    async def comparisons(self, count: int) -> int:
+        made = 0
+
+        class Id:
+            def __init__(self, number: int) -> None:
+                self.number = number
+
+            def __hash__(self) -> int:
+                return self.number
+
+            def __eq__(self, other: object) -> bool:
+                nonlocal made
+                made += 1
+                return isinstance(other, Id) and other.number == self.number
+
+        pool = await Supervisor.start_link([ChildSpec(Id(number), Counter) for number in range(count)])
+        made = 0
+        self.assertIsNone(await check(pool, {"children": [(Id(number), Counter) for number in range(count)]}))
+        await pool.stop()
+        return made
+
     async def test_what_is_expected_has_a_form(self) -> None:
         twice = [("a", Counter), ("a", Counter)]
         for expected, error, message in (

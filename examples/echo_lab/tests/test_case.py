@@ -6,6 +6,7 @@ import asyncio
 import random
 
 from echo_lab import Counter
+from echo_lab.guestbook import Clerk
 
 from supertester import IsolatedTestCase, UsageError, tag
 from supertester.otp import Pid, call, self_pid, whereis
@@ -59,6 +60,25 @@ class TestTags(IsolatedTestCase, isolation="registry", timeout=10.0):
 
             class Misspelt(IsolatedTestCase, isolaton="basic"):
                 pass
+
+
+class TestEverything(
+    IsolatedTestCase, isolation="registry", logs=True, telemetry=True, tables=["echo_lab.guestbook:GUESTS"]
+):
+    """A lesser mode of isolation, with the features that are wanted."""
+
+    @tag(telemetry_events=["echo_lab.opened"], tables=["echo_lab.guestbook:greeting"], logger_level="DEBUG")
+    async def test_all_of_it_at_once(self) -> None:
+        """Class keywords and tags together: logs, telemetry and tables of the test's own."""
+        self.assertTrue(self.logs.isolated)
+        self.assertEqual(self.logs.level, "DEBUG")
+        self.assertEqual(self.telemetry.test_id, self.isolation.test_id)
+        clerk = await self.setup_isolated_genserver(Clerk)
+        await clerk.call(("sign", "ada", "hello"))
+        self.assertEqual(await clerk.call("count"), 1)
+        self.assertEqual(self.tables.mirror_of("echo_lab.guestbook:GUESTS"), {"ada": ["hello"]})
+        self.telemetry.emit("echo_lab.opened", {"doors": 1})
+        await self.assert_telemetry("echo_lab.opened")
 
 
 class TestSeeds(IsolatedTestCase):

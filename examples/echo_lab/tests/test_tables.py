@@ -76,6 +76,22 @@ class TestInject(IsolatedTestCase):
         self.assertEqual(list(GUESTS), ["EchoLab"])
 
 
+class TestContext(unittest.IsolatedAsyncioTestCase):
+    """Tables without a test case."""
+
+    async def test_the_context_has_the_tables(self) -> None:
+        """The context of a block makes tables and mirrors, and tells of them."""
+        async with isolate("full_isolation") as context:
+            tables = context.feature("tables")
+            tables.create("list", name="seen")
+            guests = tables.mirror(TABLE)
+            sign("ada", "hello")
+            self.assertEqual(guests, {"ada": ["hello"]})
+            self.assertIn("table seen (list)", context.summary())
+            self.assertIn(TABLE, context.summary())
+        self.assertEqual(list(GUESTS), ["EchoLab"])
+
+
 class TestSideBySide(unittest.IsolatedAsyncioTestCase):
     async def test_two_tests_at_once_see_their_own(self) -> None:
         """Two isolated pieces of work write into one guestbook and do not meet."""
