@@ -18,6 +18,7 @@ __all__ = ["alone", "reason_to_be_alone"]
 T = TypeVar("T", bound=Callable[..., Any])
 
 _ATTRIBUTE = "__alone__"
+_FIXTURES = ("setUp", "asyncSetUp", "setUpClass")
 # What replaces or reads something of the whole process for as long as the test runs.
 _TOOLS = re.compile(
     r"\b(mock\.patch|assertWarns|assertLogs|assertNoLogs|catch_warnings|redirect_std\w+|signal\.\w+|uninstall\(\)|set_event_loop_policy|contamination_detection"
@@ -48,8 +49,8 @@ def reason_to_be_alone(cls: type[unittest.TestCase], name: str) -> str | None:
         options: Options = cls._IsolatedTestCase__options  # type: ignore[attr-defined]
         if not isolation_allows_async(options.isolation):
             return f"isolation={options.isolation!r}"
-    parts = [method, *(getattr(cls, part) for part in ("setUp", "asyncSetUp", "setUpClass") if hasattr(cls, part))]
-    for part in parts:
+    fixtures = [vars(each)[part] for each in cls.__mro__ for part in _FIXTURES if part in vars(each)]
+    for part in (method, *fixtures):
         if tool := _tool_in(inspect.unwrap(getattr(part, "__func__", part))):
             return f"uses {tool}"
     return None

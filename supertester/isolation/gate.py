@@ -2,7 +2,9 @@
 
 A test that wants to run alone lets no new one begin, and waits for those that run to end. It does not wait for the
 tests inside of which it runs, nor for those that stand still because an inner test of theirs waits at the gate too. A
-test inside a running test never waits for one that wants to run alone: that one waits for its outer test.
+test inside a running test never waits for one that wants to run alone: that one waits for its outer test. And where none
+of those that run ends, they may wait for one that was not let in; so that one begins after a moment, and who wants to
+run alone runs later.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ __all__ = ["enter", "leave", "running"]
 
 _PATIENCE = 120.0
 """Seconds without the end of any test after which waiting for others is given up: longer than a test may take."""
+_COURTESY = 1.0
+"""Seconds without the end of any test after which a new one begins before those that wait to run alone."""
 
 running: dict[str, IsolationContext] = {}
 """The tests that have begun and not ended, by id."""
@@ -82,11 +86,24 @@ def _enter_alone(context: IsolationContext, loop: asyncio.AbstractEventLoop | No
 
 
 def _give_way(context: IsolationContext, loop: asyncio.AbstractEventLoop | None) -> None:
+    why = "cannot run beside a test that has to run alone"
     with _changed:
         del running[context.test_id]
         _changed.notify_all()
-        _wait(context, loop, lambda: list(_alone), "cannot run beside a test that has to run alone")
+        while _alone and not _is_stuck():
+            _wait(context, loop, lambda: [each for each in _alone if each.test_id in running], why)
         running[context.test_id] = context
+
+
+def _is_stuck() -> bool:
+    """Wait for anything to end or to begin alone, and say whether nothing does; with the lock held."""
+    first, before = _alone[0], [each for each in running.values() if each.outer is None]
+
+    def has_moved() -> bool:
+        begun = any(each.test_id in running for each in _alone)
+        return begun or first not in _alone or any(each.test_id not in running for each in before)
+
+    return not _changed.wait_for(has_moved, _COURTESY)
 
 
 def _in_the_way_of(context: IsolationContext) -> list[IsolationContext]:

@@ -55,7 +55,26 @@ class TestGate(unittest.TestCase):
         self.assertEqual([running.result(10), alone.result(10)], ["", ""])
         self.assertEqual(self.order, ["stays", "goes", "alone"])
 
+    def test_one_that_another_waits_for_begins_before_those_that_wait_to_run_alone(self) -> None:
+        met = threading.Barrier(2, timeout=10)
+
+        def meets(case: Any) -> None:
+            self.begun.set()
+            met.wait()
+
+        with mock.patch.object(gate, "_COURTESY", 0.001):
+            first = self.pool.submit(report_of, meets)
+            self.assertTrue(self.begun.wait(10))
+            alone = self.pool.submit(report_of, self.notes("alone"), ALONE)
+            self.until(self.waiting_alone)
+            second = self.pool.submit(report_of, meets)
+            self.assertEqual([each.result(10) for each in (first, second, alone)], [""] * 3)
+        self.assertEqual(self.order, ["alone"])
+
     def test_others_wait_for_a_test_that_runs_alone(self) -> None:
+        courtesy = mock.patch.object(gate, "_COURTESY", 0.001)  # It ends with what it is for.
+        courtesy.start()
+        self.addCleanup(courtesy.stop)
         alone = self.pool.submit(report_of, self.stays(), ALONE)
         self.assertTrue(self.begun.wait(10))
         others = [

@@ -8,6 +8,7 @@ import unittest
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from tests.alone import alone, reason_to_be_alone
 from tests.torture import planted
@@ -129,6 +130,19 @@ class TestMarks(unittest.TestCase):
 
         reasons = [reason_to_be_alone(Inner, name) for name in ("test_marked", "test_plain", "test_with_a_tool")]
         self.assertEqual(reasons, ["planted", None, "uses assertWarns"])
+
+    def test_hold_for_fixtures_that_a_class_inherits_and_extends(self) -> None:
+        class Base(unittest.TestCase):
+            def setUp(self) -> None:
+                self.enterContext(mock.patch.object(planted, "PORT", 1))
+
+        class Inner(Base):
+            def setUp(self) -> None:
+                super().setUp()
+
+            def test(self) -> None: ...
+
+        self.assertEqual(reason_to_be_alone(Inner, "test"), "uses mock.patch")
 
     def test_hold_for_a_class_a_module_and_what_looks_at_the_whole_process(self) -> None:
         self.assertEqual(

@@ -42,7 +42,7 @@ class Environment(State):
 
     def __enter__(self) -> Environment:
         install_once(_install)
-        if "numpy.random" in sys.modules:
+        if numpy_random.is_loaded():
             install_once(numpy_random.install)
         if process_wide.are_any():
             process_wide.welcome(self.context)

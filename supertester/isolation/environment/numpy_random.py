@@ -16,10 +16,16 @@ from supertester.isolation.environment.randomness import importers
 from supertester.isolation.environment.state import FIRST_USE, current
 from supertester.isolation.installed import Undo, replace_attribute
 
-__all__ = ["install"]
+__all__ = ["install", "is_loaded"]
 
 _FUNCTIONS = {"seed": "seed", "sample": "random_sample", "ranf": "random_sample"}
 """Those that are no methods of the shared generator, and what they call; the others are such methods."""
+
+
+def is_loaded() -> bool:
+    """Say whether ``numpy.random`` is loaded as a whole, and not half, by an import that goes on in another thread."""
+    module = sys.modules.get("numpy.random")
+    return module is not None and not getattr(getattr(module, "__spec__", None), "_initializing", False)
 
 
 def install() -> Undo:

@@ -1,6 +1,7 @@
 import pickle
 import random
 import sys
+import types
 import unittest
 import unittest.mock
 from collections.abc import Callable
@@ -8,12 +9,14 @@ from typing import Any
 
 try:
     import numpy as np
+    import numpy.random  # It loads it when first used, and a test in which it does so has no generator of its own.
 except ImportError:
     raise unittest.SkipTest("numpy is not installed") from None
 
 from supertester.isolation import uninstall
 from supertester.isolation.environment import numpy_random
 from supertester.testing import inner_case, run_inner
+from tests.alone import alone
 from tests.isolation.environment.support import report_of, side_by_side
 
 
@@ -38,6 +41,7 @@ class TestNumpy(unittest.TestCase):
         self.assertEqual(report_of(body) + report_of(body), "")
         self.assertEqual(seen[0], seen[1])
 
+    @alone("draws from the generator of the process, which Hypothesis seeds")
     def test_what_a_test_draws_and_seeds_changes_nothing_outside(self) -> None:
         np.random.seed(5)
         expected = np.random.rand()
@@ -95,6 +99,21 @@ class TestNumpy(unittest.TestCase):
         self.assertNotEqual(np.random.rand, before["rand"])
         uninstall()
         self.assertEqual({name: each for name, each in vars(np.random).items() if callable(each)}, before)
+
+    def test_one_that_is_half_imported_is_left_to_a_later_test(self) -> None:
+        uninstall()
+        half = types.ModuleType("numpy.random")
+        half.__spec__ = types.SimpleNamespace(_initializing=True)  # type: ignore[assignment]
+        with unittest.mock.patch.dict(sys.modules, {"numpy.random": half}):
+            self.assertEqual(report_of(lambda case: None), "")
+        expected = np.random.RandomState(3).rand()
+
+        def body(case: Any) -> None:
+            np.random.seed(3)
+            case.assertEqual(np.random.rand(), expected)
+            case.assertEqual(case.environment.summary(), ["numpy"])
+
+        self.assertEqual(report_of(body), "")
 
     def test_a_numpy_without_the_shared_generator_is_left_alone(self) -> None:
         with unittest.mock.patch.dict(sys.modules, {"numpy.random": unittest}):

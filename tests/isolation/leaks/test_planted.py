@@ -26,9 +26,6 @@ from supertester.isolation import IsolationFailure, isolate
 from supertester.isolation.leaks import watch
 from supertester.testing import failure_of, inner_case, run_inner
 
-held: list[Any] = []
-"""What keeps the leaks of the tests from being garbage."""
-
 HERE = r"test_planted\.py:\d+"
 FOREVER = [sys.executable, "-c", "import signal; signal.pause()"]
 
@@ -39,7 +36,8 @@ def nothing() -> None:
 
 class Planted(unittest.TestCase):
     def setUp(self) -> None:
-        self.addCleanup(held.clear)
+        self.held: list[Any] = []  # Keeps the leaks of the test from being garbage.
+        self.addCleanup(self.held.clear)
         patch = mock.patch.object(watch, "_ENDING", 0.05)
         patch.start()
         self.addCleanup(patch.stop)
@@ -64,10 +62,10 @@ class TestTimers(Planted):
 
     def test_it_is_cancelled(self) -> None:
         async def body(case: Any) -> None:
-            held.append(asyncio.get_running_loop().call_later(60, nothing))
+            self.held.append(asyncio.get_running_loop().call_later(60, nothing))
 
         failure_of(body)
-        self.assertTrue(held[0].cancelled())
+        self.assertTrue(self.held[0].cancelled())
 
     def test_one_that_is_cancelled_or_has_fired_is_none(self) -> None:
         async def body(case: Any) -> None:
@@ -94,10 +92,10 @@ class TestTimers(Planted):
 
     def test_a_callback_of_the_last_moment_may_run(self) -> None:
         async def body(case: Any) -> None:
-            asyncio.get_running_loop().call_soon(asyncio.get_running_loop().call_soon, held.append, 1)
+            asyncio.get_running_loop().call_soon(asyncio.get_running_loop().call_soon, self.held.append, 1)
 
         self.assertEqual(run_inner(inner_case(body)).report, "")
-        self.assertEqual(held, [1])
+        self.assertEqual(self.held, [1])
 
     def test_a_timer_of_uvloop_is_found(self) -> None:
         with contextlib.suppress(ImportError):
@@ -147,11 +145,11 @@ class TestThreads(Planted):
 
     def test_a_timer_left_is_cancelled(self) -> None:
         def body(case: Any) -> None:
-            held.append(threading.Timer(3600, nothing))
-            held[0].start()
+            self.held.append(threading.Timer(3600, nothing))
+            self.held[0].start()
 
         self.assert_leak(body, r"1\. thread 'Thread-\d+' \(started at")
-        held[0].join()
+        self.held[0].join()
 
     def test_one_that_is_ending_may_end(self) -> None:
         def body(case: Any) -> None:
@@ -171,19 +169,19 @@ class TestThreads(Planted):
                 return 1
 
             def ask() -> None:
-                held.append(asyncio.run_coroutine_threadsafe(answer(), loop).result())
+                self.held.append(asyncio.run_coroutine_threadsafe(answer(), loop).result())
 
             threading.Thread(target=ask).start()
 
         with mock.patch.object(watch, "_ENDING", 30.0):
             self.assertEqual(run_inner(inner_case(body)).report, "")
-        self.assertEqual(held, [1])
+        self.assertEqual(self.held, [1])
 
     def test_an_executor_left_open_is_one_leak_and_is_shut_down(self) -> None:
         async def body(case: Any) -> None:
-            held.append(ThreadPoolExecutor(2, thread_name_prefix="worker"))
+            self.held.append(ThreadPoolExecutor(2, thread_name_prefix="worker"))
             met = threading.Barrier(2)
-            for job in [held[0].submit(met.wait) for _ in range(2)]:
+            for job in [self.held[0].submit(met.wait) for _ in range(2)]:
                 job.result()
 
         self.assert_leak(
@@ -192,7 +190,7 @@ class TestThreads(Planted):
             "or use it in a with statement\n",
         )
         with self.assertRaisesRegex(RuntimeError, "after shutdown"):
-            held[0].submit(nothing)
+            self.held[0].submit(nothing)
 
     def test_an_executor_from_before_the_test_is_none_of_its(self) -> None:
         pool = ThreadPoolExecutor(1)
@@ -212,19 +210,19 @@ class TestThreads(Planted):
 
     def test_a_pool_of_processes_left_open_is_one_leak_and_ends(self) -> None:
         def body(case: Any) -> None:
-            held.append(ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")))
-            held.append(held[0].submit(os.getpid).result())
+            self.held.append(ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")))
+            self.held.append(self.held[0].submit(os.getpid).result())
 
         self.assert_leak(body, rf"1\. ProcessPoolExecutor \(created at .*{HERE} in body\) was left open")
-        _, pid = held
+        _, pid = self.held
         self.assertFalse(psutil.pid_exists(pid))
 
     def test_a_pool_of_threads_left_open_is_found(self) -> None:
         def body(case: Any) -> None:
-            held.append(ThreadPool(1))
+            self.held.append(ThreadPool(1))
 
         self.assert_leak(body, rf"1\. ThreadPool with 1 thread \(created at .*{HERE} in body\) was left open")
-        held[0].join() if held[0]._state == "TERMINATE" else held[0].terminate()
+        self.held[0].join() if self.held[0]._state == "TERMINATE" else self.held[0].terminate()
 
     def test_the_list_does_not_grow_with_what_has_ended(self) -> None:
         sizes = []
@@ -246,7 +244,7 @@ class TestChildren(Planted):
 
     def test_a_child_left_fails_and_is_killed_and_reaped(self) -> None:
         def body(case: Any) -> None:
-            held.append(subprocess.Popen(FOREVER))
+            self.held.append(subprocess.Popen(FOREVER))
 
         self.assert_leak(
             body,
@@ -254,47 +252,47 @@ class TestChildren(Planted):
             r"with pid \d+; "
             "end it and wait for it\n",
         )
-        self.assertEqual(held[0].returncode, -signal.SIGKILL)
-        self.assert_gone(held[0].pid)
+        self.assertEqual(self.held[0].returncode, -signal.SIGKILL)
+        self.assert_gone(self.held[0].pid)
 
     def test_so_is_one_that_is_dropped(self) -> None:
         def body(case: Any) -> None:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ResourceWarning)
-                held.append(subprocess.Popen(FOREVER).pid)
+                self.held.append(subprocess.Popen(FOREVER).pid)
 
         self.assert_leak(body, "1. child process .* was left running")
-        self.assert_gone(held[0])
+        self.assert_gone(self.held[0])
 
     def test_its_pipes_are_no_leaks_of_their_own(self) -> None:
         def body(case: Any) -> None:
-            held.append(subprocess.Popen(FOREVER, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+            self.held.append(subprocess.Popen(FOREVER, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
 
         self.assert_leak(body, "1. child process .* was left running")
-        held[0].stdin.close()
-        held[0].stdout.close()
+        self.held[0].stdin.close()
+        self.held[0].stdout.close()
 
     def test_its_descendants_are_killed_too(self) -> None:
         code = f"import subprocess; print(subprocess.Popen({FOREVER!r}).pid, flush=True); import signal; signal.pause()"
 
         def body(case: Any) -> None:
             child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
-            held.append(child)
+            self.held.append(child)
             assert child.stdout is not None
-            held.append(psutil.Process(int(child.stdout.readline())))
+            self.held.append(psutil.Process(int(child.stdout.readline())))
 
         self.assert_leak(body, "1. child process .* was left running")
-        child, grandchild = held
+        child, grandchild = self.held
         child.stdout.close()
         # Who adopts it, reaps it.
         self.assertTrue(not grandchild.is_running() or grandchild.status() == psutil.STATUS_ZOMBIE)
 
     def test_a_child_of_asyncio_is_killed_and_reaped(self) -> None:
         async def body(case: Any) -> None:
-            held.append(await asyncio.create_subprocess_exec(*FOREVER))
+            self.held.append(await asyncio.create_subprocess_exec(*FOREVER))
 
         self.assert_leak(body, rf"1\. child process \".*signal\.pause\(\).*\" \(started at .*{HERE} in body\)")
-        self.assert_gone(held[0].pid)
+        self.assert_gone(self.held[0].pid)
 
     def test_a_child_of_multiprocessing_is_killed_and_reaped(self) -> None:
         for method in multiprocessing.get_all_start_methods():
@@ -302,35 +300,35 @@ class TestChildren(Planted):
             def body(case: Any, method: str = method) -> None:
                 process = multiprocessing.get_context(method).Process(target=signal.pause, name="pauses")
                 process.start()
-                held.append(process)
+                self.held.append(process)
 
             with self.subTest(method=method):
-                held.clear()
+                self.held.clear()
                 self.assert_leak(body, rf"1\. child process 'pauses' \(started at .*{HERE} in body\)")
-                self.assertEqual(held[0].exitcode, -signal.SIGKILL)
-                held[0].close()
+                self.assertEqual(self.held[0].exitcode, -signal.SIGKILL)
+                self.held[0].close()
 
     def test_a_pool_of_multiprocessing_ends(self) -> None:
         def body(case: Any) -> None:
-            held.append(multiprocessing.get_context("spawn").Pool(2))
+            self.held.append(multiprocessing.get_context("spawn").Pool(2))
 
         self.assert_leak(
             body,
             rf"1\. Pool with 2 child processes \(created at .*{HERE} in body\) was left open; close it and join it, "
             r"or use it in a with statement\n",
         )
-        held[0].terminate()
+        self.held[0].terminate()
 
     def test_one_that_has_ended_is_reaped_and_no_leak(self) -> None:
         def body(case: Any) -> None:
             child = subprocess.Popen([sys.executable, "-c", ""], stdin=subprocess.PIPE)
-            held.append(child)
+            self.held.append(child)
             assert child.stdin is not None
             child.stdin.close()
 
         with mock.patch.object(watch, "_ENDING", 30.0):
             self.assertEqual(run_inner(inner_case(body)).report, "")
-        self.assertEqual(held[0].returncode, 0)
+        self.assertEqual(self.held[0].returncode, 0)
 
 
 class TestDescriptors(Planted):
@@ -341,29 +339,29 @@ class TestDescriptors(Planted):
         self.addCleanup(os.remove, self.path)
 
     def tearDown(self) -> None:
-        for thing in held:
+        for thing in self.held:
             os.close(thing) if isinstance(thing, int) else thing.close()
 
     def test_a_file_left_open_fails_with_the_line_that_opened_it(self) -> None:
         def body(case: Any) -> None:
-            held.append(open(self.path))  # noqa: PTH123, SIM115 - planted
+            self.held.append(open(self.path))  # noqa: PTH123, SIM115 - planted
 
         self.assert_leak(
             body,
             rf"1\. file '{self.path}' \(opened at .*{HERE} in body\) was left open; "
             "close it, or use it in a with statement\n",
         )
-        self.assertFalse(held[0].closed, "whose it is may need it still")
+        self.assertFalse(self.held[0].closed, "whose it is may need it still")
 
     def test_a_socket_left_open_too(self) -> None:
         def body(case: Any) -> None:
-            held.append(socket.create_server(("127.0.0.1", 0)))
+            self.held.append(socket.create_server(("127.0.0.1", 0)))
 
         self.assert_leak(body, rf"1\. socket \('127\.0\.0\.1', \d+\) \(opened at .*{HERE} in body\) was left open")
 
     def test_a_loop_left_open_too(self) -> None:
         def body(case: Any) -> None:
-            held.append(asyncio.new_event_loop())
+            self.held.append(asyncio.new_event_loop())
 
         report = failure_of(body)
         self.assertRegex(report, r"the test has 3 problems(.*\n)*.*selector EpollSelector \(opened at .*")
@@ -371,13 +369,13 @@ class TestDescriptors(Planted):
 
     def test_a_server_of_asyncio_left_open_too(self) -> None:
         async def body(case: Any) -> None:
-            held.append(await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0))
+            self.held.append(await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0))
 
         self.assert_leak(body, rf"1\. socket \('127\.0\.0\.1', \d+\) \(opened at .*{HERE} in body\) was left open")
 
     def test_a_bare_descriptor_too(self) -> None:
         def body(case: Any) -> None:
-            held.append(os.open(self.path, os.O_RDONLY))
+            self.held.append(os.open(self.path, os.O_RDONLY))
 
         self.assert_leak(
             body,
@@ -387,7 +385,7 @@ class TestDescriptors(Planted):
 
     def test_the_ends_of_a_pipe_are_two(self) -> None:
         def body(case: Any) -> None:
-            held.extend(os.pipe())
+            self.held.extend(os.pipe())
 
         report = failure_of(body)
         self.assertRegex(report, r"the test has 2 problems(.*\n)*.*1\. descriptor \d+, pipe:\[\d+\], \(opened at .*")
@@ -397,7 +395,7 @@ class TestDescriptors(Planted):
             descriptor = os.open(self.path, os.O_RDONLY)
             os.close(descriptor)
             os.dup2(0, descriptor)
-            held.append(descriptor)
+            self.held.append(descriptor)
 
         self.assertNotIn(self.path, run_inner(inner_case(body, leaks={"descriptors": "fail"})).report)
 
@@ -405,7 +403,7 @@ class TestDescriptors(Planted):
         def body(case: Any) -> None:
             with os.fdopen(os.open(self.path, os.O_RDONLY)):
                 pass
-            held.append(os.fdopen(os.open(self.path, os.O_RDONLY)))
+            self.held.append(os.fdopen(os.open(self.path, os.O_RDONLY)))
 
         self.assert_leak(body, rf"1\. file '{self.path}' \(opened at")
 
@@ -564,29 +562,29 @@ class TestBesideOthers(Planted):
 
     def test_executors(self) -> None:
         def leak(case: Any) -> None:
-            held.append(ThreadPoolExecutor(1))
-            held[0].submit(nothing).result()
+            self.held.append(ThreadPoolExecutor(1))
+            self.held[0].submit(nothing).result()
 
         self.assert_only_the_culprit_fails(leak, "ThreadPoolExecutor .* was left open")
 
     def test_children(self) -> None:
         def leak(case: Any) -> None:
-            held.append(subprocess.Popen(FOREVER))
+            self.held.append(subprocess.Popen(FOREVER))
 
         self.assert_only_the_culprit_fails(leak, "child process")
 
     def test_children_of_asyncio(self) -> None:
         async def leak(case: Any) -> None:
-            held.append(await asyncio.create_subprocess_exec(*FOREVER))
+            self.held.append(await asyncio.create_subprocess_exec(*FOREVER))
 
         self.assert_only_the_culprit_fails(leak, "child process")
 
     def test_descriptors(self) -> None:
         def leak(case: Any) -> None:
-            held.append(socket.socket())
-            held.append(Path(os.devnull).open())  # noqa: SIM115 - planted
-            held.append(os.dup(0))
+            self.held.append(socket.socket())
+            self.held.append(Path(os.devnull).open())  # noqa: SIM115 - planted
+            self.held.append(os.dup(0))
 
         self.assert_only_the_culprit_fails(leak, r"3 problems(.*\n)*.*1\. (socket|file|descriptor)")
-        for thing in held:
+        for thing in self.held:
             os.close(thing) if isinstance(thing, int) else thing.close()
