@@ -17,6 +17,7 @@ from supertester._core.origin import creation_file
 from supertester.context import IsolationContext
 from supertester.isolation import hooks
 from supertester.isolation.identity import is_alone
+from supertester.isolation.tasks import about_to_begin
 
 __all__ = ["Watch"]
 
@@ -80,9 +81,20 @@ class Watch:
         filename = self._filename
         for generation in range(hooks.collections_since(self._context) + 1):
             for each in gc.get_objects(generation):
-                if each.__class__ is CoroutineType and _is_forgotten(each, filename):
+                if each.__class__ is CoroutineType and _is_forgotten(each, filename) and not _is_wanted(each):
                     self._context.report(hooks.unawaited_problem(each))
                     each.close()
+
+
+def _is_wanted(coroutine: Any) -> bool:
+    """Say whether somebody is about to begin *coroutine*, in another thread, which is in no test: a frame or a loop."""
+    holders = gc.get_referrers(coroutine)
+    # Frames of functions do not count as holders. Three of them are those of the caller, of this function, and of the
+    # one that counts; any other runs in another thread.
+    on_stacks = sys.getrefcount(coroutine) - len(holders) - 3
+    return (
+        on_stacks > 0 or any(each.__class__ is CoroutineType for each in holders) or id(coroutine) in about_to_begin()
+    )
 
 
 def _is_forgotten(coroutine: Any, filename: str | None) -> bool:

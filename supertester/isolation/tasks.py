@@ -14,6 +14,7 @@ from supertester.context import IsolationContext, Problem, current_context
 
 __all__ = [
     "Task",
+    "about_to_begin",
     "describe_task",
     "end_tasks",
     "failed_tasks",
@@ -79,6 +80,11 @@ def failed_tasks(loop: asyncio.AbstractEventLoop) -> Iterator[Task]:
     for task in _snapshot():
         if getattr(task, "_log_traceback", False) and task.get_loop() is loop:
             yield task
+
+
+def about_to_begin() -> set[int]:
+    """Return the ids of the coroutines that a task in a running loop, of whatever thread, holds and will step."""
+    return {id(task.get_coro()) for task in _snapshot() if task.get_loop().is_running()}
 
 
 def _snapshot() -> list[Task]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import json
 import os
 import subprocess
@@ -15,11 +14,10 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from supertester.chaos import Exhaustion, consume_memory, journaled, simulate_resource_exhaustion
+from supertester.chaos import consume_memory, journaled, simulate_resource_exhaustion
 from supertester.chaos import limits as limits_of_the_system
 from supertester.chaos.hogs import Threads
 from supertester.errors import Unsupported, UsageError
-from supertester.testing import inner_case, run_inner
 from tests.alone import alone
 from tests.otp.support import RuntimeCase
 from tests.project.support import ROOT
@@ -103,18 +101,6 @@ class TestThreads(RuntimeCase):
 
 
 class TestTables(unittest.TestCase):
-    def test_tables_of_the_test(self) -> None:
-        seen: list[Any] = []
-
-        async def body(test: Any) -> None:
-            async with simulate_resource_exhaustion("tables", count=7) as exhaustion:
-                seen.append((len(test.tables.created), exhaustion.taken))
-            seen.append(len(test.tables.created))
-
-        result = run_inner(inner_case(body, isolation="full_isolation"))
-        self.assertTrue(result.wasSuccessful(), result.report)
-        self.assertEqual(seen, [(7, 7), 0])
-
     def test_outside_of_a_test(self) -> None:
         async def main() -> tuple[int, bool]:
             exhaustion = await simulate_resource_exhaustion("tables")
@@ -209,24 +195,6 @@ class TestFileDescriptors(unittest.TestCase):
 
 
 class TestDisk(unittest.TestCase):
-    def test_space_in_the_folder_of_the_test(self) -> None:
-        seen: list[Any] = []
-
-        async def body(test: Any) -> None:
-            async with simulate_resource_exhaustion("disk", size_mb=2) as exhaustion:
-                folder = exhaustion.folder
-                seen.append((folder.parent == test.tmp_path, (folder / "ballast").stat().st_size))
-                log = os.open(exhaustion.full_file("log"), os.O_WRONLY)
-                with self.assertRaises(OSError) as caught:
-                    os.write(log, b"a line")
-                os.close(log)
-                seen.append(caught.exception.errno)
-            seen.append(folder.exists())
-
-        result = run_inner(inner_case(body, isolation="full_isolation"))
-        self.assertTrue(result.wasSuccessful(), result.report)
-        self.assertEqual(seen, [(True, 2 * MB), errno.ENOSPC, False])
-
     def test_what_others_need_is_left_alone(self) -> None:
         async def main() -> None:
             await simulate_resource_exhaustion("disk", size_mb=10)
@@ -282,19 +250,3 @@ class TestNonsense(unittest.TestCase):
         for resource, options, error, message in cases:
             with self.subTest(message), self.assertRaisesRegex(error, message):
                 simulate_resource_exhaustion(resource, **options)
-
-
-class TestInATest(unittest.TestCase):
-    def test_it_is_released_with_the_test_also_when_that_fails(self) -> None:
-        kept: list[Exhaustion] = []
-
-        async def body(test: Any) -> None:
-            kept.append(await simulate_resource_exhaustion("process_limit", spawn_count=5))
-            kept.append(await simulate_resource_exhaustion("process_limit", kind="processes", spawn_count=5))
-            kept.append(await simulate_resource_exhaustion("memory", size_mb=1))
-            test.fail("the failure that is to be seen alone")
-
-        result = run_inner(inner_case(body))
-        self.assertEqual(result.kinds, ["start", "failure", "stop"])
-        self.assertIn("the failure that is to be seen alone", result.report)
-        self.assertEqual([each.released for each in kept], [True] * 3)

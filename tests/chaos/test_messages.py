@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-import unittest
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from supertester.chaos import (
@@ -25,9 +23,8 @@ from supertester.chaos import (
 )
 from supertester.errors import UsageError
 from supertester.otp import KILL, KILLED, TIMEOUT, Exit, Pid, cast, intercept, until_idle, whereis
-from supertester.testing import inner_case, run_inner
 from tests.otp.support import Probe, RuntimeCase, one_turn
-from tests.subjects import Counter, team
+from tests.subjects import team
 
 
 class Case(RuntimeCase):
@@ -399,57 +396,3 @@ class TestAsFaults(Case):
         async with Drop().inject(probe) as dropped:
             self.send_all(probe, "a")
         self.assertEqual(dropped.messages, ["a"])
-
-
-class TestInATest(unittest.TestCase):
-    def test_the_end_of_a_test_ends_it(self) -> None:
-        faults: list[Any] = []
-
-        async def body(test: Any) -> None:
-            server = await Counter.start_link()
-            faults.extend([drop(server), delay(server, 5), server, test.isolation])
-            server.cast(("add", 1))
-
-        result = run_inner(inner_case(body))
-        self.assertTrue(result.wasSuccessful(), result.report)
-        dropped, late, _, _ = faults
-        self.assertEqual((dropped.active, late.active, dropped.messages), (False, False, [("add", 1)]))
-
-    def test_a_block_leaves_no_cleanup_behind(self) -> None:
-        left: list[int] = []
-
-        async def body(test: Any) -> None:
-            server = await Counter.start_link()
-            for _ in range(10):
-                with drop(server):
-                    pass
-            left.append(len(test.isolation.cleanups))
-
-        result = run_inner(inner_case(body))
-        self.assertTrue(result.wasSuccessful(), result.report)
-        self.assertEqual(left, [0])
-
-    def test_two_tests_in_threads_do_not_disturb_each_other(self) -> None:
-        together = threading.Barrier(2, timeout=30)
-        results: list[tuple[int, int]] = []
-
-        def one(match: int) -> None:
-            async def body(test: Any) -> None:
-                server = await Counter.start_link(name="the same name")
-                together.wait()
-                with drop("the same name", match=("add", match)) as dropped:
-                    for number in (1, 2) * 50:
-                        server.cast(("add", number))
-                    value = await server.call("value")
-                results.append((len(dropped.hits), value))
-                together.wait()
-
-            result = run_inner(inner_case(body))
-            if not result.wasSuccessful():
-                together.abort()
-                raise AssertionError(result.report)
-
-        with ThreadPoolExecutor(2) as threads:
-            for running in [threads.submit(one, 1), threads.submit(one, 2)]:
-                running.result()
-        self.assertEqual(sorted(results), [(50, 50), (50, 100)])

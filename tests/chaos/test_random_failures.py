@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-import unittest
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from supertester.chaos import Fault, RandomFailures, inject_random_failures, journaled, run_chaos_suite
 from supertester.errors import CallExit, UsageError
-from supertester.otp import TIMEOUT, Exit, call, cast, until_idle, whereis
-from supertester.testing import inner_case, run_inner
+from supertester.otp import TIMEOUT, Exit, call, cast, whereis
 from tests.otp.support import Probe, RuntimeCase, one_turn
 from tests.subjects import Counter, team
 
@@ -138,45 +134,3 @@ class TestNonsense(RuntimeCase):
         with self.assertRaisesRegex(UsageError, "inject_random_failures: no process is registered as 'nobody'"):
             inject_random_failures("nobody", failure_rate=1)
         self.assertIsNone(server.interceptors)
-
-
-class TestInATest(unittest.TestCase):
-    def test_the_end_of_the_test_ends_it(self) -> None:
-        kept: list[Any] = []
-
-        async def body(test: Any) -> None:
-            server = await Counter.start_link()
-            kept.append(inject_random_failures(server, failure_rate=1, failure_types=["timeout"]))
-            cast(server, ("add", 1))
-
-        result = run_inner(inner_case(body))
-        self.assertTrue(result.wasSuccessful(), result.report)
-        self.assertEqual((kept[0].active, len(kept[0].hits)), (False, 1))
-
-    def test_two_tests_in_threads_do_not_disturb_each_other(self) -> None:
-        together = threading.Barrier(2, timeout=30)
-
-        def one(rate: float) -> int:
-            hits: list[int] = []
-
-            async def body(test: Any) -> None:
-                server = await Probe.start_link([], name="the same name")
-                together.wait()
-                with inject_random_failures(
-                    "the same name", failure_rate=rate, failure_types=["disconnect"]
-                ) as failures:
-                    for number in range(100):
-                        server.cast(number)
-                    await until_idle(server)
-                hits.append(len(failures.hits))
-                together.wait()
-
-            result = run_inner(inner_case(body))
-            if not result.wasSuccessful():
-                together.abort()
-                raise AssertionError(result.report)
-            return hits[0]
-
-        with ThreadPoolExecutor(2) as threads:
-            all_of_them, none = threads.submit(one, 1), threads.submit(one, 0)
-            self.assertEqual((all_of_them.result(), none.result()), (100, 0))

@@ -6,7 +6,6 @@ import asyncio
 import concurrent.futures
 import json
 import threading
-import unittest
 from typing import Any
 
 from supertester.chaos import (
@@ -23,7 +22,6 @@ from supertester.chaos import (
 from supertester.errors import CallExit, Unsupported, UsageError
 from supertester.otp import (
     KILLED,
-    SHUTDOWN,
     TIMEOUT,
     Agent,
     ChildSpec,
@@ -35,7 +33,6 @@ from supertester.otp import (
     until_idle,
     whereis,
 )
-from supertester.testing import inner_case, run_inner
 from tests.otp.support import Probe as Server
 from tests.otp.support import RuntimeCase, one_turn, parked
 from tests.subjects import Counter, Stubborn, counter_spec, team
@@ -240,26 +237,3 @@ class TestKillRandomWorker(RuntimeCase):
             await kill_random_worker(threads)
         with self.assertRaisesRegex(UsageError, "is no supervisor"):
             await kill_random_worker(await Counter.start_link())
-
-
-class TestInATest(unittest.TestCase):
-    def test_the_end_of_the_test_undoes_them(self) -> None:
-        seen: list[Any] = []
-
-        class Dying(Stubborn):
-            def terminate(self, reason: Any) -> None:
-                seen.append((reason, self.state, paused[0].active))
-
-        paused: list[Any] = []
-
-        async def body(test: Any) -> None:
-            server = await Dying.start_link(5)
-            paused.append(await pause(server))
-            await corrupt_state(server, lambda _: {"count": -1})
-            seen.append(test.isolation.summary())
-
-        result = run_inner(inner_case(body))
-        self.assertTrue(result.wasSuccessful(), result.report)
-        summary, end = seen
-        self.assertRegex(summary, r"cleanup <<Pid \d+ .*Dying> paused>\n  cleanup <corrupted state of <Pid")
-        self.assertEqual(end, (SHUTDOWN, {"count": 5}, False))

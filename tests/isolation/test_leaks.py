@@ -238,6 +238,33 @@ class TestCoroutines(unittest.TestCase):
 
         self.assertRegex(run_inner(Inner("test")).report, "never awaited .*in asyncSetUp")
 
+    def test_those_that_a_loop_of_another_thread_is_about_to_begin_are_left_alone(self) -> None:
+        wanted, made, over = threading.Event(), threading.Event(), threading.Event()
+        begun: list[int] = []
+
+        async def begin(number: int) -> None:
+            begun.append(number)
+
+        async def beside() -> None:
+            wanted.wait(30)
+            tasks = [asyncio.create_task(begin(number)) for number in range(3)]
+            next_one = begin(3)
+            made.set()
+            over.wait(30)  # The loop has had no time for them yet.
+            await asyncio.wait(tasks)
+            await next_one
+
+        def body(case: Any) -> None:
+            wanted.set()
+            made.wait(30)
+
+        thread = threading.Thread(target=lambda: asyncio.run(beside(), debug=True))
+        thread.start()
+        self.assertEqual(run_inner(inner_case(body)).report, "")
+        over.set()
+        thread.join()
+        self.assertEqual(begun, [0, 1, 2, 3])
+
     def test_the_next_test_is_innocent(self) -> None:
         class Inner(IsolatedTestCase):
             async def test_1(self) -> None:
