@@ -153,6 +153,36 @@ class PerformanceMixin(_Host):
         self.__settle(judged, on_inconclusive, msg)
         return judged.result
 
+    async def run_load(
+        self,
+        operation: Callable[..., Any],
+        *,
+        users: int,
+        rate: float,
+        duration: float,
+        ramp_up: float = 0.0,
+        **options: Any,
+    ) -> performance.LoadReport:
+        """Let *users* do *operation* so many times a second each; see `supertester.performance.run_load`."""
+        return await performance.run_load(
+            operation, users=users, rate=rate, duration=duration, ramp_up=ramp_up, **options
+        )
+
+    def assert_load(
+        self,
+        report: performance.LoadReport,
+        *,
+        on_inconclusive: str = "skip",
+        msg: str | None = None,
+        **bounds: float,
+    ) -> None:
+        """Fail if *report* does not keep a bound: ``min_success_rate``, ``max_p95_ms``, ``max_p99_ms``, ...
+
+        A load whose generator could not keep up is inconclusive. See `supertester.performance.judge_load`.
+        """
+        _check_policy(on_inconclusive)
+        self.__settle(performance.judge_load(report, **bounds), on_inconclusive, msg)
+
     async def measure_mailbox_growth(
         self, server: Reference, fn: Callable[[], Any], *, sampling_interval: float = 10
     ) -> performance.MailboxReport:

@@ -4,6 +4,7 @@ from supertester.performance.bounds import check_performance_within_bounds
 from supertester.performance.comparing import Benchmark, Comparison, benchmark, compare_performance
 from supertester.performance.judging import probe_performance
 from supertester.performance.leak import LeakReport, LeakRound, probe_memory_leak
+from supertester.performance.load import LoadPlan, LoadReport, judge_load, run_load, run_plan
 from supertester.performance.mailbox import MailboxReport, check_mailbox_stable, measure_mailbox_growth
 from supertester.performance.measurement import Measurement, check_expectations, measure_operation
 from supertester.performance.memory import MemoryUsage, check_memory_usage_stable, measure_memory_usage
@@ -19,6 +20,8 @@ __all__ = [
     "Judged",
     "LeakReport",
     "LeakRound",
+    "LoadPlan",
+    "LoadReport",
     "MailboxReport",
     "Measurement",
     "MemoryUsage",
@@ -30,10 +33,13 @@ __all__ = [
     "check_memory_usage_stable",
     "check_performance_within_bounds",
     "compare_performance",
+    "judge_load",
     "measure_mailbox_growth",
     "measure_memory_usage",
     "measure_operation",
     "probe_memory_leak",
     "probe_performance",
     "probe_regression",
+    "run_load",
+    "run_plan",
 ]
