@@ -107,7 +107,8 @@ class MessageFault:
         self.stop()
 
     def __str__(self) -> str:
-        head = f"{self.fault} hit {len(self.hits)} messages to {shown(self.target)} (seed={self.seed})"
+        count = "1 message" if len(self.hits) == 1 else f"{len(self.hits)} messages"
+        head = f"{self.fault} hit {count} to {shown(self.target)} (seed={self.seed})"
         return "\n".join([head, *(f"  {hit}" for hit in self.hits)])
 
     def __repr__(self) -> str:

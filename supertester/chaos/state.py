@@ -160,7 +160,8 @@ class Corruption(Undoable):
     async def _undo(self) -> None:
         server = self.target.server
         if self._done and server is not None:
-            server.state = self.before  # No message, for which a server that is stuck now would have no time.
+            # No message, for which a server that is stuck now would have no time; and the evidence stays what it is.
+            server.state = _copied(self.before)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON-ready form."""

@@ -13,7 +13,9 @@ from supertester._core.waiting import checked_seconds, pause
 from supertester.chaos.children import chaos_kill_children
 from supertester.chaos.crash import inject_crash
 from supertester.chaos.fault import Fault
+from supertester.chaos.interception import MessageFault
 from supertester.chaos.journal import note
+from supertester.chaos.undoing import Undoable
 from supertester.errors import UsageError
 from supertester.otp.refs import Reference
 from supertester.otp.runtime import current_runtime
@@ -200,7 +202,8 @@ async def _fault(target: Any, options: dict[str, Any]) -> Any:
     if not isinstance(fault, Fault):
         raise UsageError(f"an entry of type 'fault' needs a fault with a name and inject(target), got fault={fault!r}")
     async with fault.inject(target) as evidence:
-        note(fault.name, target, evidence)
+        if not isinstance(evidence, (MessageFault, Undoable)):  # Those note what they do, which may be nothing.
+            note(fault.name, target, evidence)
         if duration_ms:
             await pause(current_runtime().clock, duration_ms / 1000)
     return evidence

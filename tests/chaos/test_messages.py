@@ -167,7 +167,7 @@ class TestDrop(Case):
         with journaled() as journal, drop(probe, seed=3) as dropped:
             self.clock.advance(0.25)
             self.send_all(probe, "a")
-        self.assertIn("drop hit 1 messages to <Pid", str(dropped))
+        self.assertIn("drop hit 1 message to <Pid", str(dropped))
         self.assertIn("(seed=3)\n  250.0 ms: cast 'a' to <Pid", str(dropped))
         self.assertIn("over, 1 hit", repr(dropped))
         self.assertEqual(json.loads(json.dumps(dropped.to_dict()))["hits"][0]["outcome"], "dropped")
@@ -390,6 +390,12 @@ class TestAsFaults(Case):
         )
         self.assertIsNone(probe.interceptors)
         json.dumps(report.to_dict())
+
+    async def test_one_that_hits_nobody_is_no_fault_of_the_journal(self) -> None:
+        probe = await self.probe()
+        with journaled() as journal:
+            await run_chaos_suite(probe, [{"type": "fault", "fault": Drop()}])
+        self.assertEqual(journal.events, [])
 
     async def test_a_fault_can_be_switched_on_without_a_suite(self) -> None:
         probe = await self.probe()

@@ -125,7 +125,9 @@ class TestCorruptState(RuntimeCase):
             self.assertEqual(await server.call("value"), -1)
             self.assertEqual((corruption.before, corruption.after), ({"count": 5}, {"count": -1}))
             self.assertFalse(corruption.crashed)
-        self.assertEqual(await server.call("value"), 5)
+        cast(server, ("add", 1))
+        self.assertEqual(await server.call("value"), 6)
+        self.assertEqual(corruption.before, {"count": 5})
 
     async def test_a_state_that_is_changed_in_place_is_put_back_too(self) -> None:
         server = await Counter.start_link(5)
