@@ -25,6 +25,7 @@ from supertester.harness import (
 from supertester.otp import NOPROC, TIMEOUT, Supervisor, process_info
 from supertester.scenarios.operations import normalized, script
 from supertester.telemetry import emission
+from tests.alone import alone
 from tests.otp.support import RuntimeCase, one_turn
 from tests.subjects import Busy, Counter, counter_spec
 
@@ -235,6 +236,7 @@ class TestRuns(RuntimeCase):
         self.assertTrue(report.ok)
         self.assertEqual(report.mailbox.final_size, 0)
 
+    @alone("counts the calls of the process, as it is no isolated test")
     async def test_performance_is_measured(self) -> None:
         report = await run_with_performance(simple_genserver_scenario(Counter, ["value"], 2), max_reductions=10_000)
         self.assertTrue(report.ok)
@@ -268,6 +270,7 @@ class TestRuns(RuntimeCase):
         self.assertIn("threads 1 to 2: call('value'), cast(('add', 1))", report.program)
         self.assertIn("thread 1, step 1: call('value') -> 0", str(report))
 
+    @alone("hears the events of the process")
     async def test_events_come_in_pairs(self) -> None:
         heard: list[Any] = []
         listener = heard.append

@@ -2,9 +2,10 @@
 
 A test that wants to run alone lets no new one begin, and waits for those that run to end. It does not wait for the
 tests inside of which it runs, nor for those that stand still because an inner test of theirs waits at the gate too. A
-test inside a running test never waits for one that wants to run alone: that one waits for its outer test. And where none
-of those that run ends, they may wait for one that was not let in; so that one begins after a moment, and who wants to
-run alone runs later.
+test inside a running test never waits for one that wants to run alone: that one waits for its outer test.
+
+Where none of those that run ends, they may wait for one that was not let in. So after a moment that one begins, and who
+wants to run alone runs later.
 """
 
 from __future__ import annotations

@@ -235,6 +235,8 @@ def _end_a_connection(held: socket.socket) -> None:
     held.listen(1)
     with suppress(OSError), socket.create_connection((host, number), timeout=_HANDSHAKE):
         held.accept()[0].close()
+    with suppress(OSError):
+        held.shutdown(socket.SHUT_RDWR)  # A child that was forked meanwhile would go on listening.
 
 
 @contextmanager

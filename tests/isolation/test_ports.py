@@ -170,6 +170,15 @@ class TestGivenAway(Small):
                 self.assertIsNone(bind_error(port, reuse=True))
                 self.assertEqual(port.release_to(), port.number)
 
+    def test_although_a_child_was_forked_with_the_socket(self) -> None:
+        for host in ("127.0.0.1", "::1"):
+            with self.subTest(host=host):
+                port = self.ports.reserve(host)
+                with port._held.dup():  # As in the child: it is closed only with all its duplicates.
+                    port.release_to()
+                    self.assertEqual(bind_error(port, reuse=False), errno.EADDRINUSE)
+                    self.assertIsNone(bind_error(port, reuse=True))
+
     def test_for_a_server_that_does_not_reuse_addresses(self) -> None:
         port = self.ports.reserve()
         port.release_to(time_wait=False)

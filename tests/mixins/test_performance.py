@@ -20,6 +20,7 @@ from supertester.mixins.performance import PerformanceMixin
 from supertester.otp import KILL, GenServer
 from supertester.performance import InconclusiveWarning, Judged, Verdict
 from supertester.testing import inner_case, run_inner
+from tests.alone import alone
 from tests.subjects import Busy, Counter
 
 
@@ -138,6 +139,7 @@ class TestMeasuring(Case):
         await self.assert_performance(lambda: runs.append(1), once=True, max_time_ms=10**6, max_reductions=5)
         self.assertEqual(len(runs), 1)
 
+    @alone("measures the memory of the process")
     async def test_memory_that_is_kept(self) -> None:
         kept = await self.measure_operation(lambda: bytearray(1_000_000))
         self.assertGreaterEqual(kept.memory_bytes, 1_000_000)
@@ -258,6 +260,7 @@ class TestAssertionsFail(unittest.TestCase):
         self.assertEqual(settled("warn").report, "")
         self.assertIn("on_inconclusive must be one of skip, fail, warn, got 'pass'", settled("pass").report)
 
+    @alone("measures the memory of the process")
     def test_leaks(self) -> None:
         kept: list[bytes] = []
 

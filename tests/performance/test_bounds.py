@@ -15,6 +15,7 @@ from supertester.performance import (
     check_performance_within_bounds,
     measure_memory_usage,
 )
+from tests.alone import alone
 
 
 class TestBounds(unittest.TestCase):
@@ -46,6 +47,7 @@ class TestBounds(unittest.TestCase):
             check_performance_within_bounds(measured, [("max_time", 1)])  # type: ignore[arg-type]
 
 
+@alone("measures the memory of the process")
 class TestMemory(unittest.IsolatedAsyncioTestCase):
     async def test_that_is_kept_is_found_with_its_place(self) -> None:
         kept: list[Any] = []

@@ -14,6 +14,7 @@ from supertester.errors import UsageError
 from supertester.performance import Interval, Rounds, Verdict, benchmark, compare_performance, probe_regression
 from supertester.performance.baseline import Baseline, fingerprint, load_baseline, save_baseline
 from supertester.performance.sampling import Sample, Sampler, ratios
+from tests.alone import alone
 
 FEW = Rounds(first=10, most=10)
 
@@ -35,6 +36,7 @@ async def waits() -> int:
     return 1
 
 
+@alone("counts the calls of the process, as it is no isolated test")
 class TestComparing(unittest.IsolatedAsyncioTestCase):
     async def test_has_all_with_ratios_to_the_first(self) -> None:
         found = await compare_performance({"one": work, "two": twice, "async": waits}, rounds=FEW)
@@ -66,6 +68,7 @@ class TestComparing(unittest.IsolatedAsyncioTestCase):
             await compare_performance({"a": 3})  # type: ignore[dict-item]
 
 
+@alone("counts the calls of the process, as it is no isolated test")
 class TestBenchmarks(unittest.IsolatedAsyncioTestCase):
     async def test_are_of_single_runs(self) -> None:
         runs: list[int] = []
@@ -87,6 +90,7 @@ class TestBenchmarks(unittest.IsolatedAsyncioTestCase):
             await benchmark(work, warmup=1.5)  # type: ignore[arg-type]
 
 
+@alone("counts the calls of the process, as it is no isolated test")
 class TestRegressions(unittest.IsolatedAsyncioTestCase):
     def setUp(self) -> None:
         folder = tempfile.TemporaryDirectory()

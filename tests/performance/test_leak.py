@@ -15,6 +15,7 @@ import psutil
 
 from supertester.errors import UsageError
 from supertester.performance.leak import Trend, probe_memory_leak
+from tests.alone import alone
 
 kept: list[Any] = []
 
@@ -38,6 +39,7 @@ class TestTrends(unittest.TestCase):
         self.assertTrue(Trend.of([n // 2 * 64 for n in range(13)]).rising)
 
 
+@alone("measures the memory of the process")
 class TestLeaks(unittest.IsolatedAsyncioTestCase):
     def tearDown(self) -> None:
         kept.clear()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+import importlib
 import locale
 import logging
 import os
@@ -17,6 +19,9 @@ from pathlib import Path
 from typing import Any
 
 __all__ = ["RESOURCES", "differences", "snapshot"]
+
+with contextlib.suppress(ImportError):
+    importlib.import_module("opentelemetry.sdk._logs")  # It adds to the filters of warnings when it is imported.
 
 RESOURCES = frozenset({"threads", "file descriptors"})
 
