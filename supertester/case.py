@@ -18,6 +18,7 @@ from supertester._core.origin import is_foreign
 from supertester._core.seeds import VARIABLE, run_seed
 from supertester.context import IsolationContext
 from supertester.env import current_env
+from supertester.errors import UsageError
 from supertester.isolation.features import check_tags
 from supertester.isolation.given import Examples, is_given
 from supertester.isolation.leaks import allowed
@@ -81,6 +82,10 @@ class IsolatedTestCase(Fixtures, TelemetryAssertions, _Stock):
     __given: ClassVar[Mapping[str, Any]] = {}
     __options: ClassVar[Options] = Options()
     __modules: ClassVar[frozenset[str]] = frozenset()
+    __prepared: ClassVar[type | None] = None
+    """The class whose `setUpClass` came as far as here; subclasses inherit it."""
+    __is_class_up: ClassVar[bool] = False
+    """Whether `asyncSetUpClass` has run and nothing has begun to undo it."""
     __class_runner: ClassVar[tuple[asyncio.Runner, Context] | None] = None
     __allows_leaks: ClassVar[bool] = False
 
@@ -103,6 +108,7 @@ class IsolatedTestCase(Fixtures, TelemetryAssertions, _Stock):
     def setUpClass(cls) -> None:
         """Run `asyncSetUpClass`; an override has to call this."""
         super().setUpClass()
+        cls.__prepared, cls.__is_class_up = cls, False
         if names := allowed.tests_with_allowances(cls):
             cls.__allows_leaks = True
             cls.addClassCleanup(allowed.warn_of_unused, cls, names)
@@ -111,12 +117,14 @@ class IsolatedTestCase(Fixtures, TelemetryAssertions, _Stock):
             cls.__class_runner = (runner, copy_context())
             cls.addClassCleanup(cls.__close_class_runner)
             runner.run(cls.asyncSetUpClass(), context=cls.__class_runner[1])
+            cls.__is_class_up = True
 
     @classmethod
     def tearDownClass(cls) -> None:
         """Run `asyncTearDownClass`; an override has to call this."""
         if cls.__class_runner is not None:
             runner, context = cls.__class_runner
+            cls.__is_class_up = False
             runner.run(cls.asyncTearDownClass(), context=context)
         super().tearDownClass()
 
@@ -133,16 +141,32 @@ class IsolatedTestCase(Fixtures, TelemetryAssertions, _Stock):
 
     @classmethod
     def __has_async_class_fixtures(cls) -> bool:
-        return any(
-            getattr(cls, name).__func__ is not getattr(IsolatedTestCase, name).__func__
-            for name in ("asyncSetUpClass", "asyncTearDownClass")
-        )
+        return cls.__has("asyncSetUpClass") or cls.__has("asyncTearDownClass")
+
+    @classmethod
+    def __has(cls, name: str) -> bool:
+        return getattr(cls, name).__func__ is not getattr(IsolatedTestCase, name).__func__
+
+    @classmethod
+    def __check_class_fixtures(cls) -> None:
+        """Fail a test whose class has an async fixture that an override of the plain one has silently left out."""
+        was_set_up = vars(cls).get("_classSetupFailed") is False  # `unittest` says so where it has called `setUpClass`.
+        if was_set_up and cls.__has_async_class_fixtures():
+            raise UsageError(
+                f"{cls.__qualname__}.setUpClass() did not call super().setUpClass(), which runs asyncSetUpClass() and "
+                "prepares asyncTearDownClass(); neither runs without"
+            )
 
     @classmethod
     def __close_class_runner(cls) -> None:
         runner, _ = cls.__class_runner  # type: ignore[misc]
         cls.__class_runner = None
         runner.close()
+        if cls.__is_class_up and cls.__has("asyncTearDownClass"):
+            raise UsageError(
+                f"{cls.__qualname__}.tearDownClass() did not call super().tearDownClass(), which runs "
+                "asyncTearDownClass(); so that did not run"
+            )
 
     # One test: what `unittest` calls, in its order ----------------------------------------------------------------
 
@@ -179,17 +203,20 @@ class IsolatedTestCase(Fixtures, TelemetryAssertions, _Stock):
         method = inspect.unwrap(method)
         code = getattr(method, "__code__", None)
         options = self.__options
+        named = getattr(self, self._testMethodName)
+        # Not bound to this test case: in a ring of references it would stay until the next collection.
+        named = getattr(named, "__func__", named)
         self.__result = None if self._outcome is None else self._outcome.result
         self._asyncioTestContext = copy_context()
         self.__scope = scope = Scope(
             self.id(),
             options,
             None,
-            tags=self.__tags(method, code),
+            tags=self.__tags(method, code, named),
             env=current_env(),
             filename=code.co_filename if code is not None else None,
             modules=self.__modules,
-            allowances=partial(allowed.allowances_of, type(self), getattr(type(self), self._testMethodName)),
+            allowances=partial(allowed.allowances_of, type(self), named),
         )
         runner = TestLoop(factory=type(self).loop_factory, debug=options.debug, enter=scope.enter_loop)
         self._asyncioRunner = runner
@@ -202,14 +229,14 @@ class IsolatedTestCase(Fixtures, TelemetryAssertions, _Stock):
             self._asyncioTestContext.run(runner.get_loop)
         runner.limit(timeout, of=options.timeout)
 
-    def __tags(self, method: Any, code: Any) -> dict[str, Any]:
+    def __tags(self, method: Any, code: Any, named: Any) -> dict[str, Any]:
         cls = type(self)
         tags: dict[str, Any] = {"module": cls.__module__, "class": cls.__qualname__, "test": self._testMethodName}
         if code is not None:
             tags.update(file=code.co_filename, line=code.co_firstlineno)
         tags.update(tags_of(cls))
         tags.update(tags_of(method))
-        tags.update(tags_of(getattr(cls, self._testMethodName)))
+        tags.update(tags_of(named))
         return tags
 
     def _callSetUp(self) -> None:
@@ -224,6 +251,8 @@ class IsolatedTestCase(Fixtures, TelemetryAssertions, _Stock):
                 return  # Its fixtures are those of each example.
         self.__begin(method, timeout)
         with _Explained(self):
+            if self.__prepared is not type(self):
+                self.__check_class_fixtures()
             self._asyncioTestContext.run(self.setUp)
             if type(self).asyncSetUp is not unittest.IsolatedAsyncioTestCase.asyncSetUp:
                 self._callAsync(self.asyncSetUp)

@@ -372,6 +372,14 @@ class TestBehaviourOfUnittest(unittest.TestCase):
 
 
 class TestClassFixtures(unittest.TestCase):
+    def test_a_test_method_may_be_an_attribute_of_the_instance(self) -> None:
+        class Inner(IsolatedTestCase):
+            def __init__(self, name: str) -> None:
+                self.test_made = lambda: self.skipTest("made")
+                super().__init__(name)
+
+        self.assertEqual(run_inner(Inner("test_made")).kinds, ["start", "skip", "stop"])
+
     def test_async_ones_run_around_the_tests_in_a_loop_of_the_class(self) -> None:
         class Inner(IsolatedTestCase):
             log: ClassVar[list[str]] = []
@@ -393,6 +401,36 @@ class TestClassFixtures(unittest.TestCase):
         self.assertEqual(run_inner(Inner).report, "")
         self.assertEqual(Inner.log, ["set up", "test", "torn down by the class"])
         self.assertTrue(Inner.loop.is_closed())
+
+    def test_one_that_an_override_leaves_out_is_missed(self) -> None:
+        class Inner(IsolatedTestCase):
+            @classmethod
+            def setUpClass(cls) -> None: ...
+
+            @classmethod
+            async def asyncSetUpClass(cls) -> None: ...
+
+            async def test(self) -> None: ...
+
+        result = run_inner(Inner)
+        self.assertEqual(result.kinds, ["start", "error", "stop"])
+        self.assertIn(
+            "Inner.setUpClass() did not call super().setUpClass(), which runs asyncSetUpClass()", result.report
+        )
+
+    def test_one_that_is_not_torn_down_is_missed(self) -> None:
+        class Inner(IsolatedTestCase):
+            @classmethod
+            def tearDownClass(cls) -> None: ...
+
+            @classmethod
+            async def asyncTearDownClass(cls) -> None: ...
+
+            async def test(self) -> None: ...
+
+        result = run_inner(Inner)
+        self.assertEqual(result.kinds, ["start", "success", "stop", "error"])
+        self.assertIn("Inner.tearDownClass() did not call super().tearDownClass(), which runs asyncTear", result.report)
 
     def test_a_failing_one_is_an_error_of_the_class(self) -> None:
         class Inner(IsolatedTestCase):
