@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from supertester._core.evidence import shown
 from supertester.otp.pid import Pid
+from supertester.otp.root import Root
 
 __all__ = ["Delivery", "drawn", "lanes_of", "mermaid"]
 
@@ -49,11 +51,7 @@ def _name_of(pid: Pid | None) -> str:
         return _OUTSIDE
     if pid.name is not None:
         return pid.name if isinstance(pid.name, str) else shown(pid.name)
-    return _OUTSIDE if getattr(pid, "server", None) is None else repr(pid)
-
-
-def _alias(pid: Pid | None) -> str:
-    return "".join(each if each.isalnum() else "_" for each in _name_of(pid)).strip("_")
+    return _OUTSIDE if isinstance(pid, Root) else repr(pid)
 
 
 def lanes_of(processes: Sequence[Pid], deliveries: Sequence[Delivery]) -> list[str]:
@@ -75,7 +73,7 @@ def drawn(deliveries: Sequence[Delivery], lanes: Sequence[str]) -> str:
 
 
 def _label(delivery: Delivery) -> str:
-    return f"{delivery.kind} {shown(delivery.message)}"
+    return f"{delivery.kind} {shown(delivery.message)}".replace("\n", " ")
 
 
 def _row(columns: dict[str, int], start: int | None = None, end: int | None = None, label: str = "") -> str:
@@ -95,8 +93,23 @@ def _row(columns: dict[str, int], start: int | None = None, end: int | None = No
 def mermaid(deliveries: Sequence[Delivery]) -> str:
     """Return a Mermaid ``sequenceDiagram``."""
     arrows = {"call": "->>", "reply": "-->>"}
-    lines = ["sequenceDiagram"]
+    aliases = _aliases(name for each in deliveries for name in (_name_of(each.sender), _name_of(each.receiver)))
+    lines = [f"    participant {alias} as {_escaped(name)}" for name, alias in aliases.items() if alias != name]
     for each in deliveries:
-        text = _label(each).replace(";", "#59;").replace("\n", " ")
-        lines.append(f"    {_alias(each.sender)}{arrows.get(each.kind, '-)')}{_alias(each.receiver)}: {text}")
-    return "\n".join(lines)
+        sender, receiver = aliases[_name_of(each.sender)], aliases[_name_of(each.receiver)]
+        lines.append(f"    {sender}{arrows.get(each.kind, '-)')}{receiver}: {_escaped(_label(each))}")
+    return "\n".join(["sequenceDiagram", *lines])
+
+
+def _aliases(names: Iterable[str]) -> dict[str, str]:
+    """Return what Mermaid is to call each of *names*: a word that is no other's, and not ``end``."""
+    aliases: dict[str, str] = {}
+    for name in dict.fromkeys(names):
+        word = "".join(each if each.isalnum() else "_" for each in name).strip("_")
+        candidates = itertools.chain([word], (f"{word}_{number}" for number in itertools.count(2)))
+        aliases[name] = next(each for each in candidates if each not in {"", "end", *aliases.values()})
+    return aliases
+
+
+def _escaped(text: str) -> str:
+    return "".join({"#": "#35;", ";": "#59;", "\n": " "}.get(each, each) for each in text)

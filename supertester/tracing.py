@@ -13,7 +13,7 @@ from typing import Any, Self
 from supertester._core.evidence import shown
 from supertester._core.waiting import checked_seconds
 from supertester.errors import UsageError, WaitTimeout
-from supertester.otp.intercept import intercept_entries
+from supertester.otp.intercept import observe_entries
 from supertester.otp.messages import Call, SystemEvent, payload_of
 from supertester.otp.process import Process
 from supertester.otp.refs import Reference, existing
@@ -103,15 +103,14 @@ def _mailbox(process: Process) -> tuple[Any, ...]:
 def _noting(process: Process, note: Callable[[Delivery], object]) -> Iterator[None]:
     """Note what is delivered to *process*."""
 
-    def on_entry(entry: Any) -> tuple[Any]:
+    def on_entry(entry: Any) -> None:
         kind, message = payload_of(entry)
         sender = entry.pid if isinstance(entry, Call) else current.get()
         if isinstance(sender, Runtime):
             sender = None
         note(Delivery(kind=kind, sender=sender, receiver=process, message=message, at=process.runtime.clock.time()))
-        return (entry,)
 
-    with intercept_entries(process, on_entry):
+    with observe_entries(process, on_entry):
         yield
 
 
@@ -201,22 +200,40 @@ def trace(*targets: Reference) -> MessageFlow:
     return MessageFlow(tuple(dict.fromkeys(existing(target, "trace") for target in targets)))
 
 
+@dataclass(eq=False)
+class _Replies:
+    """A tracer that hands on replies, beside the tracer that was there before."""
+
+    fn: Callable[[SystemEvent], object]
+    before: Callable[[SystemEvent], object] | None
+
+    def __call__(self, event: SystemEvent) -> None:
+        if event.kind == "reply":
+            self.fn(event)
+        if self.before is not None:
+            self.before(event)
+
+
 @contextmanager
 def _replies_of(process: Process, fn: Callable[[SystemEvent], object]) -> Iterator[None]:
-    """Call *fn* for each reply of *process*, beside the tracer that it may have."""
-    before = process.tracer
-
-    def tracer(event: SystemEvent) -> None:
-        if event.kind == "reply":
-            fn(event)
-        if before is not None:
-            before(event)
-
-    process.tracer = tracer
+    """Call *fn* for each reply of *process*."""
+    tracer = process.tracer = _Replies(fn, process.tracer)
     process.heed()
     try:
         yield
     finally:
-        if process.tracer is tracer:
-            process.tracer = before
-            process.heed()
+        _remove(process, tracer)
+        process.heed()
+
+
+def _remove(process: Process, tracer: _Replies) -> None:
+    """Take *tracer* out of those of *process*, wherever it stands: blocks may end in any order."""
+    if process.tracer is tracer:
+        process.tracer = tracer.before
+        return
+    later = process.tracer
+    while isinstance(later, _Replies):
+        if later.before is tracer:
+            later.before = tracer.before
+            return
+        later = later.before

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from supertester._core.mismatch import Mismatch
@@ -74,8 +74,11 @@ def _check_form(expected: Any, where: str, known: Sequence[str]) -> None:
     strategy = expected.get("strategy")
     if strategy is not None and strategy not in STRATEGIES:
         raise UsageError(f"{where}: a strategy is one of {', '.join(map(repr, STRATEGIES))}, got {strategy!r}")
+    children = expected.get("children", ())
+    if isinstance(children, Mapping) or not isinstance(children, Collection):
+        raise TypeError(f"{where}: children must be a list of (id, class) or (id, mapping), got {children!r}")
     seen: set[Any] = set()
-    for entry in expected.get("children", ()):
+    for entry in children:
         id, what = _entry(entry, where)
         if id in seen:
             raise UsageError(f"{where} has the child {id!r} twice; ids are unique")

@@ -7,8 +7,10 @@ import json
 import threading
 from typing import Any
 
+from supertester.chaos import drop, duplicate, reorder
 from supertester.errors import UsageError, WaitTimeout
 from supertester.otp import KILL, NOREPLY, GenServer, call, intercept, self_pid, sys, until_idle
+from supertester.otp.intercept import observe_entries
 from supertester.tracing import trace, trace_messages
 from tests.otp.support import RuntimeCase, one_turn
 from tests.subjects import Busy, Counter, Stubborn
@@ -123,6 +125,37 @@ class TestTraceMessages(RuntimeCase):
             await trace_messages(server, fail)
         self.assertIsNone(server.interceptors)
 
+    async def test_what_is_lost_doubled_or_held_up_is_told_as_it_arrives(self) -> None:
+        server = await Counter.start_link()
+
+        async def faults() -> None:
+            with drop(server):
+                server.cast(("add", 1))
+            with duplicate(server):
+                server.cast(("add", 2))
+            with reorder(server):
+                server.cast(("add", 3))
+                server.cast(("add", 4))
+
+        await sys.suspend(server)
+        trace = await trace_messages(server, faults)
+        self.assertEqual([2, 2, 3, 4], sorted(number for _, number in trace.messages))
+        self.assertEqual(trace.messages, trace.final_mailbox)
+        self.assertIsNone(server.interceptors)
+
+    async def test_an_observer_that_fails_is_told_of_and_disturbs_nobody(self) -> None:
+        def fail(_: Any) -> None:
+            raise OSError("planted")
+
+        server = await Counter.start_link()
+        told: list[dict[str, Any]] = []
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: told.append(context))
+        self.addCleanup(loop.set_exception_handler, None)
+        with observe_entries(server, fail):
+            self.assertEqual(0, await server.call("value"))
+        self.assertEqual([f"an observer of {server!r} failed"], [each["message"] for each in told])
+
     async def test_misuse_is_refused(self) -> None:
         server = await Counter.start_link()
         with self.assertRaisesRegex(TypeError, r"trace_messages\(\) takes a function to call, got 3"):
@@ -180,6 +213,40 @@ test               front               back
             "test->>front: call 'value'\n    front->>back: call 'value'\n    back-->>front: reply 0", flow.mermaid()
         )
         self.assertEqual(json.loads(json.dumps(flow.to_dict()))["lanes"], ["test", "front", "back"])
+
+    async def test_the_dead_are_not_taken_for_the_test(self) -> None:
+        server = await Counter.start()
+        with trace(server) as flow:
+            await server.call("value")
+        server.exit(KILL)
+        self.assertEqual(["test", repr(server)], flow.to_dict()["lanes"])
+        self.assertNotIn("to itself", flow.diagram())
+
+    async def test_mermaid_has_a_word_for_each_process(self) -> None:
+        names = ["a-b", "a_b", "end"]
+        servers = [await Counter.start_link(name=name) for name in names]
+        with trace(*servers) as flow:
+            for server in servers:
+                server.cast(("add", "#1;\n"))
+        lines = flow.mermaid().splitlines()
+        self.assertEqual(
+            ["    participant a_b as a-b", "    participant a_b_2 as a_b", "    participant end_2 as end"], lines[1:4]
+        )
+        self.assertEqual(
+            [f"    test-){word}: cast ('add', '#35;1#59;\\n')" for word in ("a_b", "a_b_2", "end_2")], lines[4:]
+        )
+
+    async def test_blocks_may_end_in_any_order(self) -> None:
+        server = await Counter.start_link()
+        first, second, third = trace(server), trace(server), trace(server)
+        for flow in (first, second, third):
+            flow.__enter__()
+        for flow in (second, first):
+            flow.__exit__(None, None, None)
+        await server.call("value")
+        third.__exit__(None, None, None)
+        self.assertEqual([0, 0, 2], [len(flow.deliveries) for flow in (first, second, third)])
+        self.assertEqual((None, None), (server.tracer, server.interceptors))
 
     async def test_late_replies_go_to_whom_they_answer(self) -> None:
         later = await Later.start_link(name="later")

@@ -141,6 +141,8 @@ class TestStructure(RuntimeCase):
             ({"strategy": "all"}, UsageError, "a strategy is one of .* got 'all'"),
             ({"children": ["a"]}, TypeError, r"a child is \(id, class\) or \(id, mapping\), got 'a'"),
             ({"children": [("a", "Counter")]}, TypeError, "a class or a mapping is expected, got 'Counter'"),
+            ({"children": iter(twice)}, TypeError, r"expected: children must be a list of \(id, class\)"),
+            ({"children": {"a": Counter}}, TypeError, r"expected: children must be a list of \(id, class\)"),
             (Counter, TypeError, "expected must be a mapping"),
         ):
             with self.subTest(message), self.assertRaisesRegex(error, message):

@@ -97,24 +97,33 @@ async def chaos_kill_children(
         checked_seconds(name, value)
     if not kill_interval_ms and duration_ms:
         raise UsageError("kill_interval_ms must be more than 0 milliseconds, got kill_interval_ms=0")
+    again = None if journal is None else _checked(journal)
     chosen = chosen_seed(seed, "chaos_kill_children")
     killing = _Killing(process, kill_reason, random.Random(chosen))
     async with trace_supervision_events(process) as trace:
-        if journal is None:
+        if again is None:
             await killing.at_random(kill_rate, duration_ms / 1000, kill_interval_ms / 1000)
         else:
-            await killing.again(list(journal))
+            await killing.again(again)
         duration = killing.elapsed()
         await _calm(process)
     restarts = [each for each in trace.events if isinstance(each, ChildRestarted) and each.supervisor is process]
     return ChaosReport(
-        killed=sum(pid.exit_reason is not None for pid in killing.hit),
+        killed=sum(pid.exit_reason is not None for pid in set(killing.hit)),
         restarted=len(restarts),
         supervisor_crashed=process.exit_reason is not None,
         duration_ms=duration * 1000,
         seed=chosen,
         journal=tuple(killing.journal),
     )
+
+
+def _checked(journal: Iterable[ChaosEvent]) -> list[ChaosEvent]:
+    events = list(journal)
+    for event in events:
+        if getattr(event, "fault", None) != "kill_children":
+            raise UsageError(f"journal= takes the journal of an earlier report of chaos_kill_children, got {event!r}")
+    return events
 
 
 class _Killing:
@@ -136,7 +145,7 @@ class _Killing:
         number = 0
         while number * interval < duration and self._supervisor.exit_reason is None:
             running = list(running_children(self._supervisor))
-            count = min(max(int(len(running) * rate), 1), len(running)) if rate else 0
+            count = min(max(int(len(running) * rate + 1e-9), 1), len(running)) if rate else 0
             for position in sorted(self._random.sample(range(len(running)), count)):
                 self._kill(number, position, *running[position])
             number += 1

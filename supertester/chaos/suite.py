@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +17,16 @@ from supertester.chaos.fault import Fault
 from supertester.chaos.interception import MessageFault
 from supertester.chaos.journal import note
 from supertester.chaos.undoing import Undoable
-from supertester.errors import UsageError
+from supertester.errors import UsageError, WaitTimeout
+from supertester.otp.idle import until_idle
 from supertester.otp.refs import Reference
 from supertester.otp.runtime import current_runtime
 from supertester.scenarios import Scenario, run_scenario
 
 __all__ = ["ChaosSuiteReport", "run_chaos_suite"]
+
+_HANDLING = 1.0
+"""Seconds in which one that traps exits has to handle the signal of a crash."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +88,8 @@ async def run_chaos_suite(
     An entry is a mapping with a ``"type"``, and what belongs to it:
 
     - ``"kill_children"``: the options of `chaos_kill_children`; fails if the supervisor dies;
-    - ``"crash"``: ``target`` and ``reason`` and ``spec``, by default this target, at once; fails if nothing is hit;
+    - ``"crash"``: ``target`` and ``reason`` and ``spec``, by default this target, at once; fails if the target survives
+      or ends before it is hit, but not if chance spares it;
     - ``"concurrent"``: a ``scenario``, or ``build``, which makes one of the target; fails if the scenario does;
     - ``"fault"``: a ``fault`` and ``duration_ms``, how long it is to last;
     - ``"custom"``: ``run``, a function that gets the target, plain or async; fails by raising or returning ``False``.
@@ -114,7 +120,7 @@ async def run_chaos_suite(
     over = False
     for number, entry in enumerate(entries):
         reason, report = ("suite_timeout", None) if over else await _run(target, entry, deadline)
-        over = over or reason is _TIMEOUT
+        over = over or reason is _TIMEOUT or (deadline is not None and loop.time() > deadline)
         if report is not None:
             reports[number] = report
         if reason is not None:
@@ -172,8 +178,13 @@ async def _crash(target: Any, options: dict[str, Any]) -> Any:
     victim, spec = options.pop("target", target), options.pop("spec", "immediate")
     injection = await inject_crash(victim, spec, **options)
     await injection
+    if not injection.fired and spec[0] != "random":
+        raise _EntryFailed("not_hit", injection)
     if injection.fired and not injection.died:
-        raise _EntryFailed("survived", injection)
+        with suppress(WaitTimeout, UsageError):  # One that traps exits ends when it has handled the signal.
+            await until_idle(injection.target, timeout=_HANDLING)
+        if not injection.died:
+            raise _EntryFailed("survived", injection)
     return injection
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from supertester.otp.messages import ENVELOPES, Barrier, Call, CastBox, Info, System, Terminate, payload_of
@@ -11,7 +11,7 @@ from supertester.otp.process import Process
 from supertester.otp.refs import existing
 from supertester.otp.runtime import check_doomed
 
-__all__ = ["deliver_past", "intercept", "intercept_entries"]
+__all__ = ["deliver_past", "intercept", "intercept_entries", "observe_entries"]
 
 _INTERNAL = frozenset({System, Barrier, Terminate})
 
@@ -56,22 +56,32 @@ def _carry(entry: Any, kind: str, payload: Any, wanted: Any) -> Any:
     return CastBox(wanted) if wanted.__class__ in ENVELOPES else wanted
 
 
-@contextmanager
-def intercept_entries(target: Any, fn: Callable[[Any], Iterable[Any]]) -> Iterator[None]:
+def intercept_entries(target: Any, fn: Callable[[Any], Iterable[Any]]) -> AbstractContextManager[None]:
     """Do the same with the mailbox entries themselves, so that a delayed one can be delivered later as what it was."""
+    return _hooked(target, fn, interceptor=True)
+
+
+def observe_entries(target: Any, fn: Callable[[Any], object]) -> AbstractContextManager[None]:
+    """While the block runs, call *fn* with each entry as it enters the mailbox, after all interceptors."""
+    return _hooked(target, fn, interceptor=False)
+
+
+@contextmanager
+def _hooked(target: Any, fn: Callable[[Any], Any], *, interceptor: bool) -> Iterator[None]:
     check_doomed()
     process = existing(target, "intercept")
     process.runtime.check_thread("intercept")
     if process.interceptors is None:
-        process.interceptors = []
+        process.interceptors, process.observers = [], []
         _install(process)
-    process.interceptors.append(fn)
+    hooks: list[Callable[[Any], Any]] = process.interceptors if interceptor else process.observers
+    hooks.append(fn)
     process.heed()
     try:
         yield
     finally:
-        process.interceptors.remove(fn)
-        if not process.interceptors:
+        hooks.remove(fn)
+        if not process.interceptors and not process.observers:
             process.interceptors = None
             _uninstall(process)
             process.heed()
@@ -88,10 +98,25 @@ def _install(process: Process) -> None:
             process.deliver(entry)  # An interceptor ended it: the caller, if there is one, must hear of that.
             return
         for each in entries:
+            _observed(process, each)
             deliver(each)
 
     put.delivers = deliver  # type: ignore[attr-defined]
     process.put = put
+
+
+def _observed(process: Process, entry: Any) -> None:
+    """Tell the observers that *entry* is about to be delivered."""
+    if process.interceptors is not None and entry.__class__ not in _INTERNAL:
+        for observer in tuple(process.observers):
+            try:
+                observer(entry)
+            except Exception as error:  # noqa: BLE001  # As in `_passed`.
+                _complain(process, "an observer", error)
+
+
+def _complain(process: Process, who: str, error: Exception) -> None:
+    process.runtime.loop.call_exception_handler({"message": f"{who} of {process!r} failed", "exception": error})
 
 
 def _passed(process: Process, entry: Any, interceptors: Iterable[Callable[[Any], Iterable[Any]]]) -> list[Any]:
@@ -101,9 +126,7 @@ def _passed(process: Process, entry: Any, interceptors: Iterable[Callable[[Any],
         try:
             entries = [out for each in entries for out in interceptor(each)]
         except Exception as error:  # noqa: BLE001  # Whoever sends is not to blame: a cast never fails.
-            process.runtime.loop.call_exception_handler(
-                {"message": f"an interceptor of {process!r} failed", "exception": error}
-            )
+            _complain(process, "an interceptor", error)
     return entries
 
 
@@ -113,6 +136,7 @@ def deliver_past(process: Process, fn: Callable[[Any], Iterable[Any]], entry: An
     after = interceptors[interceptors.index(fn) + 1 :] if fn in interceptors else []
     put = process.first_put()
     for each in _passed(process, entry, tuple(after)):
+        _observed(process, each)
         getattr(put, "delivers", put)(each)
     if not process.scheduled:
         process.scheduled = True

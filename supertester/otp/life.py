@@ -88,6 +88,8 @@ class Life(Pid):
     """Whether `init` chose not to run."""
     interceptors: list[Callable[[Any], Iterable[Any]]] | None = None
     late_replies: int = 0
+    observers: list[Callable[[Any], object]]
+    """Who is told of each delivery; there while `interceptors` is."""
     monitors: dict[Ref, Process] | None = None
     """The monitors it set, and on whom."""
     parked: asyncio.Future[None] | None = None

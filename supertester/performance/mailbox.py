@@ -11,7 +11,7 @@ from supertester._core.evidence import history_of, shown
 from supertester._core.mismatch import Mismatch
 from supertester._core.waiting import checked_seconds
 from supertester.errors import UsageError
-from supertester.otp.intercept import intercept_entries
+from supertester.otp.intercept import observe_entries
 from supertester.otp.messages import System
 from supertester.otp.process import Process
 from supertester.otp.refs import Reference, existing
@@ -71,7 +71,7 @@ async def measure_mailbox_growth(
     process = existing(server, "measure_mailbox_growth")
     initial = _size(process)
     sampler = _Sampler(process, sampling_interval / 1000)
-    with intercept_entries(process, sampler.delivered):
+    with observe_entries(process, sampler.delivered):
         sampler.look()
         try:
             result = fn()
@@ -125,9 +125,8 @@ class _Sampler:
         self._area = 0.0
         self._timer: Any = None
 
-    def delivered(self, entry: Any) -> tuple[Any]:
+    def delivered(self, _: Any) -> None:
         self._note(_size(self._process) + 1)
-        return (entry,)
 
     def look(self) -> None:
         """Look now, and again after each interval."""

@@ -6,9 +6,9 @@ import asyncio
 import json
 from typing import Any
 
-from supertester.chaos import ChaosReport, chaos_kill_children, journaled
+from supertester.chaos import ChaosEvent, ChaosReport, chaos_kill_children, journaled
 from supertester.errors import UsageError
-from supertester.otp import NORMAL, ChildSpec, DynamicSupervisor, Supervisor, start_child, whereis
+from supertester.otp import KILL, NORMAL, ChildSpec, DynamicSupervisor, Supervisor, exit, start_child, whereis
 from tests.otp.support import RuntimeCase, one_turn
 from tests.subjects import Counter, Stubborn, counter_spec, team
 
@@ -84,6 +84,28 @@ class TestKillChildren(RuntimeCase):
         report = await self.kill(supervisor, kill_rate=1, duration_ms=1, kill_reason=NORMAL)
         self.assertEqual((report.killed, report.restarted), (0, 0))
 
+    async def test_a_child_ends_once_however_many_signals_it_got(self) -> None:
+        supervisor = await Supervisor.start_link([ChildSpec("stubborn", Stubborn, kwargs={"name": "stubborn"})])
+        with journaled() as journal:
+            killing = asyncio.create_task(
+                chaos_kill_children(
+                    supervisor, kill_rate=1, duration_ms=3, kill_interval_ms=1, kill_reason="please", seed=1
+                )
+            )
+            while len(journal.events) < 2:
+                await one_turn()
+                self.clock.advance(0.001)
+            exit("stubborn", KILL)
+            while not killing.done():
+                await one_turn()
+                self.clock.advance(0.001)
+        report = await killing
+        self.assertEqual((1, 1), (report.killed, report.restarted))
+
+    async def test_a_share_is_exact(self) -> None:
+        report = await self.kill(await team(*map(str, range(100)), max_restarts=100), kill_rate=0.29, duration_ms=1)
+        self.assertEqual(29, report.killed)
+
     async def test_temporary_children_do_not_come_back(self) -> None:
         supervisor = await Supervisor.start_link([counter_spec("a", restart="temporary")])
         report = await self.kill(supervisor, kill_rate=1, duration_ms=1000)
@@ -118,6 +140,10 @@ class TestKillChildren(RuntimeCase):
         ):
             with self.subTest(options), self.assertRaisesRegex(error, message):
                 await chaos_kill_children(supervisor, **options)  # type: ignore[arg-type]
+        with self.assertRaisesRegex(
+            UsageError, "takes the journal of an earlier report of chaos_kill_children, got Chao"
+        ):
+            await chaos_kill_children(supervisor, journal=[ChaosEvent(fault="crash", target="a", at_ms=0)])
         with self.assertRaisesRegex(UsageError, "is no supervisor"):
             await chaos_kill_children("a")
         self.assertIs(whereis("a"), first)

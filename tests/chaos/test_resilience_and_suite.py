@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,7 +15,7 @@ from supertester.errors import UsageError
 from supertester.harness import simple_genserver_scenario
 from supertester.mixins.chaos import ChaosMixin
 from supertester.mixins.harness import HarnessMixin
-from supertester.otp import KILL, GenServer, Supervisor, sys, whereis
+from supertester.otp import KILL, GenServer, Stop, Supervisor, flag_trap_exit, sys, whereis
 from supertester.testing import inner_case, run_inner
 from tests.otp.support import RuntimeCase
 from tests.subjects import Counter, Stubborn, counter_spec, team
@@ -40,6 +41,16 @@ class Swallowed:
             yield "asleep"
         finally:
             await sys.resume(target)
+
+
+class Obedient(GenServer):
+    """Traps exits, and ends when it is told to."""
+
+    def init(self) -> None:
+        flag_trap_exit(True)
+
+    def handle_info(self, message: Any) -> Any:
+        return Stop(message.reason)
 
 
 class TestResilience(Case):
@@ -257,6 +268,29 @@ class TestSuite(RuntimeCase):
         report = await run_chaos_suite(supervisor, entries, timeout=0.02)
         reasons = [each["reason"] for each in report.failures]
         self.assertEqual((report.passed, reasons), (1, ["timeout", "suite_timeout"]))
+
+    async def test_nothing_is_done_after_the_deadline_though_an_entry_kept_the_loop_busy(self) -> None:
+        def busy(_: Any) -> None:
+            until = time.monotonic() + 0.01
+            while time.monotonic() < until:
+                pass
+
+        counter = await Counter.start_link()
+        report = await run_chaos_suite(counter, [{"type": "custom", "run": busy}, {"type": "crash"}], timeout=0.005)
+        self.assertEqual(["suite_timeout"], [each["reason"] for each in report.failures])
+        self.assertIsNone(counter.exit_reason)
+
+    async def test_a_crash_that_takes_the_target_a_message_to_end_is_survived_by_nobody(self) -> None:
+        counter = await Obedient.start()
+        report = await run_chaos_suite(counter, [{"type": "crash", "reason": "planned"}])
+        self.assertEqual((1, "planned"), (report.passed, counter.exit_reason))
+
+    async def test_a_crash_that_comes_too_late_fails_and_one_that_chance_spares_does_not(self) -> None:
+        counter = await Counter.start()
+        entries = [{"type": "crash", "spec": ("random", 0)}, {"type": "crash", "spec": ("after_ms", 50)}]
+        asyncio.get_running_loop().call_later(0, counter.exit, KILL)
+        report = await run_chaos_suite(counter, entries)
+        self.assertEqual([(1, "not_hit")], [(each["index"], each["reason"]) for each in report.failures])
 
     async def test_a_timeout_of_an_entry_itself_is_an_ordinary_failure(self) -> None:
         async def late(_: Any) -> None:
