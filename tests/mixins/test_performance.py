@@ -15,6 +15,7 @@ from typing import Any
 from unittest import mock
 
 from supertester.case import IsolatedTestCase
+from supertester.chaos import drop, duplicate
 from supertester.errors import UsageError
 from supertester.mixins.performance import PerformanceMixin
 from supertester.otp import KILL, GenServer
@@ -183,6 +184,18 @@ class TestMailboxes(Case):
         report = await self.measure_mailbox_growth(server, lambda: server.cast("more"))
         self.assertEqual((report.initial_size, report.max_size, report.final_size), (1, 2, 2))
         server.exit(KILL)
+
+    async def test_what_is_lost_on_the_way_never_waits_and_what_is_doubled_does_twice(self) -> None:
+        server = await Counter.start_link()
+
+        async def faults() -> None:
+            with drop(server):
+                server.cast(("add", 1))
+
+        self.assertEqual(0, (await self.measure_mailbox_growth(server, faults)).max_size)
+        with duplicate(server):
+            report = await self.measure_mailbox_growth(server, lambda: server.cast(("add", 1)))
+        self.assertEqual((2, 2), (report.max_size, report.final_size))
 
     async def test_an_exception_is_raised_and_the_observation_ends(self) -> None:
         server = await Counter.start_link()
