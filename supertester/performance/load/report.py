@@ -9,10 +9,21 @@ from typing import Any, Final
 from supertester.errors import UsageError
 from supertester.performance.load.histogram import Histogram
 
-__all__ = ["LoadReport", "Slot", "Timeline"]
+__all__ = ["LoadReport", "Slot", "Timeline", "digits"]
 
 _MOST_SLOTS: Final = 600
 _MOST_EVENTS: Final = 1_000
+
+
+def digits(value: float | None) -> str:
+    """Return *value* with three digits, and none of them after the point from a thousand on; ``-`` for none.
+
+    >>> digits(1234.5), digits(0.01234), digits(None)
+    ('1,234', '0.0123', '-')
+    """
+    if value is None:
+        return "-"
+    return f"{value:.3g}" if abs(value) < 1_000 else f"{value:,.0f}"
 
 
 @dataclass
@@ -201,15 +212,12 @@ class LoadReport:
         )
 
     def __str__(self) -> str:
-        def shown(value: float | None) -> str:
-            return "-" if value is None else f"{value:.3g}"
-
         percentiles = {"p50": self.p50_ms, "p95": self.p95_ms, "p99": self.p99_ms, "p99.9": self.p99_9_ms}
         lines = [
             f"{self.users} users, {self.rate:g} operations per second each, {self.duration:g} s",
             f"{self.operations} operations, {self.success_rate:.3%} succeeded, {self.throughput:.4g} per second",
             "latency in ms: "
-            + ", ".join(f"{name} {shown(value)}" for name, value in ({**percentiles, "max": self.max_ms}).items()),
+            + ", ".join(f"{name} {digits(value)}" for name, value in ({**percentiles, "max": self.max_ms}).items()),
         ]
         if self.errors:
             lines.append("errors: " + ", ".join(f"{count} {kind}" for kind, count in self.errors.items()))

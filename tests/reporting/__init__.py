@@ -1,0 +1,1 @@
+"""Reports: what is in them, and whether a browser can show it."""
