@@ -28,7 +28,7 @@ from supertester.isolation.identity import owner
 from supertester.isolation.installed import Undo, install_once, replace_attribute
 from supertester.isolation.leaks.leak import Leak, is_part_of, plainly
 
-__all__ = ["count_open", "disown", "find", "is_noted", "target_of", "watch"]
+__all__ = ["count_open", "disown", "find", "is_noted", "is_shared_memory", "target_of", "watch"]
 
 _NUMBERS = ("open", "dup", "pipe", "pipe2", "openpty", "memfd_create", "eventfd", "pidfd_open")
 """Functions of ``os`` that return one or two descriptors."""
@@ -37,11 +37,13 @@ _SELECTORS = ("EpollSelector", "KqueueSelector", "DevpollSelector")
 _KEEPERS = frozenset(
     {
         ("futures", "process.py"),
+        ("multiprocessing", "heap.py"),
         ("multiprocessing", "pool.py"),
         *(("multiprocessing", f"popen_{method}.py") for method in ("fork", "spawn_posix", "forkserver")),
     }
 )
-"""What is found as a child process or by its threads, and keeps pipes until it goes away."""
+"""What keeps descriptors: child processes and pools, which are found as such, and the memory that all processes share,
+which Python never gives back."""
 _SERVERS = frozenset(
     {
         ("multiprocessing", "resource_tracker.py", "ensure_running"),
@@ -264,6 +266,11 @@ def _number_leak(number: int, opening: _Opening) -> Leak:
         origin=opening.origin,
         has_ended=lambda: not _is_open_number(number, opening),
     )
+
+
+def is_shared_memory(number: int) -> bool:
+    """Say whether *number* is of the memory that ``multiprocessing`` shares among processes: an arena for all of it."""
+    return Path(target_of(number)).name.startswith(f"pym-{os.getpid()}-")
 
 
 def target_of(number: int) -> str:

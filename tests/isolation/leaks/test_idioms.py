@@ -111,6 +111,11 @@ class TestChildren(IsolatedTestCase):
         queue.put(1)
         self.assertEqual(queue.get(), 1)
 
+    def test_shared_memory_that_python_keeps_for_all(self) -> None:
+        multiprocessing.Barrier(1)
+        multiprocessing.Array("d", 100_000)  # More than the arenas hold that there are.
+        self.assertEqual(multiprocessing.Value("i", 3).value, 3)
+
     def test_pools(self) -> None:
         for method in METHODS:
             with self.subTest(method=method), multiprocessing.get_context(method).Pool(1) as self.pool:
