@@ -236,6 +236,8 @@ class Scope:
         self._watch.close()
         if (root := context.made("root")) is not None:
             root.die(NORMAL)
+        # Nor does it stay in memory, in a ring of references, until the next collection.
+        self._leaks = self._loop_errors = context.has_feature = context.make_world = None
 
     # What was found ----------------------------------------------------------------------------------------------
 

@@ -2,9 +2,11 @@
 
 import asyncio
 import contextvars
+import gc
 import threading
 import time
 import unittest
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -279,3 +281,19 @@ class TestSideBySide(unittest.TestCase):
         self.assertEqual(reports, [""] * 3)
         for each in zip(*found, strict=True):
             self.assertEqual(len(set(map(id, each))), 3)
+
+
+class TestMemory(unittest.TestCase):
+    @alone("switches the garbage collector off")
+    def test_a_plain_test_is_gone_when_it_has_ended(self) -> None:
+        class Inner(IsolatedTestCase):
+            def test(self) -> None:
+                living.add(self.isolation)
+
+        living: weakref.WeakSet[Any] = weakref.WeakSet()
+        gc.disable()
+        try:
+            Inner("test").run(unittest.TestResult())
+            self.assertEqual(list(living), [])
+        finally:
+            gc.enable()
