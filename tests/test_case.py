@@ -289,6 +289,7 @@ class TestBehaviourOfUnittest(unittest.TestCase):
 
     def test_what_the_test_leaves_to_the_loop_is_ended_with_it(self) -> None:
         log: list[str] = []
+        workers: list[threading.Thread] = []
 
         async def numbers() -> Any:
             try:
@@ -296,14 +297,18 @@ class TestBehaviourOfUnittest(unittest.TestCase):
             finally:
                 log.append("generator closed")
 
+        def job() -> None:
+            log.append("executor")
+            workers.append(threading.current_thread())
+
         async def body(case: Any) -> None:
             case.generator = numbers()
             await anext(case.generator)
-            await asyncio.get_running_loop().run_in_executor(None, log.append, "executor")
+            await asyncio.get_running_loop().run_in_executor(None, job)
 
         self.assertEqual(run_inner(inner_case(body)).report, "")
         self.assertEqual(log, ["executor", "generator closed"])
-        self.assertFalse([thread for thread in threading.enumerate() if thread.name.startswith("asyncio_")])
+        self.assertFalse(workers[0].is_alive())
 
     def test_a_loop_factory_makes_the_loops(self) -> None:
         class Loop(asyncio.SelectorEventLoop):

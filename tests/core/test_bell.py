@@ -9,6 +9,9 @@ from tests.subjects import Jumping
 
 
 class TestBell(unittest.IsolatedAsyncioTestCase):
+    async def asyncSetUp(self) -> None:
+        asyncio.get_running_loop().set_debug(False)  # Or all it makes is traced, which takes long.
+
     async def test_ends_a_wait_although_time_stands_still(self) -> None:
         for certain in (True, False):
             with self.subTest(certain=certain):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import random
 import sys
 import time
@@ -43,6 +44,8 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     if options.not_alone:
         units = [unit for unit in units if not unit.alone]
+    gc.collect()
+    gc.freeze()  # What is loaded stays, and need not be looked at by each collection.
     seed = random.SystemRandom().randrange(2**32) if options.seed is None else options.seed
     apart = sum(bool(unit.alone) for unit in units)
     print(f"{len(units) - apart} units at once in {options.threads} threads, {apart} alone, seed {seed}", flush=True)

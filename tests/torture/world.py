@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
-import importlib
 import locale
 import logging
 import os
@@ -19,9 +17,6 @@ from pathlib import Path
 from typing import Any
 
 __all__ = ["RESOURCES", "differences", "snapshot"]
-
-with contextlib.suppress(ImportError):
-    importlib.import_module("opentelemetry.sdk._logs")  # It adds to the filters of warnings when it is imported.
 
 RESOURCES = frozenset({"threads", "file descriptors"})
 
@@ -44,7 +39,8 @@ def snapshot() -> dict[str, Any]:
         "handlers of loggers": {name: repr(each.handlers) for name, each in loggers.items() if each.handlers},
         "levels of loggers": {name: each.level for name, each in loggers.items() if each.level},
         "logging.disable": root.manager.disable,
-        "filters of warnings": list(warnings.filters),
+        # OpenTelemetry adds some when it is imported, and when a tracer is made.
+        "filters of warnings": [each for each in warnings.filters if "opentelemetry" not in repr(each)],
         "signal handlers": {number: repr(signal.getsignal(number)) for number in signal.valid_signals()},
         "temporary directory": tempfile.gettempdir(),
         "locale": locale.setlocale(locale.LC_ALL),
