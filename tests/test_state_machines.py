@@ -12,7 +12,7 @@ from hypothesis.errors import NoSuchExample
 
 from supertester import HarnessMixin, IsolatedTestCase
 from supertester.errors import UsageError
-from supertester.otp import Agent, GenServer
+from supertester.otp import SHUTDOWN, Agent, GenServer
 from supertester.programs import Machine, Program, Step, programs, rule, run_program
 from supertester.state_machines import ConcurrentStateMachine
 from supertester.testing import failure_of, run_inner
@@ -259,8 +259,42 @@ class TestVerdicts(unittest.TestCase):
                 await asyncio.Event().wait()
 
         report = run(Program(Hanging, branches=[[Step("add", (1,))], [Step("value")]]))
-        self.assertIn("thread_failure timeout thread 2 in step 1", report.error)
+        self.assertIn("thread_failure timeout thread 2 in step 1: custom(value())", report.error)
         self.assertIn("branch 2: value() never returned", str(report))
+
+    def test_a_step_before_the_branches_that_hangs_leaves_nothing_behind(self) -> None:
+        subjects: list[Any] = []
+
+        class Hanging(Adder):
+            timeout_ms = 20
+
+            async def setup(self) -> Any:
+                subjects.append(await super().setup())
+                return subjects[0]
+
+            @rule()
+            async def value(self, cell: Any) -> Any:
+                await asyncio.Event().wait()
+
+        report = run(Program(Hanging, before=[Step("value")], branches=[[Step("add", (1,))]]))
+        self.assertEqual(report.error, "setup_failed timeout")
+        self.assertIn("before: value() never returned", str(report))
+        self.assertEqual(subjects[0].exit_reason, SHUTDOWN)
+
+    def test_an_operation_that_wants_to_exit_fails_the_program(self) -> None:
+        for error in (SystemExit, asyncio.CancelledError):
+
+            class Exiting(Adder):
+                unanswered = "pending"
+                raised = error
+
+                @rule()
+                async def value(self, cell: Any) -> Any:
+                    raise self.raised
+
+            with self.subTest(error=error):
+                report = run(Program(Exiting, branches=[[Step("value")]]))
+                self.assertIn("too_many_errors", report.error)
 
     def test_what_an_operation_raises_is_compared_by_class(self) -> None:
         class Empty:
@@ -301,7 +335,7 @@ class TestVerdicts(unittest.TestCase):
                 return seen[-1]
 
         class Torn(Adder):
-            async def teardown(self, cell: Any) -> None:  # type: ignore[override]
+            async def teardown(self, cell: Any) -> None:
                 seen.append("torn down")
                 await cell.stop()
 

@@ -24,6 +24,7 @@ class TestProperties(HarnessMixin, IsolatedTestCase):
     @given(concurrent_scenario(operations=OPERATIONS, max_threads=3))
     async def test_scenarios_run(self, config: dict[str, Any]) -> None:
         """Whatever callers do, no increment is lost."""
+        self.assertLessEqual({"thread_scripts", "timeout_ms", "call_timeout_ms", "metadata", "mailbox"}, config.keys())
         increments = sum(script.count(("call", ("add", 1))) for script in config["thread_scripts"])
 
         async def counted(counter: Any, _context: Any) -> bool:
