@@ -6,11 +6,13 @@ Importing this module imports Hypothesis.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from supertester._core.lazy import lazy_import
 from supertester.errors import UsageError
 from supertester.scenarios.operations import Operation, checked_kind, normalized
+from supertester.scenarios.scenario import Scenario
 
 if TYPE_CHECKING:
     from hypothesis import strategies as st
@@ -19,6 +21,8 @@ else:
     st = lazy_import("hypothesis.strategies", purpose="supertester.properties")
 
 __all__ = ["concurrent_scenario", "genserver_operation_sequence"]
+
+_OPTIONS = frozenset(field.name for field in fields(Scenario)) - {"threads"}
 
 
 def genserver_operation_sequence(
@@ -80,7 +84,10 @@ def concurrent_scenario(
 
     Raises:
         UsageError: There are no operations, or the numbers make no sense.
+        TypeError: An option is unknown.
     """
+    if unknown := sorted(options.keys() - _OPTIONS):
+        raise TypeError(f"concurrent_scenario() has no option {unknown[0]!r}, and nor has a Scenario")
     least, most = _range("threads", min_threads, max_threads, smallest=1, default=4)
     script = genserver_operation_sequence(
         operations,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field, fields
 from types import TracebackType
 from typing import Any, Self
@@ -138,7 +138,7 @@ class SupervisionTrace:
         return list(self.events)
 
     async def _settle(self, supervisor: Process, timeout: float) -> None:
-        for server in list(_supervisors(supervisor)):
+        for server in _supervisors(supervisor):
             try:
                 await otp.which_children(server.pid, timeout)
             except CallExit as error:
@@ -159,13 +159,18 @@ class SupervisionTrace:
                     process.server.listeners.remove(self._happened)
 
 
-def _supervisors(process: Process) -> Iterator[BaseSupervisor]:
-    """Yield the server of *process*, a supervisor, and those of the supervisors below it."""
-    server = process.server
-    if isinstance(server, BaseSupervisor) and hasattr(server, "by_pid"):
-        yield server
-        for child in list(server.by_pid):
-            yield from _supervisors(child)
+def _supervisors(top: Process) -> list[BaseSupervisor]:
+    """Return the servers of *top* and the supervisors below it, but those that have yet to hear who listens above."""
+    servers: list[Any] = [process.server for process in top.runtime.processes if _is_below(process, top)]
+    return [server for server in servers if hasattr(server, "listeners")]
+
+
+def _is_below(process: Process | None, top: Process) -> bool:
+    while process is not None and isinstance(process.server, BaseSupervisor):
+        if process is top:
+            return True
+        process = process.parent
+    return False
 
 
 def _traced(event: SupervisionEvent) -> TraceEvent:

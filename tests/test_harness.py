@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import threading
 from dataclasses import replace
 from typing import Any
@@ -482,6 +483,15 @@ class TestRunConcurrently(RuntimeCase):
 
         [outcome] = await run_concurrently(1, cancel)
         self.assertIsInstance(outcome.error, asyncio.CancelledError)
+        [outcome] = await run_concurrently(1, sys.exit)
+        self.assertIsInstance(outcome.error, SystemExit)
+
+    async def test_functions_that_cannot_take_a_number(self) -> None:
+        def named(*, name: str = "it") -> str:
+            return name
+
+        for fn, value in ((named, "it"), (int, 0)):
+            self.assertEqual([value], [outcome.value for outcome in await run_concurrently(1, fn)])
 
     async def test_nonsense_is_refused(self) -> None:
         for n, fn, error, message in (

@@ -70,6 +70,8 @@ class TestSequences(unittest.TestCase):
                 genserver_operation_sequence(operations, **options)
         with self.assertRaisesRegex(UsageError, "min_threads must be 1 or more"):
             concurrent_scenario(operations=["a"], min_threads=0)
+        with self.assertRaisesRegex(TypeError, r"concurrent_scenario\(\) has no option 'min_thread'"):
+            concurrent_scenario(operations=["a"], min_thread=3)
         with self.assertRaisesRegex(UsageError, "max_ops_per_thread must be min_ops_per_thread=1 or more"):
             concurrent_scenario(operations=["a"], max_ops_per_thread=0)
 

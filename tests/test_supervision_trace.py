@@ -15,6 +15,8 @@ from supertester.otp import (
     DynamicSupervisor,
     GenServer,
     Supervisor,
+    SupervisorSpec,
+    exit,
     start_child,
     terminate_child,
     until_idle,
@@ -32,6 +34,15 @@ class SlowToStart(GenServer):
         starts.append(1)
         if len(starts) > 1:
             await gate.wait()
+
+
+class SlowTeam(Supervisor):
+    """Takes until its gate opens."""
+
+    async def init(self, begun: asyncio.Event, gate: asyncio.Event) -> Any:
+        begun.set()
+        await gate.wait()
+        return SupervisorSpec([counter_spec("late")])
 
 
 def brief(events: Any) -> list[Any]:
@@ -153,3 +164,14 @@ class TestTrace(RuntimeCase):
         for wrong, message in (("a", "is no supervisor"), ("nobody", "no process is registered as 'nobody'")):
             with self.assertRaisesRegex(UsageError, f"trace_supervision_events: .*{message}|{message}"):
                 await trace_supervision_events(wrong)
+
+    async def test_a_supervisor_that_was_starting_when_the_trace_began(self) -> None:
+        pool, begun, gate = await DynamicSupervisor.start_link(), asyncio.Event(), asyncio.Event()
+        starting = asyncio.create_task(start_child(pool, ChildSpec("team", SlowTeam, args=(begun, gate))))
+        await begun.wait()
+        async with trace_supervision_events(pool) as trace:
+            gate.set()
+            await starting
+            exit("late", KILL)
+        wanted = [("Started", "late", None), ("Started", "team", None), ("Terminated", "late", KILLED)]
+        self.assertEqual([*wanted, ("Restarted", "late", KILLED)], brief(trace.events))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any
 
 from supertester._core.evidence import shown
 from supertester._core.waiting import checked_seconds
 from supertester.chaos.chance import checked_rate
-from supertester.chaos.journal import chosen_seed, note
+from supertester.chaos.journal import chosen_seed, noting_here
 from supertester.chaos.signals import signal_exit
 from supertester.context import current_context
 from supertester.errors import UsageError
@@ -41,6 +41,7 @@ class Injection:
     seed: int | None = None
     fired: bool = False
     _decided: asyncio.Event = field(default_factory=asyncio.Event)
+    _note: Callable[[str, Any, Any], None] = field(default_factory=noting_here)
     _timer: Any = None
     _forget: Any = None
 
@@ -70,7 +71,7 @@ class Injection:
         if self._decided.is_set():
             return
         self.fired = True
-        note("crash", self.target, {"reason": shown(self.signal)})
+        self._note("crash", self.target, {"reason": shown(self.signal)})
         signal_exit(self.target, self.signal)
         self._settle()
 

@@ -11,6 +11,7 @@ from typing import Any
 from supertester._core.evidence import shown
 from supertester._core.mismatch import Mismatch
 from supertester._core.origin import is_foreign, show_line
+from supertester._core.waiting import checked_seconds
 from supertester.chaos.journal import note
 from supertester.errors import UsageError
 from supertester.failpoints import Action, Failpoints, switched_on
@@ -141,7 +142,8 @@ class CancellationRun:
     Attributes:
         index: At which await, from 0; ``None`` for the run that was not cancelled.
         place: The line of the await.
-        outcome: ``"cancelled"``, ``"swallowed"`` if it returned all the same, or ``"raised"``.
+        outcome: ``"cancelled"``, ``"swallowed"`` if it returned all the same, ``"raised"``, or ``"stuck"`` if it went
+            on; ``"returned"`` or ``"raised"`` for the run that was not cancelled.
         result: What it returned or raised.
     """
 
@@ -198,7 +200,11 @@ def _where(coroutine: Any) -> str:
 
 
 async def cancel_at_every_await(
-    fn: Callable[[], Awaitable[Any]], check: Callable[[], Any] | None = None, *, limit: int = 1000
+    fn: Callable[[], Awaitable[Any]],
+    check: Callable[[], Any] | None = None,
+    *,
+    limit: int = 1000,
+    timeout: float = 5.0,
 ) -> list[CancellationRun]:
     """Run *fn* to its end once, and then again for each of its awaits, cancelled there.
 
@@ -208,9 +214,11 @@ async def cancel_at_every_await(
         fn: Returns a new coroutine each time, which has to do the same each time.
         check: Called after each run, plain or async; what it raises is raised, with a note about the run.
         limit: Runs after which it is given up.
+        timeout: Seconds that it may take to end when it is cancelled; the run in which it does not is the last one.
 
     Raises:
         UsageError: There are more runs than *limit*.
+        TypeError: *fn* returns nothing that can be awaited.
 
     >>> async def transfer():
     ...     await asyncio.sleep(0)
@@ -219,34 +227,46 @@ async def cancel_at_every_await(
     >>> [run.outcome for run in asyncio.run(cancel_at_every_await(transfer))]
     ['returned', 'cancelled', 'cancelled']
     """
+    checked_seconds("timeout", timeout)
     runs: list[CancellationRun] = []
     awaits = 1
     while len(runs) <= awaits:
         if len(runs) > limit:
             raise UsageError(f"there are more than limit={limit} runs; raise limit")
         index = len(runs) - 1 if runs else None
-        stepped = _Stepped(fn(), index)
-        run = await _run_cancelled(stepped)
+        coroutine = fn()
+        if not hasattr(coroutine, "__await__"):
+            raise TypeError(f"{shown(fn)} must return a coroutine, got {shown(coroutine)}")
+        stepped = _Stepped(coroutine, index)
+        run = await _run_cancelled(stepped, timeout)
         runs.append(run)
         awaits = stepped.awaits if index is None else awaits
         if index is not None:
             note("cancel", shown(fn), {"await": index, "place": run.place})
+        if run.outcome == "stuck":
+            break
         if check is not None:
             await _checked(check, run)
     return runs
 
 
-async def _run_cancelled(stepped: _Stepped) -> CancellationRun:
+async def _run_cancelled(stepped: _Stepped, timeout: float) -> CancellationRun:
     async def run() -> Any:
         return await stepped
 
     task = asyncio.create_task(run())
     try:
-        await asyncio.wait([task])
+        await asyncio.wait([task], timeout=None if stepped.index is None else timeout)
     except BaseException:
         task.cancel()
         raise
-    if task.cancelled():
+    outcome: str
+    result: Any
+    if not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=timeout)
+        outcome, result = "stuck", f"for {timeout:g} s"
+    elif task.cancelled():
         outcome, result = "cancelled", None
     elif (error := task.exception()) is not None:
         outcome, result = "raised", error
@@ -267,14 +287,18 @@ async def _checked(check: Callable[[], Any], run: CancellationRun) -> None:
 
 
 async def check_cancellation_safe(
-    fn: Callable[[], Awaitable[Any]], check: Callable[[], Any] | None = None, *, limit: int = 1000
+    fn: Callable[[], Awaitable[Any]],
+    check: Callable[[], Any] | None = None,
+    *,
+    limit: int = 1000,
+    timeout: float = 5.0,
 ) -> Mismatch | None:
     """Say at which awaits *fn* does not end when it is cancelled, or what *check* found after that, or return ``None``.
 
     The arguments are those of `cancel_at_every_await`; what *check* raises other than ``AssertionError`` is raised.
     """
     try:
-        runs = await cancel_at_every_await(fn, check, limit=limit)
+        runs = await cancel_at_every_await(fn, check, limit=limit, timeout=timeout)
     except AssertionError as error:
         return Mismatch("\n".join([str(error), *error.__notes__]))
     bad = [run for run in runs[1:] if run.outcome != "cancelled"]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from supertester._core.evidence import with_history
+from supertester._core.evidence import shown, with_history
 from supertester._core.mismatch import Mismatch
 from supertester._core.naming import describe
 from supertester._core.waiting import checked_seconds, wait_until
@@ -48,7 +48,7 @@ class Resilience:
             "recovery_ms": self.recovery_ms,
             "faults": [event.to_dict() for event in self.faults],
             "deaths": [repr(pid) for pid in self.deaths],
-            "result": repr(self.result),
+            "result": shown(self.result),
             "mismatch": None if self.mismatch is None else self.mismatch.to_dict(),
         }
 
@@ -137,7 +137,7 @@ async def _recovered(recovery: Callable[[], Any], steady: Callable[[], Any] | No
         return True
 
     def seen() -> str:
-        return f"{describe(last[0])} gave {last[1]!r}" if last else "nothing"
+        return f"{describe(last[0])} gave {shown(last[1])}" if last else "nothing"
 
     try:
         with listening(runtime) as bell:

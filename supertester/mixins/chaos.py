@@ -189,10 +189,15 @@ class ChaosMixin(_Host):
         return await chaos.exhaust_failpoints(fn, raises=raises, max_faults=max_faults, limit=limit)
 
     async def cancel_at_every_await(
-        self, fn: Callable[[], Awaitable[Any]], check: Callable[[], Any] | None = None, *, limit: int = 1000
+        self,
+        fn: Callable[[], Awaitable[Any]],
+        check: Callable[[], Any] | None = None,
+        *,
+        limit: int = 1000,
+        timeout: float = 5.0,
     ) -> list[chaos.CancellationRun]:
         """Run *fn* cancelled at each of its awaits; see `supertester.chaos.cancel_at_every_await`."""
-        return await chaos.cancel_at_every_await(fn, check, limit=limit)
+        return await chaos.cancel_at_every_await(fn, check, limit=limit, timeout=timeout)
 
     async def assert_cancellation_safe(
         self,
@@ -200,13 +205,14 @@ class ChaosMixin(_Host):
         check: Callable[[], Any] | None = None,
         *,
         limit: int = 1000,
+        timeout: float = 5.0,
         msg: str | None = None,
     ) -> None:
         """Fail unless *fn* ends when it is cancelled, whatever it awaits, and *check* holds after each run.
 
         See `supertester.chaos.check_cancellation_safe`.
         """
-        mismatch = await chaos.check_cancellation_safe(fn, check, limit=limit)
+        mismatch = await chaos.check_cancellation_safe(fn, check, limit=limit, timeout=timeout)
         if mismatch is not None:
             self.fail(self._formatMessage(msg, str(mismatch)))
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from supertester._core.origin import is_foreign
 from supertester.context import IsolationContext, current_context
+from supertester.errors import UsageError
 
 __all__ = ["Counter", "counting"]
 
@@ -65,30 +66,8 @@ def counting() -> Iterator[Counter]:
     run depends on chance.
     """
     counter = Counter(current_context.get())
-    if sys.version_info >= (3, 12):
-        counted = _monitored(counter)
-    else:
-        counted = _profiled(counter)
-    with counted:
+    with _counted(counter):
         yield counter
-
-
-@contextmanager
-def _profiled(counter: Counter) -> Iterator[None]:
-    """Count by ``sys.setprofile``: this thread and those that start meanwhile."""
-
-    def profile(frame: FrameType, event: str, _: Any) -> None:
-        if event == "call" and not _goes_on(frame):
-            counter.called(frame.f_code)
-
-    before, before_threads = sys.getprofile(), threading.getprofile()
-    threading.setprofile(profile)
-    sys.setprofile(profile)
-    try:
-        yield
-    finally:
-        sys.setprofile(before)
-        threading.setprofile(before_threads)
 
 
 _PAUSING = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
@@ -101,13 +80,18 @@ def _goes_on(frame: FrameType) -> bool:
     return bool(code.co_flags & _PAUSING) and code.co_code[at : at + 2] != _FIRST_RESUME
 
 
+_lock = threading.Lock()
+_counters: set[Counter] = set()
+"""Those that count now; they share one tool, whatever order they begin and end in."""
+
 if sys.version_info >= (3, 12):
-    _lock = threading.Lock()
-    _counters: set[Counter] = set()
+    _FREE_TOOLS = (4, 3, sys.monitoring.PROFILER_ID)
+    """Those that `cProfile`, `coverage` and debuggers do not take come first."""
+    _taken: list[int] = []
 
     @contextmanager
-    def _monitored(counter: Counter) -> Iterator[None]:
-        """Count by ``sys.monitoring``, in every thread; all counters of the process share one tool."""
+    def _counted(counter: Counter) -> Iterator[None]:
+        """Count by ``sys.monitoring``, in every thread."""
         with _lock:
             if not _counters:
                 _start_tool()
@@ -120,13 +104,15 @@ if sys.version_info >= (3, 12):
                 if not _counters:
                     _stop_tool()
 
-    _TOOL = sys.monitoring.PROFILER_ID
-
     def _start_tool() -> None:
         monitoring = sys.monitoring
-        monitoring.use_tool_id(_TOOL, "supertester")
-        monitoring.register_callback(_TOOL, monitoring.events.PY_START, _entered)
-        monitoring.set_events(_TOOL, monitoring.events.PY_START)
+        free = [tool for tool in _FREE_TOOLS if monitoring.get_tool(tool) is None]
+        if not free:
+            raise UsageError("reductions cannot be counted: other tools use all of sys.monitoring")
+        _taken.append(free[0])
+        monitoring.use_tool_id(free[0], "supertester")
+        monitoring.register_callback(free[0], monitoring.events.PY_START, _entered)
+        monitoring.set_events(free[0], monitoring.events.PY_START)
 
     def _entered(code: CodeType, _: int) -> Any:
         if _by_chance(code.co_filename):
@@ -136,5 +122,41 @@ if sys.version_info >= (3, 12):
         return None
 
     def _stop_tool() -> None:
-        sys.monitoring.set_events(_TOOL, 0)
-        sys.monitoring.free_tool_id(_TOOL)
+        tool = _taken.pop()
+        sys.monitoring.set_events(tool, 0)
+        sys.monitoring.free_tool_id(tool)
+
+else:
+    _of_threads: list[Any] = []
+    """What new threads were profiled by before."""
+
+    @contextmanager
+    def _counted(counter: Counter) -> Iterator[None]:
+        """Count by ``sys.setprofile``: this thread and those that start meanwhile."""
+        before = sys.getprofile()
+        with _lock:
+            if not _counters:
+                _of_threads.append(threading.getprofile())
+                threading.setprofile(_profile)
+            _counters.add(counter)
+        sys.setprofile(_profile)
+        try:
+            yield
+        finally:
+            _resume(before)
+            with _lock:
+                _counters.discard(counter)
+                if not _counters:
+                    threading.setprofile(_of_threads.pop())
+
+    def _profile(frame: FrameType, event: str, _: Any) -> None:
+        if event == "call" and not _goes_on(frame):
+            for counter in tuple(_counters):
+                counter.called(frame.f_code)
+
+    def _resume(profiler: Any) -> None:
+        """Let this thread be profiled by *profiler* again, which it was before."""
+        if profiler is None or callable(profiler):
+            sys.setprofile(profiler)
+        else:
+            profiler.enable()  # A `cProfile.Profile`.

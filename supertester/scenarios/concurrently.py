@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from supertester._core.outcome import Outcome
 from supertester._core.waiting import checked_seconds
 from supertester.errors import UsageError, WaitTimeout
+from supertester.scenarios.threads import outcome_of
 
 __all__ = ["run_concurrently"]
 
@@ -24,7 +26,7 @@ async def run_concurrently(n: int, fn: Callable[..., Any], *, timeout: float = 5
 
     Raises:
         UsageError: *n* is less than 1.
-        WaitTimeout: Some call did not end in time; the others' results are in the message. All are cancelled.
+        WaitTimeout: Some call did not end in time; the message has its number. All are cancelled.
 
     >>> async def main():
     ...     return [outcome.value for outcome in await run_concurrently(3, lambda number: number * number)]
@@ -39,12 +41,11 @@ async def run_concurrently(n: int, fn: Callable[..., Any], *, timeout: float = 5
         raise TypeError(f"run_concurrently() takes a function, got fn={fn!r}")
     checked_seconds("timeout", timeout)
     gate = asyncio.Event()
-    takes_number = bool(inspect.signature(fn).parameters)
+    takes_number = _takes_number(fn)
 
-    async def call(number: int) -> Any:
+    async def call(number: int) -> Outcome[Any]:
         await gate.wait()
-        result = fn(number) if takes_number else fn()
-        return await result if inspect.isawaitable(result) else result
+        return await outcome_of(partial(fn, number) if takes_number else fn)
 
     tasks = [asyncio.ensure_future(call(number)) for number in range(n)]
     try:
@@ -57,11 +58,12 @@ async def run_concurrently(n: int, fn: Callable[..., Any], *, timeout: float = 5
     if pending:
         late = [number for number, task in enumerate(tasks) if task in pending]
         raise WaitTimeout(f"{len(late)} of {n} calls did not end within {timeout:g} s: {late[:20]}")
-    return [_outcome_of(task) for task in tasks]
+    return [task.result() for task in tasks]
 
 
-def _outcome_of(task: asyncio.Future[Any]) -> Outcome[Any]:
-    if task.cancelled():
-        return Outcome(error=asyncio.CancelledError())
-    error = task.exception()
-    return Outcome(task.result()) if error is None else Outcome(error=error)
+def _takes_number(fn: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(fn).bind(0)
+    except (TypeError, ValueError):  # It takes none, or cannot tell.
+        return False
+    return True

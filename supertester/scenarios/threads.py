@@ -19,7 +19,7 @@ from supertester.scenarios.report import ScenarioEvent
 from supertester.scenarios.scenario import Scenario
 from supertester.servers import call_with_timeout, cast_and_sync
 
-__all__ = ["LogicalThreads"]
+__all__ = ["LogicalThreads", "outcome_of"]
 
 _ENDING = 0.5
 """Seconds that threads of the operating system have to end when the run is over."""
@@ -104,7 +104,7 @@ class LogicalThreads:
             return await self._call(content)
         if kind == "cast":
             return await self._cast(content)
-        return await _outcome_of(partial(content, self._subject))
+        return await outcome_of(partial(content, self._subject))
 
     async def _call(self, request: Any) -> Outcome[Any]:
         try:
@@ -204,10 +204,10 @@ class LogicalThreads:
     def _custom_from_thread(self, function: Callable[[Any], Any], loop: asyncio.AbstractEventLoop) -> Outcome[Any]:
         try:
             result = function(self._subject)
-        except BaseException as error:  # noqa: BLE001 - as in `_outcome_of`; nobody interrupts this thread
+        except BaseException as error:  # noqa: BLE001 - as in `outcome_of`; nobody interrupts this thread
             return Outcome(error=error)
         if inspect.isawaitable(result):
-            return self._on_loop(_outcome_of(lambda: result), loop)
+            return self._on_loop(outcome_of(lambda: result), loop)
         return result if isinstance(result, Outcome) else Outcome(result)
 
     def _on_loop(self, coroutine: Any, loop: asyncio.AbstractEventLoop) -> Outcome[Any]:
@@ -228,7 +228,7 @@ class _LoopIsGone(Exception):
     """The run has ended without this thread."""
 
 
-async def _outcome_of(function: Callable[[], Any]) -> Outcome[Any]:
+async def outcome_of(function: Callable[[], Any]) -> Outcome[Any]:
     """Call *function*, plain or async; whatever it raises is its outcome, except what ends the present task."""
     task = asyncio.current_task()
     cancellations = task.cancelling() if task is not None else 0

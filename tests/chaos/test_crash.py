@@ -55,6 +55,13 @@ class TestInjectCrash(RuntimeCase):
         self.clock.advance(0.001)
         self.assertEqual((await injection).reason, "chaos_injection")
 
+    async def test_one_that_comes_later_stands_in_the_journal_whoever_lets_the_time_pass(self) -> None:
+        server = await Counter.start()
+        with journaled() as journal:
+            await inject_crash(server, ("after_ms", 5))
+        self.clock.advance(0.005)
+        self.assertEqual([(server, 5.0)], [(event.target, round(event.at_ms, 3)) for event in journal.events])
+
     async def test_later_not_into_one_that_has_died_before(self) -> None:
         server = await Counter.start()
         injection = await inject_crash(server, ("after_ms", 50))

@@ -106,6 +106,24 @@ class TestCancellation(RuntimeCase):
         self.assertEqual([event.details["await"] for event in journal.events], list(range(len(runs) - 1)))
         self.assertEqual(json.loads(json.dumps(runs[1].to_dict()))["index"], 0)
 
+    async def test_what_does_not_end_is_told_of_instead_of_waited_for(self) -> None:
+        async def deaf() -> None:
+            try:
+                await asyncio.sleep(0)
+            except asyncio.CancelledError:
+                await asyncio.Event().wait()
+
+        mismatch = await check_cancellation_safe(deaf, timeout=0.01)
+        self.assertRegex(
+            str(mismatch), r"1 of 1 cancellations did not end it\n  1. await 0, .* in deaf: stuck 'for 0.01 s'"
+        )
+        with self.assertRaisesRegex(UsageError, "timeout must be 0 or more seconds"):
+            await check_cancellation_safe(deaf, timeout=-1)
+
+    async def test_what_cannot_be_awaited_is_refused(self) -> None:
+        with self.assertRaisesRegex(TypeError, "must return a coroutine, got 3"):
+            await cancel_at_every_await(lambda: 3)  # type: ignore[arg-type, return-value]
+
     async def test_what_is_not_released(self) -> None:
         for careful in (True, False):
             account = Account(careful=careful)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import cProfile
 import json
 import sys
 import threading
@@ -20,6 +21,7 @@ from supertester.errors import UsageError
 from supertester.mixins.performance import PerformanceMixin
 from supertester.otp import KILL, GenServer
 from supertester.performance import InconclusiveWarning, Judged, Verdict
+from supertester.performance.reductions import counting
 from supertester.testing import inner_case, run_inner
 from tests.alone import alone
 from tests.subjects import Busy, Counter
@@ -53,6 +55,32 @@ async def mixed(server: Any) -> list[int]:
 
 
 class TestMeasuring(Case):
+    async def test_reductions_are_counted_beside_a_profiler_which_goes_on(self) -> None:
+        wanted = (await self.measure_operation(work)).reductions
+        profiler = cProfile.Profile()
+        profiler.enable()
+        try:
+            reductions = (await self.measure_operation(work)).reductions
+            time.monotonic()
+        finally:
+            profiler.disable()
+        self.assertEqual(wanted, reductions)
+        self.assertTrue(any("monotonic" in str(entry.code) for entry in profiler.getstats()))
+
+    async def test_reductions_inside_and_around_overlapping_measurements(self) -> None:
+        with counting() as first:
+            first.active = True
+            with counting() as second:
+                second.active = True
+                before = first.calls, second.calls
+                work()
+                inside = first.calls, second.calls
+            after = first.calls
+            work()
+            outside = first.calls
+        self.assertEqual((before[0] + 1, before[1] + 1), inside)
+        self.assertEqual(after + 1, outside)
+
     async def test_reductions_are_the_calls_in_all_tasks_and_threads_and_always_the_same(self) -> None:
         server = await Worker.start_link()
         await self.measure_operation(lambda: mixed(server))  # It also makes the executor of the loop.
