@@ -21,6 +21,7 @@ from supertester.env import current_env
 from supertester.errors import UsageError
 from supertester.isolation.features import check_tags
 from supertester.isolation.given import Examples, is_given
+from supertester.isolation.identity import innermost
 from supertester.isolation.leaks import allowed
 from supertester.isolation.loops import TestLoop
 from supertester.isolation.modes import isolation_timeout
@@ -366,7 +367,10 @@ class IsolatedTestCase(Fixtures, TelemetryAssertions, _Stock):
 
         def __log_assertion(self, logger, level, *, wanted):
             context = self.__dict__.get("isolation")
-            if context is None or context.closed or not context.has_feature("logs"):
+            if context is None or context.closed:
+                return None
+            context = innermost(context)  # In the body of `isolate`, what is logged belongs to that.
+            if not context.has_feature("logs"):
                 return None
             fail = lambda message: self.fail(self._formatMessage(None, message))  # noqa: E731
             return context.feature("logs").assertion(logger, level, wanted=wanted, fail=fail)

@@ -29,6 +29,7 @@ __all__ = [
     "begin",
     "end",
     "find",
+    "innermost",
     "is_alone",
     "origin_of",
     "others",
@@ -54,6 +55,14 @@ def owner() -> IsolationContext | None:
 def find(test_id: str) -> IsolationContext | None:
     """Return the running test with this id, or ``None``."""
     return running.get(test_id)
+
+
+def innermost(context: IsolationContext) -> IsolationContext:
+    """Return the test that the present code belongs to if it runs inside of *context*, else *context*."""
+    found = each = owner()
+    while each is not None and each is not context:
+        each = each.outer
+    return context if each is None or found is None else found
 
 
 def running_here() -> IsolationContext | None:

@@ -132,6 +132,7 @@ class Ports:
     def __init__(self, registry: PortRegistry | None = None) -> None:
         self._registry = registry or PortRegistry()
         self._reserved: list[ReservedPort] = []
+        self._closed = False
 
     def reserve(self, host: str = "127.0.0.1", *, kind: str = "tcp") -> ReservedPort:
         """Return a port that nobody else has, held by a socket; it is released at the end of the test.
@@ -141,7 +142,7 @@ class Ports:
             kind: ``"tcp"`` or ``"udp"``.
 
         Raises:
-            UsageError: There is no such kind, *host* is no address, or the test has reserved 1000 ports.
+            UsageError: There is no such kind, *host* is no address, the test has reserved 1000 ports, or it has ended.
             Unsupported: This machine has no such address.
             OSError: The operating system has no port left.
 
@@ -153,6 +154,8 @@ class Ports:
         """
         if kind not in _KINDS:
             raise UsageError(f"kind must be one of {', '.join(_KINDS)}, got kind={kind!r}")
+        if self._closed:
+            raise UsageError("the test has ended, and nothing would release a port that is reserved now")
         if len(self._reserved) >= self._most:
             raise UsageError(f"this test has reserved {self._most} ports; use one of them again")
         address = _checked_host(host)
@@ -179,7 +182,8 @@ class Ports:
         return _bound(address, kind, socket.socket)
 
     def close(self) -> None:
-        """Release everything."""
+        """Release everything; nothing can be reserved any more."""
+        self._closed = True
         promises = {port._promise for port in self._reserved if port._promise is not None}
         for port in self._reserved:
             port.close()

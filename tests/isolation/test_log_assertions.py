@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from supertester.case import IsolatedTestCase
+from supertester.isolation import isolate
 from supertester.testing import RecordingResult, inner_case, run_inner
 from tests.alone import alone
 from tests.isolation.test_logs import LOG, Records, at_once, attached
@@ -238,6 +239,15 @@ class TestBesideLogs(IsolatedTestCase):
         self.assertEqual(seen.output, ["INFO:tests.logs:below", "WARNING:root:at the root"])
         with self.assertNoLogs():
             LOG.debug("too low")
+
+    async def test_within_another_world_they_see_what_that_logs(self) -> None:
+        async with isolate("full_isolation"):
+            with self.assertLogs() as seen, self.assertNoLogs("tests.other"):
+                LOG.warning("inside")
+        async with isolate("full_isolation"), isolate("full_isolation"):
+            with self.assertRaisesRegex(AssertionError, "Unexpected logs found"), self.assertNoLogs():
+                LOG.warning("further inside")
+        self.assertEqual(seen.output, ["WARNING:tests.logs:inside"])
 
     @alone("takes the handlers of the root logger away")
     async def test_the_functions_of_the_module_configure_nothing_meanwhile(self) -> None:

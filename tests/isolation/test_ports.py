@@ -149,6 +149,11 @@ class TestHeld(Small):
         with self.assertRaisesRegex(UsageError, "this test has reserved 1 ports"):
             self.ports.reserve()
 
+    def test_none_is_reserved_after_the_end(self) -> None:
+        self.ports.close()
+        with self.assertRaisesRegex(UsageError, "the test has ended, and nothing would release a port"):
+            self.ports.reserve()
+
     def test_what_the_operating_system_refuses_is_said(self) -> None:
         address = ipaddress.ip_address("::1")
         with self.assertRaisesRegex(Unsupported, "this machine has no address '::1': not supported"):
