@@ -232,16 +232,16 @@ class TestNeighbours(unittest.TestCase):
                 barrier.wait()  # the neighbour starts a server
                 barrier.wait()
             measured = await case.measure_operation(lambda: [barrier.wait() for _ in range(2)], once=True)
-            case.assertLess(measured.memory_bytes, 5_000_000)
+            case.assertLess(measured.reductions, 1_000)
 
         async def busy(case: Any, barrier: Any) -> None:
             barrier.wait()
             await Plain.start_link()
             barrier.wait()
             barrier.wait()
-            kept = bytearray(20_000_000)
+            for _ in range(10_000):
+                case.countTestCases()
             barrier.wait()
-            case.assertEqual(len(kept), 20_000_000)
 
         self.assertEqual(self.at_once(careful, busy), ["", ""])
 

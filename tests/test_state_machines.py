@@ -16,6 +16,7 @@ from supertester.otp import SHUTDOWN, Agent, GenServer
 from supertester.programs import Machine, Program, Step, programs, rule, run_program
 from supertester.state_machines import ConcurrentStateMachine
 from supertester.testing import failure_of, run_inner
+from tests.planted import forever
 
 quick = settings(
     max_examples=400,
@@ -426,7 +427,7 @@ class TestTestCases(unittest.TestCase):
         class Leaky(Adder):
             @rule()
             async def value(self, cell: Any) -> Any:
-                self.task = asyncio.create_task(asyncio.Event().wait())
+                self.task = asyncio.create_task(forever())
                 return await super().value(cell)
 
         [(_, report)] = run_inner(Leaky.TestCase).failures

@@ -11,6 +11,7 @@ from supertester.failpoints import InjectedFault, async_failpoint
 from supertester.harness import Scenario
 from supertester.otp import Agent
 from supertester.programs import Machine, Program, Step, rule
+from tests.planted import forever
 from tests.planted_bugs.support import PlantedBugs
 
 
@@ -129,7 +130,7 @@ class CarefulVault(Vault):
 
 class LingeringVault(Vault):
     async def visit(self) -> None:
-        self.guard = asyncio.create_task(asyncio.Event().wait())
+        self.guard = asyncio.create_task(forever())
 
 
 class TestCancellation(PlantedBugs):
