@@ -221,12 +221,13 @@ class TestCoroutines(unittest.TestCase):
         self.assertEqual(gc.get_stats()[2]["collections"], collections)
 
     def test_one_that_survived_a_collection_is_found(self) -> None:
+        held: list[Any] = []
+
         async def survivor(case: Any) -> None:
             held.append(forever())
             gc.collect(1)
 
         gc.collect()
-        self.addCleanup(held.clear)
         self.check(survivor)
 
     def test_one_that_the_set_up_made_is_found(self) -> None:
@@ -266,6 +267,8 @@ class TestCoroutines(unittest.TestCase):
         self.assertEqual(begun, [0, 1, 2, 3])
 
     def test_the_next_test_is_innocent(self) -> None:
+        held: list[Any] = []
+
         class Inner(IsolatedTestCase):
             async def test_1(self) -> None:
                 held.append(forever())
