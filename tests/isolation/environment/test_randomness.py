@@ -8,6 +8,7 @@ from typing import Any
 
 from supertester.isolation import isolate, uninstall
 from supertester.testing import inner_case, run_inner
+from tests.alone import alone
 from tests.isolation.environment import importer
 from tests.isolation.environment.support import report_of, side_by_side
 
@@ -32,6 +33,7 @@ def draw() -> list[Any]:
 
 
 class TestRandom(unittest.TestCase):
+    @alone("seeds the generator of the process, as Hypothesis does")
     def test_the_same_test_draws_the_same_numbers_again(self) -> None:
         seen: list[Any] = []
 
@@ -56,6 +58,7 @@ class TestRandom(unittest.TestCase):
         self.assertEqual(report_of(first) + report_of(second), "")
         self.assertNotEqual(seen[0], seen[1])
 
+    @alone("compares the generator of the process, which Hypothesis seeds")
     def test_what_a_test_draws_and_seeds_changes_nothing_outside(self) -> None:
         before = random.getstate()
 
@@ -133,6 +136,7 @@ class TestRandom(unittest.TestCase):
         self.assertEqual(report_of(body) + report_of(body), "")
         self.assertFalse(set(seen[0]) & set(seen[1]))
 
+    @alone("draws from the generator of the process, as Hypothesis does")
     def test_where_the_feature_is_off_the_process_draws(self) -> None:
         seen: list[Any] = []
 
