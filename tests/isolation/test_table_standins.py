@@ -1,12 +1,14 @@
 import collections
 import copy
+import dataclasses
+import functools
 import importlib
 import json
 import pickle
 import types
 from typing import Any
 
-from tests.isolation.tables_support import TablesTestCase
+from tests.isolation.tables_support import SORTS, TablesTestCase
 
 
 class TestStandIns(TablesTestCase):
@@ -156,6 +158,33 @@ class TestStandIns(TablesTestCase):
 
         self.run_test(body)
         self.assertEqual(self.store.REGISTRY.title, "registry")
+
+    def test_descriptors_give_what_they_give(self) -> None:
+        def body(case: Any) -> None:
+            case.tables.mirror(self.ref("REGISTRY")).title = "mirror"
+            case.assertEqual(self.store.REGISTRY.length, 6)
+            case.assertEqual(self.store.REGISTRY.doubled(2), 4)
+            case.assertEqual(self.store.REGISTRY.doubled.cache_info().currsize, 1)
+
+        self.store.Registry.length = functools.cached_property(lambda registry: len(registry.title))
+        self.store.Registry.length.__set_name__(self.store.Registry, "length")
+        self.run_test(body)
+        self.assertEqual(self.store.REGISTRY.length, 8)
+
+    def test_of_dataclasses_are_dataclasses(self) -> None:
+        program = self.module(f"{self.name}_sorts", SORTS)
+        rows = program.ROWS
+
+        def body(case: Any) -> None:
+            case.tables.mirror(f"{self.name}_sorts:ROWS").rows.append(1)
+            case.assertTrue(dataclasses.is_dataclass(program.ROWS))
+            case.assertEqual(dataclasses.asdict(program.ROWS), {"rows": [1]})
+            case.assertEqual(dataclasses.replace(program.ROWS, rows=[2]).rows, [2])
+
+        self.run_test(body)
+        self.assertIsNot(program.ROWS, rows)
+        self.assertEqual(dataclasses.asdict(program.ROWS), {"rows": [0]})
+        self.assertEqual(program.ROWS, rows)
 
     def test_are_pickled_by_name_where_their_source_is(self) -> None:
         def body(case: Any) -> None:

@@ -13,7 +13,13 @@ import operator
 from abc import ABCMeta
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import FunctionType
+from types import (
+    BuiltinFunctionType,
+    ClassMethodDescriptorType,
+    FunctionType,
+    MethodDescriptorType,
+    WrapperDescriptorType,
+)
 from typing import Any
 
 from supertester.isolation.tables.copies import NATIVE, native_type
@@ -30,6 +36,7 @@ _NEVER = frozenset(
         *("del", "sizeof", "set_name", "getstate", "setstate"),
     )
 )
+_OF_THE_CLASS = frozenset(("__slots__", "__abstractmethods__", "__module__", "__qualname__"))
 _OPERATORS = {
     name: getattr(operator, f"__{name}__")
     for name in (
@@ -37,6 +44,8 @@ _OPERATORS = {
         *("or", "and", "xor", "lshift", "rshift"),
     )
 }
+# Not all that `inspect.isroutine` takes for one: a `cached_property` is a descriptor too, and gives a value.
+_METHODS = (FunctionType, BuiltinFunctionType, MethodDescriptorType, WrapperDescriptorType, ClassMethodDescriptorType)
 # Methods that read the whole of another container, some of them in C past its methods.
 _COMBINING = frozenset(
     (
@@ -113,13 +122,19 @@ def _routed_methods(table: Table, cls: Any) -> Iterator[tuple[str, Any]]:
             continue
         if member is None and name.startswith("__") and name != "__doc__":
             yield name, None  # Such as `__hash__`: it is refused.
-        elif inspect.isroutine(member) or (callable(member) and name.startswith("__")):
+        elif isinstance(member, _METHODS) or (name.startswith("__") and _is_called(member)):
             yield name, _routed_method(table, name)
+        elif name.startswith("__") and name not in _OF_THE_CLASS and not hasattr(member, "__get__"):
+            yield name, member  # Such as `__dataclass_fields__`, which `dataclasses` looks for in the type.
     for name, operation in _OPERATORS.items():
         if f"__{name}__" in found and f"__r{name}__" not in found:
             yield f"__r{name}__", _reflected(table, operation)
     if issubclass(cls, FunctionType):
         yield "__reduce_ex__", _reduced_to_name(table)
+
+
+def _is_called(member: Any) -> bool:
+    return callable(member) or inspect.isroutine(member)
 
 
 def _routed_method(table: Table, name: str) -> Callable[..., Any]:
