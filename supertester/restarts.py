@@ -136,7 +136,7 @@ def _parsed(scenario: Any, children: dict[Any, Child], process: Process) -> tupl
     else:
         ids = [subject]
     for id in ids:
-        if id not in children:
+        if id not in list(children):  # Which need not be hashable to be told of.
             known = ", ".join(map(repr, children)) or "none"
             raise UsageError(
                 f"no child of {process!r} has the id {id!r}; the children are: {known}", reason="not_found"

@@ -147,6 +147,7 @@ class TestMisuse(RuntimeCase):
                 "no child of .* has the id 'z'; the children are: 'a', 'b'",
             ),
             ("one_for_one", ("kill_children", ["a", "z"]), UsageError, "no child of .* has the id 'z'"),
+            ("one_for_one", ("kill_child", ["a"]), UsageError, r"no child of .* has the id \['a'\]"),
             ("one_for_one", ("kill_children", "ab"), TypeError, "takes a list of ids, got 'ab'"),
             ("one_for_one", ("kill_child", "c"), UsageError, "'c' of .* is not running"),
             ("one_for_one", ("tickle", "a"), UsageError, "unknown scenario 'tickle'; the scenarios are"),
