@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from supertester._core.evidence import history_of, shown
@@ -29,6 +31,10 @@ class MailboxReport:
         max_size: At most; exact, because it is counted at every delivery.
         avg_size: On average over time.
         result: What the function returned.
+        histogram: How many messages were the first in the mailbox when they arrived, how many the second, ...; exact.
+        max_age_ms: The longest that a message waited until it was handled, in milliseconds. One that had been there
+            before counts from the beginning, one that is there still counts up to the end.
+        avg_age_ms: How long those that were handled waited on average; 0 if none was.
     """
 
     initial_size: int
@@ -36,10 +42,14 @@ class MailboxReport:
     max_size: int
     avg_size: float
     result: Any
+    histogram: dict[int, int] = field(default_factory=dict)
+    max_age_ms: float = 0.0
+    avg_age_ms: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON-ready form."""
-        return {**vars(self), "result": shown(self.result)}
+        histogram = {str(size): count for size, count in self.histogram.items()}
+        return {**vars(self), "result": shown(self.result), "histogram": histogram}
 
 
 async def measure_mailbox_growth(
@@ -71,7 +81,7 @@ async def measure_mailbox_growth(
     process = existing(server, "measure_mailbox_growth")
     initial = _size(process)
     sampler = _Sampler(process, sampling_interval / 1000)
-    with observe_entries(process, sampler.delivered):
+    with observe_entries(process, sampler.delivered), _handled(process, sampler.handled):
         sampler.look()
         try:
             result = fn()
@@ -85,6 +95,9 @@ async def measure_mailbox_growth(
         max_size=sampler.highest,
         avg_size=sampler.average(),
         result=result,
+        histogram=dict(sorted(sampler.histogram.items())),
+        max_age_ms=sampler.longest * 1000,
+        avg_age_ms=sampler.waited / sampler.done * 1000 if sampler.done else 0.0,
     )
 
 
@@ -105,12 +118,37 @@ async def check_mailbox_stable(
     if report.max_size <= max_size:
         return report, None
     sizes = f"initial {report.initial_size}, final {report.final_size}, average {report.avg_size:.1f}"
+    sizes += f", waited at most {report.max_age_ms:.3g} ms"
     message = f"mailbox size exceeded maximum: {process!r} had {report.max_size} > {max_size} messages ({sizes})"
     return report, Mismatch(message, history_of(process))
 
 
 def _size(process: Process) -> int:
     return sum(not isinstance(entry, System) for entry in list(process.queue))
+
+
+class _Noted(deque[Any]):
+    """The last messages of a process, which tells of each when it is handled."""
+
+    def __init__(self, before: deque[Any] | None, note: Callable[[], None]) -> None:
+        super().__init__(before or (), before.maxlen if before is not None else 0)
+        self._note = note
+
+    def append(self, entry: Any) -> None:
+        super().append(entry)
+        self._note()
+
+
+@contextmanager
+def _handled(process: Process, note: Callable[[], None]) -> Iterator[None]:
+    """Call *note* for each message that *process* handles in the body."""
+    before = process.record
+    noted = process.record = _Noted(before, note)
+    try:
+        yield
+    finally:
+        if process.record is noted:
+            process.record = None if before is None else deque(noted, before.maxlen)
 
 
 class _Sampler:
@@ -124,9 +162,24 @@ class _Sampler:
         self._size = self.highest = _size(process)
         self._area = 0.0
         self._timer: Any = None
+        self._arrived = deque([self._began] * self._size)
+        self.histogram: dict[int, int] = {}
+        self.longest = self.waited = 0.0
+        self.done = 0
 
     def delivered(self, _: Any) -> None:
-        self._note(_size(self._process) + 1)
+        size = _size(self._process) + 1
+        self._note(size)
+        self.histogram[size] = self.histogram.get(size, 0) + 1
+        self._arrived.append(self._last)
+
+    def handled(self) -> None:
+        """Note that the message which has waited longest is being handled."""
+        if self._arrived:
+            age = self._clock.time() - self._arrived.popleft()
+            self.longest = max(self.longest, age)
+            self.waited += age
+            self.done += 1
 
     def look(self) -> None:
         """Look now, and again after each interval."""
@@ -135,6 +188,8 @@ class _Sampler:
 
     def stop(self) -> None:
         self._note(_size(self._process))
+        if self._arrived:
+            self.longest = max(self.longest, self._last - self._arrived[0])
         if self._timer is not None:
             self._timer.cancel()
 

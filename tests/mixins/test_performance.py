@@ -10,6 +10,7 @@ import threading
 import time
 import unittest
 import warnings
+from collections import deque
 from collections.abc import Callable
 from contextvars import Context
 from typing import Any
@@ -201,7 +202,10 @@ class TestMailboxes(Case):
         report = await self.measure_mailbox_growth(server, burst)
         self.assertEqual((report.initial_size, report.max_size, report.final_size), (0, 4, 0))
         self.assertGreaterEqual(report.avg_size, 0.0)
-        self.assertEqual(json.loads(json.dumps(report.to_dict()))["max_size"], 4)
+        self.assertEqual(report.histogram, {1: 1, 2: 1, 3: 1, 4: 1})
+        self.assertGreaterEqual(report.max_age_ms, report.avg_age_ms)
+        self.assertGreater(report.avg_age_ms, 0)
+        self.assertEqual(json.loads(json.dumps(report.to_dict()))["histogram"], {"1": 1, "2": 1, "3": 1, "4": 1})
         self.assertIs((await self.assert_mailbox_stable(server, during=burst, max_size=4)).result, None)
 
     async def test_what_waits_before_and_after(self) -> None:
@@ -224,6 +228,31 @@ class TestMailboxes(Case):
         with duplicate(server):
             report = await self.measure_mailbox_growth(server, lambda: server.cast(("add", 1)))
         self.assertEqual((2, 2), (report.max_size, report.final_size))
+
+    async def test_how_long_messages_wait(self) -> None:
+        server = await Busy.start_link()
+        server.cast("works on this")
+        await asyncio.sleep(0)
+        clock = server.runtime.clock
+
+        async def wait() -> float:
+            server.cast("waits")
+            began = clock.time()
+            await asyncio.get_running_loop().run_in_executor(None, threading.Event().wait, 0.02)
+            return (clock.time() - began) * 1000
+
+        report = await self.measure_mailbox_growth(server, wait)
+        self.assertGreaterEqual(report.max_age_ms, report.result)
+        self.assertEqual((report.avg_age_ms, report.histogram), (0.0, {1: 1}))
+        server.exit(KILL)
+
+    async def test_the_messages_that_a_failure_shows_are_as_before(self) -> None:
+        server = await Counter.start_link()
+        server.cast(("add", 1))
+        await server.call("value")
+        await self.measure_mailbox_growth(server, lambda: server.call("value"))
+        self.assertIs(type(server.record), deque)
+        self.assertEqual([message for _, message in server.recent_messages], [("add", 1), "value", "value"])
 
     async def test_an_exception_is_raised_and_the_observation_ends(self) -> None:
         server = await Counter.start_link()
@@ -330,7 +359,10 @@ class TestAssertionsFail(unittest.TestCase):
                 server, during=lambda: [server.cast(("add", 1)) for _ in range(5)], max_size=4
             )
 
-        self.fails(body, r"mailbox size exceeded maximum: <Pid 2 Counter 'it'> had 5 > 4 messages \(initial 0, final 5")
+        self.fails(
+            body,
+            r"mailbox size exceeded maximum: <Pid 2 Counter 'it'> had 5 > 4 messages \(initial 0, final 5, .*, waited",
+        )
 
     def test_nonsense(self) -> None:
         async def body(case: Case) -> None:
