@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import cases, imports, lives, messages, scale
+from benchmarks import cases, imports, lives, load, messages, scale
 from benchmarks.beam import Beam, opened_beam
 from benchmarks.measure import Figure, measure
 from benchmarks.peers import with_peers
@@ -28,6 +28,7 @@ def all_figures(beam: Beam | None, *, peers: bool = False) -> list[Figure]:
         *lives.figures(beam),
         *cases.figures(),
         *imports.figures(),
+        *load.figures(),
         *scale.figures(),
     ]
     return with_peers(figures) if peers else figures

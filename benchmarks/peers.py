@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from time import perf_counter
 from typing import Any
 
+from benchmarks import load
 from benchmarks.cases import run_cases
 from benchmarks.measure import Figure, Subject
 from benchmarks.messages import CALLERS
@@ -81,6 +82,8 @@ _PEERS = (
     ("pykka", "call", Subject(name="pykka (threads)", run=_pykka(_asks), units=3_000)),
     ("pykka", "callers", Subject(name="pykka (threads)", run=_pykka(_asks_together), units=3_000)),
     ("pykka", "cast", Subject(name="pykka (threads)", run=_pykka(_tells), units=20_000)),
+    ("locust", "load", Subject(name="locust", run=load.locust, units=1)),
+    ("molotov", "load", Subject(name="molotov", run=load.molotov, units=1)),
     ("pyleak", "async-case", Subject(name="IsolatedAsyncioTestCase and pyleak (tasks)", run=_pyleak_async, units=10)),
     ("pyleak", "sync-case", Subject(name="TestCase and pyleak (threads)", run=_pyleak_sync, units=5)),
 )

@@ -13,6 +13,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -31,8 +32,8 @@ def operation(size: int = SIZE) -> int:
     return len(found)
 
 
-def slower() -> int:
-    return operation(SIZE * 6 // 5)
+slower = partial(operation, SIZE * 6 // 5)
+"""A fifth more of it, in as many calls: those would tell at once."""
 
 
 CASES: dict[str, Callable[[], Any]] = {"A/A": operation, "20 % slower": slower}

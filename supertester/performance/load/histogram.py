@@ -32,15 +32,17 @@ class Histogram:
 
     def record(self, value: int) -> None:
         """Count *value*; what is below 0 counts as 0."""
-        value = max(value, 0)
-        shift = max(value.bit_length() - _BITS - 1, 0)
-        index = (shift << _BITS) + (value >> shift)
+        if value < 0:  # noqa: PLR1730 - this runs with every operation, and `max` takes longer
+            value = 0
+        shift = value.bit_length() - _BITS - 1
+        index = (shift << _BITS) + (value >> shift) if shift > 0 else value
         try:
             self._counts[index] += 1
         except IndexError:
             self._grow(index + 1)
             self._counts[index] = 1
-        self.maximum = max(self.maximum, value)
+        if value > self.maximum:  # noqa: PLR1730
+            self.maximum = value
         if value < self.minimum or not self.count:
             self.minimum = value
         self.count += 1

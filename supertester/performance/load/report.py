@@ -54,15 +54,27 @@ class Timeline:
     slots: list[Slot] = field(default_factory=list)
     events: list[tuple[float, str]] = field(default_factory=list)
 
-    def note(self, at: float, *, ok: bool, latency_ms: float) -> None:
+    def note(self, at: float, ok: bool, latency_ms: float) -> None:  # noqa: FBT001 - names take time
         """Note an operation that ended *at* so many seconds."""
-        index = int(max(at, 0.0) / self.interval)
+        index = int(at / self.interval) if at > 0 else 0
+        if index >= len(self.slots):
+            index = self._grow(at)
+        slot = self.slots[index]
+        if ok:
+            slot.succeeded += 1
+        else:
+            slot.failed += 1
+        if latency_ms > slot.max_ms:  # noqa: PLR1730 - this runs with every operation, and `max` takes longer
+            slot.max_ms = latency_ms
+
+    def _grow(self, at: float) -> int:
+        """Make the part for *at*, and return its index."""
+        index = int(at / self.interval)
         while index >= _MOST_SLOTS:
             self._halve()
             index = int(at / self.interval)
-        while len(self.slots) <= index:
-            self.slots.append(Slot())
-        self.slots[index].add(Slot(int(ok), int(not ok), latency_ms))
+        self.slots += [Slot() for _ in range(index + 1 - len(self.slots))]
+        return index
 
     def mark(self, at: float, what: str) -> None:
         """Note an event; those beyond the first thousand are dropped."""
@@ -83,8 +95,7 @@ class Timeline:
             self._halve()
         for index, slot in enumerate(other.slots):
             at = int(index * other.interval / self.interval)
-            while len(self.slots) <= at:
-                self.slots.append(Slot())
+            self.slots += [Slot() for _ in range(at + 1 - len(self.slots))]
             self.slots[at].add(slot)
         self.events = sorted([*self.events, *other.events])[:_MOST_EVENTS]
 

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from threading import Event, Thread
 from typing import Any, Final, Protocol
 
+from supertester.otp.drive import PAUSE
 from supertester.performance.load.alarm import Alarm
 from supertester.performance.load.plan import LoadPlan
 from supertester.performance.load.recorder import NotFinished, Recorder
@@ -17,6 +18,8 @@ __all__ = ["TaskUsers", "ThreadUsers", "Users"]
 
 _SOON_NS: Final = 200_000
 """What is due within this time is waited for by looking again and again; to be woken would take as long."""
+_TURN_NS: Final = 50_000
+"""How long a user who is late may go on without a pause; only operations that never wait notice."""
 
 now = time.perf_counter_ns
 
@@ -92,14 +95,17 @@ class TaskUsers:
 
     async def _user(self, number: int) -> None:
         operation, note = self._operation, self._recorder.note
+        paused = 0
         for due in self._schedule.of(number):
             if due > now():
                 await self._turn(due, number)
                 began = now()
                 self._recorder.note_lag(began - due)
             else:
-                await asyncio.sleep(0)  # Users who are late let the others have their turn.
                 began = now()
+                if began - paused > _TURN_NS:  # Users who are late let the others have their turn.
+                    await PAUSE
+                    began = paused = now()
             error: Exception | None = None
             try:
                 await operation(number)
