@@ -253,7 +253,7 @@ class TestVerdicts(unittest.TestCase):
 
     def test_a_program_that_hangs_says_where(self) -> None:
         class Hanging(Adder):
-            timeout_ms = 20
+            timeout_ms = 500
 
             @rule()
             async def value(self, cell: Any) -> Any:
@@ -267,7 +267,7 @@ class TestVerdicts(unittest.TestCase):
         subjects: list[Any] = []
 
         class Hanging(Adder):
-            timeout_ms = 20
+            timeout_ms = 500
 
             async def setup(self) -> Any:
                 subjects.append(await super().setup())

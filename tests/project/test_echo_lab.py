@@ -8,6 +8,8 @@ from pathlib import Path
 
 from tests.project.support import ROOT, Planted
 
+__alone__ = "parses much source, which Python 3.11 cannot do in several threads at once"
+
 LAB = ROOT / "examples" / "echo_lab"
 ROW = re.compile(r"^\| EL-(\d+) \|[^|]*\|([^|]*)\|$", re.MULTILINE)
 

@@ -5,6 +5,8 @@ import unittest
 from tests.project.layers import LAYERS, check_layers
 from tests.project.support import PACKAGE, Planted
 
+__alone__ = "parses much source, which Python 3.11 cannot do in several threads at once"
+
 
 class TestThePackage(unittest.TestCase):
     def test_imports_go_down(self) -> None:

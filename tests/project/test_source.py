@@ -5,6 +5,8 @@ import unittest
 from tests.project.source import check_collectable_names, check_sleeps
 from tests.project.support import PACKAGE, ROOT, Planted
 
+__alone__ = "parses much source, which Python 3.11 cannot do in several threads at once"
+
 
 class TestTheProject(unittest.TestCase):
     def test_no_test_sleeps(self) -> None:
