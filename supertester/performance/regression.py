@@ -21,7 +21,7 @@ __all__ = ["probe_regression"]
 
 _ROUNDS: Final = Rounds(first=20, most=320)
 _FEWEST: Final = 3
-_FAILURES: Final = 2
+_FAILURES: Final = {"cpu": 2, "time": 3}
 """How many looks in a row have to agree on a failure: a busy machine comes and goes, and stretches time."""
 _OWN, _OTHER = "operation", "baseline"
 
@@ -91,7 +91,7 @@ async def _against_another(
     if calls > limit * before:
         return _more_calls(calls, before, result)
     sampler = Sampler({_OWN: fn, _OTHER: other})
-    found = await _settled(sampler, lambda: _ratio(sampler, by), limit, rounds)
+    found = await _settled(sampler, lambda: _ratio(sampler, by), limit, rounds, _FAILURES[by])
     return _judged(found, limit, by, sampler.rounds, result)
 
 
@@ -117,7 +117,7 @@ async def _against_stored(
         return _more_calls(calls, stored.reductions, result)
     sampler = Sampler({_OWN: fn, _OTHER: reference_work})
     old: Interval = getattr(stored, by)
-    found = await _settled(sampler, lambda: _over(_ratio(sampler, by), old), limit, rounds)
+    found = await _settled(sampler, lambda: _over(_ratio(sampler, by), old), limit, rounds, _FAILURES[by])
     return _judged(found, limit, by, sampler.rounds, result)
 
 
@@ -147,7 +147,7 @@ def _over(new: Interval, old: Interval) -> Interval:
 
 
 async def _settled(
-    sampler: Sampler, ratio: Callable[[], Interval], limit: float, rounds: Rounds
+    sampler: Sampler, ratio: Callable[[], Interval], limit: float, rounds: Rounds, failures: int
 ) -> tuple[Verdict, Interval]:
     """Measure until the *limit* lies outside of the interval of the *ratio*, or it is time to end."""
     deadline = time.monotonic() + rounds.seconds
@@ -158,7 +158,7 @@ async def _settled(
         found = ratio()
         verdict = judge(found, limit)
         failed = failed + 1 if verdict is Verdict.FAIL else 0
-        if verdict is Verdict.PASS or failed == _FAILURES:
+        if verdict is Verdict.PASS or failed == failures:
             return verdict, found
         if sampler.rounds < count:
             break

@@ -6,6 +6,7 @@ import asyncio
 import heapq
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from threading import Event, Thread
 from typing import Any, Final, Protocol
 
@@ -180,7 +181,9 @@ class ThreadUsers:
         except BaseException as error:  # noqa: BLE001 - raised where the load is awaited
             self._crashes.append(error)
         finally:
-            self._loop.call_soon_threadsafe(self._end)
+            # Nobody waits any more for a thread that was left behind, and the loop may be closed.
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._end)
 
     def _end(self) -> None:
         self._active -= 1

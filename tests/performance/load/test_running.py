@@ -158,6 +158,25 @@ class TestLoads(Case):
             await self.run_load(print, **SHORT, spead=1)  # type: ignore[arg-type]
 
 
+class TestThreadsLeftBehind(unittest.TestCase):
+    def test_end_in_silence_when_the_loop_is_closed(self) -> None:
+        go = threading.Event()
+        threads: list[threading.Thread] = []
+
+        def hangs() -> None:
+            threads.append(threading.current_thread())
+            if len(threads) > 1:  # The first one is in a thread of the executor.
+                go.wait(10)
+
+        with mock.patch("threading.excepthook") as raised:
+            found = asyncio.run(run_load(hangs, users=1, rate=50, duration=0.1, deadline=0))
+            go.set()
+            for thread in threads:
+                thread.join()
+        self.assertEqual(found.errors, {"NotFinished": 4})
+        raised.assert_not_called()
+
+
 class TestProgress(unittest.TestCase):
     def test_is_lines_where_there_is_no_terminal(self) -> None:
         recorder, stream = Recorder(), io.StringIO()
