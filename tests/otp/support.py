@@ -31,7 +31,7 @@ from supertester.otp import (
 )
 
 CALLBACKS = ("init", "handle_call", "handle_cast", "handle_info", "handle_continue", "terminate")
-PATIENCE = 60.0  # Real seconds after which a hanging test is cancelled; no test waits for real time.
+PATIENCE = 300.0  # Real seconds after which a hanging test is cancelled; no test waits for real time.
 TURNS = 1_000
 
 

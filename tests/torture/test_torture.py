@@ -14,6 +14,7 @@ from tests.alone import alone, reason_to_be_alone
 from tests.torture import planted
 from tests.torture.rounds import Report, torture
 from tests.torture.units import Unit, units_of
+from tests.torture.world import differences
 
 ROOT = Path(__file__).parents[2]
 SUBSET = (
@@ -114,6 +115,13 @@ class TestTheRounds(unittest.TestCase):
 
     def test_without_any_test_are_no_success(self) -> None:
         self.assertFalse(run([]).ok)
+
+
+class TestTheWorld(unittest.TestCase):
+    def test_what_is_only_in_another_order_is_shown_in_both(self) -> None:
+        self.assertEqual(
+            differences({"filters": [1, 2]}, {"filters": [2, 1]}), ["filters: in another order: [1, 2] -> [2, 1]"]
+        )
 
 
 class TestMarks(unittest.TestCase):

@@ -77,7 +77,7 @@ def _change(before: Any, after: Any) -> str:
         gone, new = list(before), []
         for each in after:
             gone.remove(each) if each in gone else new.append(each)
-        return f"new {new}, gone {gone}"
+        return f"new {new}, gone {gone}" if new or gone else f"in another order: {before} -> {after}"
     if isinstance(before, dict):
         changed = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
         return ", ".join(f"{key}: {before.get(key)!r} -> {after.get(key)!r}" for key in sorted(changed, key=str))
