@@ -181,12 +181,12 @@ class TestMeasuring(Case):
         measurement = await self.measure_operation(work)
         self.assertEqual(json.loads(json.dumps(measurement.to_dict()))["result"], "None")
         self.assert_expectations(
-            measurement, max_reductions=1, max_memory_bytes=10**6, max_time_ms=10**6, max_cpu_ms=10**6
+            measurement, max_reductions=1, max_memory_bytes=10**9, max_time_ms=10**6, max_cpu_ms=10**6
         )
 
     async def test_what_it_returns(self) -> None:
         self.assertEqual(await self.assert_performance(lambda: 55, max_reductions=10), 55)
-        bounds = {"max_reductions": 10, "max_memory_bytes": 10**6, "max_time_ms": 10**6, "max_cpu_ms": 10**6}
+        bounds = {"max_reductions": 10, "max_memory_bytes": 10**9, "max_time_ms": 10**6, "max_cpu_ms": 10**6}
         self.assertEqual(await self.assert_performance(lambda: 55, **bounds), 55)
 
 
