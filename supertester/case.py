@@ -219,7 +219,12 @@ class IsolatedTestCase(Fixtures, TelemetryAssertions, _Stock):
             modules=self.__modules,
             allowances=partial(allowed.allowances_of, type(self), named),
         )
-        runner = TestLoop(factory=type(self).loop_factory, debug=options.debug, enter=scope.enter_loop)
+        runner = TestLoop(
+            factory=type(self).loop_factory,
+            debug=options.debug,
+            virtual=options.clock == "virtual",
+            enter=scope.enter_loop,
+        )
         self._asyncioRunner = runner
         scope.context.postpone_world(runner.get_loop)
         self.isolation = scope.context

@@ -122,6 +122,7 @@ class IsolationContext:
     sleeps: Any = field(default=None, repr=False)
     alone: bool = field(default=True, repr=False)
     births: Any = field(default=None, repr=False)
+    jobs: Callable[[Any], object] | None = field(default=None, repr=False)
     cleanups: list[tuple[int, Callable[[], object]]] = field(default_factory=list, repr=False)
     features: dict[str, Any] = field(default_factory=dict, repr=False)
     open_feature: Callable[[str], Any] | None = field(default=None, repr=False)

@@ -255,7 +255,11 @@ def _inheriting_submit(previous: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(previous)
     def submit(self: ThreadPoolExecutor, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         # Also where there is no test: the thread that takes the job may have been started by one.
-        return previous(self, _Job(function, owner(), current_process.get()), *args, **kwargs)
+        context = owner()
+        future = previous(self, _Job(function, context, current_process.get()), *args, **kwargs)
+        if context is not None and context.jobs is not None:
+            context.jobs(future)
+        return future
 
     return submit
 

@@ -15,13 +15,17 @@ import threading
 import time
 from collections.abc import Callable, Coroutine
 from contextvars import Context
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from supertester._core.clock import TimerHandle
 from supertester._core.forking import free_in_children
 from supertester.isolation import tasks
 from supertester.isolation.identity import running_here, unowned
 from supertester.isolation.installed import Undo, install_once, replace_attribute
 from supertester.isolation.logs.routing import unrecorded
+
+if TYPE_CHECKING:
+    from supertester.schedule import VirtualLoop
 
 __all__ = ["TestLoop", "TestTimeout"]
 
@@ -44,6 +48,7 @@ class TestLoop:
     Args:
         factory: Makes the loop; ``None`` asks the event loop policy and makes the loop the thread's current one.
         debug: Asyncio's debug mode.
+        virtual: Whether the loop has virtual time, which limits do not go by.
         enter: Is given the loop in each context in which it is asked for, from when it is made.
     """
 
@@ -54,11 +59,13 @@ class TestLoop:
         *,
         factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
         debug: bool = False,
+        virtual: bool = False,
         enter: Callable[[asyncio.AbstractEventLoop], object] | None = None,
     ) -> None:
         install_once(_lend_loops)
         self._factory = factory
         self._debug = debug
+        self._virtual = virtual
         self._enter = enter
         self._thread = threading.get_ident()
         self._is_current = False
@@ -70,7 +77,9 @@ class TestLoop:
         self._overrun: str | None = None
         self._timeout = 0.0
         self._deadline: float | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._deadlock: str | None = None
+        self._virtual_loop: VirtualLoop | None = None
+        self._timer: TimerHandle | None = None
         self._sigint: Any = None
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
@@ -98,17 +107,30 @@ class TestLoop:
         if self._closed:
             raise RuntimeError("the test has ended, and no event loop is made for it any more")
         with unrecorded:  # A loop logs that it is made.
-            loop = self._factory() if self._factory is not None else asyncio.new_event_loop()
+            loop = self._new_loop()
         self._loop = loop
         if self._debug:
             loop.set_debug(True)
         if self._thread == threading.get_ident():
             self._take_thread(loop)
         left = None if self._deadline is None else self._deadline - self._now()
-        self._now = loop.time
+        self._now = self._watch(loop).time
         if left is not None:
             self._arm(loop, max(left, 0.0))
         return loop
+
+    def _new_loop(self) -> asyncio.AbstractEventLoop:
+        if not self._virtual:
+            return self._factory() if self._factory is not None else asyncio.new_event_loop()
+        from supertester.isolation.virtual import new_loop  # Few tests need it.
+
+        loop = self._virtual_loop = new_loop(self._factory)
+        loop.on_deadlock = self._waits_for_ever
+        return loop
+
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> Any:
+        """Return what has the clock by which a test on *loop* is limited."""
+        return loop if self._virtual_loop is None else self._virtual_loop.wall
 
     def _take_thread(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._factory is None:
@@ -128,10 +150,15 @@ class TestLoop:
 
         Raises:
             TestTimeout: It ran over the deadline.
+            Deadlock: In virtual time: it waits for what can never happen.
         """
         if context is not None and _is_entered(context):
             context = None
-        loop = self.get_loop() if context is None else context.run(self.get_loop)
+        try:
+            loop = self.get_loop() if context is None else context.run(self.get_loop)
+        except BaseException:
+            coroutine.close()  # Nobody will ever await it.
+            raise
         self._main = task = loop.create_task(coroutine, context=context)
         self._interrupts = 0
         try:
@@ -170,8 +197,9 @@ class TestLoop:
                 self._arm(self._loop, seconds)
 
     def _arm(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
-        self._deadline = loop.time() + seconds
-        self._timer = loop.call_later(seconds, self._ran_over)
+        watch = self._watch(loop)
+        self._deadline = watch.time() + seconds
+        self._timer = watch.call_later(seconds, self._ran_over)
 
     def check(self) -> None:
         """Raise `TestTimeout` if the limit passed while plain code ran, which no loop can interrupt."""
@@ -182,18 +210,37 @@ class TestLoop:
     def _ran_over(self) -> None:
         assert self._main is not None and self._loop is not None  # Timers fire only while something runs.
         self._overrun = tasks.stacks(self._loop)
+        if self._virtual_loop is not None:
+            self._overrun = f"{self._overrun}\n{self._virtual_loop.describe_time()}"
         self._main.cancel()
-        self._timer = self._loop.call_later(_GRACE, self._give_up)
+        self._timer = self._watch(self._loop).call_later(_GRACE, self._give_up)
+
+    def _waits_for_ever(self) -> None:
+        """End what runs: nothing in it will ever happen."""
+        loop = self._virtual_loop
+        assert self._main is not None and loop is not None
+        if self._overrun is not None:
+            self._overrun = "\nIt was cancelled, and waits for ever again."
+            loop.stop()
+            return
+        self._deadlock = loop.describe_deadlock()
+        self._overrun = ""
+        self._main.cancel()
 
     def _give_up(self) -> None:
         assert self._loop is not None
         self._overrun = f"{self._overrun}\nIt was cancelled and did not end within another {_GRACE:g} s."
         self._loop.stop()
 
-    def _timed_out(self) -> TestTimeout:
+    def _timed_out(self) -> AssertionError:
         overrun, self._overrun = self._overrun, None
+        deadlock, self._deadlock = self._deadlock, None
         timeout = self._timeout
         self.limit(None)
+        if deadlock is not None:
+            from supertester.schedule import Deadlock
+
+            return Deadlock(f"{deadlock}{overrun}")
         return TestTimeout(f"the test ran longer than its timeout of {timeout:g} s; its tasks stood here:\n{overrun}")
 
     def _interrupted(self, number: int, frame: Any) -> None:
@@ -218,6 +265,8 @@ class TestLoop:
             return
         try:
             self.limit(None)
+            if self._virtual_loop is not None:
+                self._virtual_loop.go_with_real_time()
             left = asyncio.all_tasks(loop)
             if left:
                 loop.run_until_complete(tasks.end_tasks(left, _GRACE))

@@ -10,7 +10,7 @@ from typing import Any
 
 from supertester._core.waiting import checked_seconds
 from supertester.context import Isolation
-from supertester.errors import Unsupported, UsageError
+from supertester.errors import UsageError
 from supertester.isolation.features import FEATURES, checked_setting
 from supertester.isolation.leaks.kinds import LEAK_KINDS, WORLD_KINDS
 from supertester.isolation.modes import checked_mode
@@ -27,8 +27,9 @@ class Options:
 
     Attributes:
         isolation: The isolation mode, see `Isolation`.
-        clock: ``"real"``.
-        timeout: Seconds that a test may take from its set-up to the end of its body; ``None`` for no limit.
+        clock: ``"real"``, or ``"virtual"``: time leaps over waiting, see `supertester.schedule.VirtualLoop`.
+        timeout: Seconds of real time that a test may take from its set-up to the end of its body; ``None`` for no
+            limit.
         leaks: What a leak does: ``"fail"``, ``"warn"`` or ``"ignore"``; or a mapping from kinds of leaks to that. Tasks
             and processes count in every mode; timers, threads, children, descriptors, handlers and signals in
             ``full_isolation`` and ``contamination_detection``, or where the mapping names them.
@@ -53,8 +54,6 @@ class Options:
     def __post_init__(self) -> None:
         object.__setattr__(self, "isolation", checked_mode(self.isolation))
         _check_choice("clock", self.clock, ("real", "virtual"))
-        if self.clock == "virtual":
-            raise Unsupported("clock='virtual': this version has no virtual time; leave the option out")
         if self.timeout is not None and not checked_seconds("timeout", self.timeout):
             raise UsageError(f"a test cannot take no time at all, got timeout={self.timeout!r}; None means no limit")
         self._check_leaks()

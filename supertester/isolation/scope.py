@@ -85,6 +85,7 @@ class Scope:
         self.errors: list[BaseException] = []
         self.settled = False
         self._stop_watching: Callable[[], object] = _nothing
+        self._leave_time: Callable[[], object] = _nothing
         self._modules = modules
         self._whole_loop = loop is None
         self._loop_errors: LoopErrors | None = None
@@ -118,7 +119,7 @@ class Scope:
             self._tasks_before = frozenset(asyncio.all_tasks(self.loop))
             self.enter_loop(self.loop)
         if (policy := self.options.sleeps) is not None and policy != "ignore":
-            watch_sleeps(context, policy, self._modules)
+            watch_sleeps(context, policy, self._modules, awaits=self.options.clock == "real")
         context.open_feature = self._features.open
         context.has_feature = self._features.has
         begin_routing(self.options.features.get("telemetry"))
@@ -135,6 +136,10 @@ class Scope:
         if self._leaks is not None:
             self._leaks.enter_loop(loop)
         self._world = world.enter_world(self.context, loop, whole_loop=self._whole_loop)
+        if self.options.clock == "virtual":
+            from supertester.isolation.virtual import enter_virtual_time  # Few tests need it.
+
+            self._leave_time = enter_virtual_time(self.context, loop)
         assert self.context.runtime is not None
         self.context.runtime.thread = self._thread
         if self.options.crashes == "fail":
@@ -168,6 +173,9 @@ class Scope:
             await self._end_processes()
             await self._end_tasks()
             if self._leaks is not None:
+                if self.options.clock == "virtual" and self._whole_loop:
+                    loop: Any = self.loop
+                    loop.go_with_real_time()  # What ends by itself needs that.
                 await self._leaks.end()
 
     async def _end_processes(self) -> None:
@@ -227,6 +235,7 @@ class Scope:
         """End the test: from here on, what happens is not its problem any more."""
         context = self.context
         context.closed = True
+        self._leave_time()
         identity.end(context, self._before)
         context.outer = None
         if self._leaks is not None:

@@ -63,18 +63,22 @@ def allow_sleep(test: object = None, /, *, reason: str = "") -> Callable[[T], T]
 
 @dataclass(frozen=True)
 class Watched:
-    """How the sleeps of a test are watched: what one does (``"fail"``, ``"warn"``), and the modules of its classes."""
+    """How the sleeps of a test are watched: what one does (``"fail"``, ``"warn"``), and the modules of its classes.
+
+    In virtual time only ``time.sleep`` is: ``awaits`` is false.
+    """
 
     policy: str
     modules: frozenset[str]
+    awaits: bool
 
 
-def watch(context: IsolationContext, policy: str, modules: frozenset[str]) -> None:
-    """Notice from now on the sleeps in the test of *context*."""
+def watch(context: IsolationContext, policy: str, modules: frozenset[str], *, awaits: bool = True) -> None:
+    """Notice from now on the sleeps in the test of *context*; those of ``asyncio.sleep`` only if *awaits*."""
     install_once(_install)
     if not modules <= _seen:
         _see(modules)
-    context.sleeps = Watched(policy, modules)
+    context.sleeps = Watched(policy, modules, awaits)
 
 
 def is_test_module(name: str) -> bool:
@@ -97,7 +101,7 @@ def _noticed(name: str, seconds: Any, frame: FrameType) -> None:
     context = owner()
     if context is None or context.sleeps is None or not _is_positive(seconds) or not _is_test_code(frame, context):
         return
-    if context.tags.get(_ALLOWED):
+    if context.tags.get(_ALLOWED) or (name == "asyncio.sleep" and not context.sleeps.awaits):
         return
     code = frame.f_code
     message = (

@@ -6,6 +6,7 @@ import asyncio
 import sys
 from collections.abc import Mapping
 from contextvars import copy_context
+from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
@@ -58,10 +59,11 @@ class isolate:  # noqa: N801 - used as a function
         self._modules = frozenset({caller.f_globals.get("__name__", "")})
 
     async def __aenter__(self) -> IsolationContext:
+        loop = asyncio.get_running_loop()
         self._scope = scope = Scope(
             str(self._tags.get("test", "anonymous")),
-            self._options,
-            asyncio.get_running_loop(),
+            replace(self._options, clock="virtual") if _has_virtual_time(loop) else self._options,
+            loop,
             tags=self._tags,
             env=self._env,
             filename=self._filename,
@@ -97,6 +99,12 @@ class isolate:  # noqa: N801 - used as a function
             error.add_note(f"and then: {failure}")
         finally:
             scope.leave()
+
+
+def _has_virtual_time(loop: asyncio.AbstractEventLoop) -> bool:
+    # Who runs such a loop has imported its module.
+    schedule = sys.modules.get("supertester.schedule.virtual_loop")
+    return schedule is not None and isinstance(loop, schedule.VirtualLoop)
 
 
 async def _finish(scope: Scope) -> None:

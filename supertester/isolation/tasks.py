@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from supertester._core.awaits import frames_of
 from supertester._core.naming import describe
 from supertester._core.origin import creation_line
 from supertester.context import IsolationContext, Problem, current_context
@@ -174,11 +175,5 @@ def stacks(loop: asyncio.AbstractEventLoop) -> str:
 
 def _await_chain(task: Task) -> list[traceback.FrameSummary]:
     """Return the whole chain of awaits; `Task.get_stack` shows only its outermost coroutine."""
-    chain = []
-    step: Any = task.get_coro()
-    while step is not None:
-        frame = getattr(step, "cr_frame", None) or getattr(step, "gi_frame", None) or getattr(step, "ag_frame", None)
-        if frame is not None:
-            chain.append((frame, frame.f_lineno))
-        step = getattr(step, "cr_await", None) or getattr(step, "gi_yieldfrom", None) or getattr(step, "ag_await", None)
-    return list(traceback.StackSummary.extract(iter(chain)))
+    frames = ((frame, frame.f_lineno) for _, frame in frames_of(task.get_coro()))
+    return list(traceback.StackSummary.extract(frames))

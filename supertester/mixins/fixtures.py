@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from supertester import processes
+from supertester.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from supertester.isolation.ports import Ports
     from supertester.isolation.tables import Tables
     from supertester.isolation.telemetry import Telemetry
+    from supertester.schedule import VirtualClock
 
 __all__ = ["FeatureAttribute", "Fixtures"]
 
@@ -48,6 +50,17 @@ class FeatureAttribute(Generic[T]):
 
 def _feature(name: str, doc: str) -> Any:
     return FeatureAttribute(lambda context: context.feature(name), doc)
+
+
+def _virtual_clock(context: IsolationContext) -> VirtualClock:
+    clock: Any = context.clock
+    if not hasattr(clock, "advance"):
+        raise UsageError(
+            "self.clock is for virtual time, and the time of this test is real; give the class the keyword "
+            "clock='virtual', or ask self.isolation.clock for the time"
+        )
+    found: VirtualClock = clock
+    return found
 
 
 def _of_test(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
@@ -81,6 +94,10 @@ class Fixtures:
     tmp_path: FeatureAttribute[Path] = FeatureAttribute(
         lambda context: context.feature("environment").tmp_path,
         "A temporary folder of this test, made when first asked for; the end of the test removes it with all in it.",
+    )
+
+    clock: FeatureAttribute[VirtualClock] = FeatureAttribute(
+        _virtual_clock, "The virtual time of a test with ``clock='virtual'``."
     )
 
     def config(self, target: Any, /, *, create: bool = False, **overrides: Any) -> Overrides:

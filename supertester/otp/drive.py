@@ -12,12 +12,13 @@ from collections.abc import Awaitable, Coroutine, Generator
 from types import coroutine
 from typing import TYPE_CHECKING, Any, Final
 
+from supertester._core.awaits import await_chain
 from supertester.otp.messages import PENDING
 
 if TYPE_CHECKING:
     from supertester.otp.process import Process
 
-__all__ = ["PAUSE", "await_chain", "bury", "drive", "wake"]
+__all__ = ["PAUSE", "bury", "drive", "wake"]
 
 _PLAIN_FUTURE: Final = asyncio.Future
 
@@ -127,11 +128,3 @@ def bury(process: Process, steps: Coroutine[Any, Any, Any]) -> None:
             _keep_for_ever(each)
         process.resisted_kill = True
         process.runtime.resisted_kills += 1
-
-
-def await_chain(steps: Any) -> list[Any]:
-    """Return *steps* and what it awaits, and what that awaits, and so on."""
-    chain = [steps]
-    while (inner := getattr(chain[-1], "cr_await", None) or getattr(chain[-1], "gi_yieldfrom", None)) is not None:
-        chain.append(inner)
-    return chain

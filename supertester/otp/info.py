@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from supertester.otp.drive import await_chain
+from supertester._core.awaits import frames_of
 from supertester.otp.messages import System, payload_of
 from supertester.otp.pid import Pid
 from supertester.otp.process import Process
@@ -125,11 +125,9 @@ def _status(process: Process) -> str:
 
 def _where(process: Process) -> tuple[str, ...]:
     found = []
-    for steps in await_chain(process.steps):
-        frame = getattr(steps, "cr_frame", None) or getattr(steps, "gi_frame", None)
-        if frame is not None:
-            name = getattr(steps, "__qualname__", frame.f_code.co_name)
-            found.append(f"{frame.f_globals.get('__name__', '?')}.{name}:{frame.f_lineno}")
+    for steps, frame in frames_of(process.steps):
+        name = getattr(steps, "__qualname__", frame.f_code.co_name)
+        found.append(f"{frame.f_globals.get('__name__', '?')}.{name}:{frame.f_lineno}")
     return tuple(found)
 
 

@@ -2,7 +2,7 @@ import unittest
 from typing import Any
 
 from supertester.context import Isolation, IsolationContext
-from supertester.errors import Unsupported, UsageError
+from supertester.errors import UsageError
 from supertester.isolation import isolation_allows_async, isolation_timeout
 from supertester.isolation.options import Options
 from supertester.isolation.tags import tag, tags_of
@@ -26,7 +26,6 @@ class TestOptions(unittest.TestCase):
         cases: list[tuple[dict[str, Any], type[Exception], str]] = [
             ({"isolation": "total"}, UsageError, "unknown isolation mode 'total'"),
             ({"clock": "sundial"}, UsageError, "clock must be one of real, virtual, got 'sundial'"),
-            ({"clock": "virtual"}, Unsupported, "this version has no virtual time"),
             ({"timeout": -1}, UsageError, "timeout must be 0 or more seconds, got timeout=-1"),
             ({"timeout": 0}, UsageError, "None means no limit"),
             ({"timeout": "5"}, TypeError, "timeout must be a number of seconds"),

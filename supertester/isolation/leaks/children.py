@@ -78,7 +78,8 @@ class _PopenChild:
         return self.has_ended() or self.object.poll() is not None
 
     def _is_of_asyncio(self) -> bool:
-        return any(f"{os.sep}asyncio{os.sep}" in filename for filename, _ in [*self.origin.calls()][:8])
+        filename, _ = next(self.origin.calls(), ("", ""))
+        return f"{os.sep}asyncio{os.sep}" in filename
 
 
 class _ProcessChild:

@@ -1,0 +1,43 @@
+"""`VirtualClock`: the time of a `VirtualLoop`, to be read, waited for, and moved."""
+
+from __future__ import annotations
+
+from supertester._core.clock import LoopClock
+from supertester.schedule.virtual_loop import VirtualLoop
+
+__all__ = ["VirtualClock"]
+
+
+class VirtualClock(LoopClock):
+    """Seconds of virtual time. They begin at 0 and pass when nothing else is left to do.
+
+    >>> async def main():
+    ...     clock = VirtualClock(asyncio.get_running_loop())
+    ...     await asyncio.sleep(3600)
+    ...     await clock.advance(60)
+    ...     return clock.time()
+    >>> from asyncio import Runner
+    >>> with Runner(loop_factory=VirtualLoop) as runner:
+    ...     runner.run(main())
+    3660.0
+    """
+
+    __slots__ = ("_loop",)
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        super().__init__(loop)
+        self._loop = loop
+
+    async def advance(self, seconds: float) -> None:
+        """Let *seconds* pass, and all that becomes due in them come to rest; with 0, what is due already.
+
+        Like time that passes by itself, it waits for outside work; see `VirtualLoop`.
+
+        Raises:
+            UsageError: *seconds* is negative or infinite.
+            TypeError: It is no number.
+        """
+        await self._loop.advance(seconds)
+
+    def __repr__(self) -> str:
+        return f"<VirtualClock at {self.time():g} s>"
