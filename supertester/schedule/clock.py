@@ -16,8 +16,8 @@ class VirtualClock(LoopClock):
     ...     await asyncio.sleep(3600)
     ...     await clock.advance(60)
     ...     return clock.time()
-    >>> from asyncio import Runner
-    >>> with Runner(loop_factory=VirtualLoop) as runner:
+    >>> import asyncio
+    >>> with asyncio.Runner(loop_factory=VirtualLoop) as runner:
     ...     runner.run(main())
     3660.0
     """

@@ -61,8 +61,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             make something ready to run.
         explain: Knows more of the tasks, for the message of a `Deadlock`.
 
-    >>> from asyncio import Runner
-    >>> with Runner(loop_factory=VirtualLoop) as runner:
+    >>> import asyncio
+    >>> with asyncio.Runner(loop_factory=VirtualLoop) as runner:
     ...     runner.run(asyncio.sleep(3600, "an hour later"))
     'an hour later'
     """

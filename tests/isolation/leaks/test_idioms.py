@@ -93,6 +93,10 @@ class TestChildren(IsolatedTestCase):
         self.child = await asyncio.create_subprocess_exec(sys.executable, "-c", "import signal; signal.pause()")
         self.child.terminate()
 
+    async def test_popen_that_has_ended_and_was_not_waited_for(self) -> None:
+        self.child = subprocess.Popen([sys.executable, "-c", ""])  # noqa: ASYNC220
+        await asyncio.to_thread(os.waitid, os.P_PID, self.child.pid, os.WEXITED | os.WNOWAIT)
+
     def test_processes_and_queues(self) -> None:
         for method in METHODS:
             with self.subTest(method=method):
