@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -45,6 +43,8 @@ def fingerprint() -> str:
 
     ``SUPERTESTER_MACHINE`` replaces the part that is the machine, for runners that are alike but for their names.
     """
+    import platform
+
     machine = os.environ.get(MACHINE) or ", ".join(
         [platform.node(), _processor(), f"{os.cpu_count()} cores", platform.system(), platform.machine()]
     )
@@ -53,6 +53,8 @@ def fingerprint() -> str:
 
 def _processor() -> str:
     """Return the model of the processor, as far as the system tells."""
+    import platform
+
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -78,6 +80,8 @@ def load_baseline(path: Path, name: str) -> tuple[Baseline | None, list[str]]:
 
 def save_baseline(path: Path, name: str, baseline: Baseline) -> None:
     """Keep *baseline* for this machine; those of others and of other operations stay as they are."""
+    import tempfile
+
     with _lock:
         entries = dict(_entries(path))
         entries[name] = {**entries.get(name, {}), fingerprint(): asdict(baseline)}

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
+from supertester._core.columns import text_table
 from supertester.errors import UsageError
 from supertester.performance.measurement import Measurement, check_callable, measure_operation, timed
 from supertester.performance.sampling import Sampler, ratios
@@ -59,13 +60,7 @@ class Comparison(dict[str, Measurement]):
             )
             cost = (f"{measured.reductions}", f"{measured.memory_bytes}")
             rows.append((name, f"{measured.time_us:.4g} us", *ratio, *cost))
-        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-        return "\n".join(
-            "  ".join(
-                cell.rjust(width) if number else cell.ljust(width) for number, (cell, width) in enumerate(cells)
-            ).rstrip()
-            for cells in (list(zip(row, widths, strict=True)) for row in rows)
-        )
+        return text_table(rows)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON-ready form."""

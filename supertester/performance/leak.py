@@ -9,13 +9,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
-import multiprocessing
 import statistics
 import time
 import tracemalloc
 from array import array
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import combinations
@@ -198,6 +196,9 @@ def _number(name: str, value: Any) -> float:
 
 async def _elsewhere(look: Callable[[], Any]) -> LeakReport:
     """Look in a new process."""
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         return await asyncio.get_running_loop().run_in_executor(pool, _run, look)
 

@@ -4,29 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from supertester._core.columns import text_table
 from supertester.performance.load import LoadReport
 from supertester.performance.load.report import digits
 
 __all__ = ["load_table", "text_table"]
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
-
-
-def text_table(rows: Sequence[Sequence[str]]) -> str:
-    """Return *rows* with their columns aligned: the first to the left, the others to the right.
-
-    >>> print(text_table([("name", "ms"), ("p50", "1.2"), ("p99.9", "10.5")]))
-    name     ms
-    p50     1.2
-    p99.9  10.5
-    """
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = []
-    for first, *rest in rows:
-        cells = [first.ljust(widths[0])]
-        cells += [cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
 
 
 def load_table(report: LoadReport, *, width: int = 60) -> str:
