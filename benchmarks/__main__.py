@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import cases, imports, lives, load, messages, scale
+from benchmarks import cases, imports, lives, load, messages, scale, sleeps
 from benchmarks.beam import Beam, opened_beam
 from benchmarks.measure import Figure, measure
 from benchmarks.peers import with_peers
@@ -29,6 +29,7 @@ def all_figures(beam: Beam | None, *, peers: bool = False) -> list[Figure]:
         *cases.figures(),
         *imports.figures(),
         *load.figures(),
+        *sleeps.figures(),
         *scale.figures(),
     ]
     return with_peers(figures) if peers else figures

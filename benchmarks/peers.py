@@ -14,6 +14,7 @@ from benchmarks import load
 from benchmarks.cases import run_cases
 from benchmarks.measure import Figure, Subject
 from benchmarks.messages import CALLERS
+from benchmarks.sleeps import sleeping
 
 __all__ = ["with_peers"]
 
@@ -78,6 +79,12 @@ def _pyleak_sync(units: int) -> float:
     return run_cases(Case, units)
 
 
+def _solipsism(units: int) -> float:
+    from async_solipsism import EventLoop
+
+    return sleeping(EventLoop)(units)
+
+
 _PEERS = (
     ("pykka", "call", Subject(name="pykka (threads)", run=_pykka(_asks), units=3_000)),
     ("pykka", "callers", Subject(name="pykka (threads)", run=_pykka(_asks_together), units=3_000)),
@@ -85,6 +92,7 @@ _PEERS = (
     ("locust", "load", Subject(name="locust", run=load.locust, units=1)),
     ("molotov", "load", Subject(name="molotov", run=load.molotov, units=1)),
     ("pyleak", "async-case", Subject(name="IsolatedAsyncioTestCase and pyleak (tasks)", run=_pyleak_async, units=10)),
+    ("async_solipsism", "virtual-sleep", Subject(name="async-solipsism", run=_solipsism, units=1_000, repeat=10)),
     ("pyleak", "sync-case", Subject(name="TestCase and pyleak (threads)", run=_pyleak_sync, units=5)),
 )
 
