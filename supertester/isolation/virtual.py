@@ -76,8 +76,11 @@ def _running_of(context: IsolationContext, loop: VirtualLoop) -> Iterator[str]:
 def _explain(task: asyncio.Task[Any]) -> tuple[str | None, Any, str | None]:
     """Return what is known of *task* beyond what asyncio knows: its name, its coroutine, and what that waits for."""
     process: Process | None = getattr(task, "supertester_pid", None)
-    steps = task.get_coro() if process is None or process.steps is None else process.steps
-    return None if process is None else f"process {process!r}", steps, _called_in(steps)
+    if process is None:
+        return None, task.get_coro(), _called_in(task.get_coro())
+    if process.steps is None:
+        return f"process {process!r}", task.get_coro(), "a message"
+    return f"process {process!r}", process.steps, _called_in(process.steps)
 
 
 def _called_in(steps: Any) -> str | None:

@@ -240,6 +240,22 @@ class TestWaitingForEver(unittest.TestCase):
 
         self.assertRegex(run(body, Base).report, r"asyncTearDown\) waits for a future that nobody sets")
 
+    def test_of_a_plain_test_that_runs_its_loop_itself(self) -> None:
+        def body(case: Any) -> None:
+            case.isolation.loop.run_until_complete(forever())
+
+        self.assertRegex(
+            run(body).report, r"Deadlock: everything waits for ever[^\n]*\n  task .*forever\) waits for a fut"
+        )
+
+    def test_says_which_servers_have_nothing_to_do(self) -> None:
+        async def body(case: Any) -> None:
+            server = await Lazy.start_link(name="lazy")
+            await server.call(("after", 1))
+            await forever()
+
+        self.assertRegex(run(body).report, r"process <Pid \d+ Lazy 'lazy'> waits for a message")
+
     def test_is_none_if_a_call_times_out(self) -> None:
         async def body(case: Any) -> None:
             one = await Caller.start_link(name="one")
@@ -277,6 +293,18 @@ class TestTheLimit(unittest.TestCase):
 
         report = run(body, timeout=0.1).report
         self.assertRegex(report, r"its clock stands at 0 s, held up by thread 'server' \(started at .* in body\)\n")
+
+    def test_ends_a_test_that_waits_for_ever_when_it_is_cancelled(self) -> None:
+        async def body(case: Any) -> None:
+            try:
+                while True:  # noqa: ASYNC110
+                    await asyncio.sleep(HOUR)
+            except asyncio.CancelledError:
+                await forever()
+
+        report = run(body, timeout=0.1).report
+        self.assertIn("the test ran longer than its timeout of 0.1 s; its tasks stood here:", report)
+        self.assertIn(" s\nIt was cancelled, and waits for ever again.", report)
 
     def test_bounds_the_cleanup_too(self) -> None:
         async def body(case: Any) -> None:
