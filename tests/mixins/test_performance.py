@@ -50,7 +50,8 @@ async def mixed(server: Any) -> list[int]:
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    await asyncio.to_thread(work)
+    if sys.version_info >= (3, 12):  # Before, a thread that ran already is not seen.
+        await asyncio.to_thread(work)
     await server.call(3)
     return list(generate())
 

@@ -94,7 +94,8 @@ class TestLoads(Case):
         self.addCleanup(go.set)
         found = await self.run_load(lambda user: user == 0 or go.wait(10), **SHORT, deadline=0)  # type: ignore[arg-type]
         go.set()
-        self.assertEqual((found.operations, found.errors["NotFinished"]), (40, 30))
+        self.assertEqual(found.operations, 40)
+        self.assertGreaterEqual(found.errors["NotFinished"], 30)  # More, if the machine left the first user no time.
 
     async def test_a_wait_for_the_user_counts_as_latency(self) -> None:
         """The first operation takes until nearly all are due; the others wait, and that is not omitted."""
