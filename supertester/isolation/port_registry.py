@@ -11,13 +11,17 @@ import functools
 import json
 import os
 import tempfile
+import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from supertester._core.forking import free_in_children
 from supertester._core.lazy import lazy_import
+from supertester.isolation.installed import Undo, install_once, replace_attribute
 from supertester.isolation.logs.routing import unrecorded
 
 __all__ = ["PortRegistry"]
@@ -87,21 +91,56 @@ class PortRegistry:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         filelock = lazy_import(self._package, purpose="giving a port's number away", extra="ports")
+        install_once(_let_forks_wait)
         self._folder.mkdir(mode=0o700, exist_ok=True)
         if self._user is not None and self._folder.lstat().st_uid != self._user:
             raise PermissionError(f"{self._folder} belongs to another user; remove it, or set TMPDIR to another folder")
-        lock = filelock.FileLock(self._folder / "ports.lock", timeout=self._patience)
+        lock = filelock.FileLock(self._folder / "ports.lock", blocking=False)
         with unrecorded:  # What a lock logs is not what the test logs.
-            try:
-                lock.acquire(poll_interval=_PAUSE)
-            except filelock.Timeout:
-                raise TimeoutError(
-                    f"another process has held {lock.lock_file} for {self._patience:g} s; end it, or remove the file"
-                ) from None
+            self._acquire(lock, filelock.Timeout)
             try:
                 yield
             finally:
-                lock.release()
+                with _forking:
+                    lock.release()
+
+    def _acquire(self, lock: Any, timeout: type[Exception]) -> None:
+        deadline = time.monotonic() + self._patience
+        while True:
+            try:
+                with _forking:
+                    lock.acquire()
+                return
+            except timeout:
+                if time.monotonic() >= deadline:
+                    raise TimeoutError(
+                        f"another process has held {lock.lock_file} for {self._patience:g} s; end it, or remove the "
+                        "file"
+                    ) from None
+            time.sleep(_PAUSE)
+
+
+_forking = free_in_children(threading.Lock())
+
+
+def _let_forks_wait() -> Undo:
+    """Let forks of other threads wait while the lock is taken or given back: ``filelock`` 4 refuses them then."""
+    if not hasattr(os, "fork"):
+        return lambda: None
+    previous = os.fork
+
+    @functools.wraps(previous)
+    def fork() -> int:
+        _forking.acquire()
+        pid = None
+        try:
+            pid = previous()
+        finally:
+            if pid != 0:  # In the child the lock is a new one.
+                _forking.release()
+        return pid
+
+    return replace_attribute(os, "fork", fork)
 
 
 def _is_row(row: Any) -> bool:

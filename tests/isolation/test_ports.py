@@ -272,6 +272,32 @@ class TestRegistry(Small):
         self.registry.add("tcp", 9)
         self.assertEqual([row["number"] for row in self.registry.rows()], [8, 9])
 
+    @unittest.skipUnless(hasattr(os, "fork"), "there is no fork")
+    def test_other_threads_may_fork_meanwhile(self) -> None:
+        code = (
+            "import os, pathlib, sys, threading\n"
+            "from supertester.isolation.port_registry import PortRegistry\n"
+            "registry, done = PortRegistry(pathlib.Path(sys.argv[1])), threading.Event()\n"
+            "def register():\n"
+            "    while not done.is_set():\n"
+            "        registry.remove({registry.add('tcp', 7)})\n"
+            "registry.add('tcp', 8)\n"
+            "thread = threading.Thread(target=register)\n"
+            "thread.start()\n"
+            "try:\n"
+            "    for _ in range(100):\n"
+            "        child = os.fork()\n"
+            "        if not child:\n"
+            "            os._exit(0)\n"
+            "        os.waitpid(child, 0)\n"
+            "finally:\n"
+            "    done.set()\n"
+            "    thread.join()\n"
+        )
+        command = [sys.executable, "-W", "ignore", "-c", code, str(self.folder)]
+        done = subprocess.run(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
     def test_a_later_process_with_the_same_number_is_another(self) -> None:
         self.rows({"kind": "tcp", "number": 7, "pid": os.getpid(), "started": 12.5, "token": "x"})
         self.registry.add("tcp", 8)
