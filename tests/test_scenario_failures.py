@@ -122,7 +122,7 @@ class TestDeadline(Case):
     async def test_holds_also_for_what_swallows_it(self) -> None:
         for name, word in (("invariant", "invariant_failed"), ("chaos", "chaos_failed")):
             with self.subTest(name=name):
-                scenario = simple_genserver_scenario(Counter, ["value"], 1, timeout_ms=300, **{name: deaf})
+                scenario = simple_genserver_scenario(Counter, ["value"], 1, timeout_ms=1500, **{name: deaf})
                 await self.fails(scenario, word, "timeout")
         await self.fails(simple_genserver_scenario(Counter, [deaf], 1, timeout_ms=20), "thread_failure", "timeout")
 

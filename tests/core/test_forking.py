@@ -9,6 +9,7 @@ from typing import Any
 
 import supertester
 from supertester._core.forking import free_in_children
+from tests.alone import alone
 
 MAKERS: list[Callable[[], Any]] = [threading.Lock, threading.RLock, threading.Condition]
 
@@ -23,6 +24,7 @@ def is_free_in_a_child(lock: Any) -> bool:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
+@alone("changes the warning filters of the process")
 @unittest.skipUnless(hasattr(os, "fork"), "forks")
 class TestFreeInChildren(unittest.TestCase):
     def from_another_thread(self, lock: Any) -> bool:
