@@ -115,6 +115,7 @@ class TestMeasuring(Case):
         alone = await self.measure_operation(lambda: [work() for _ in range(10)])
         self.assertLess(alone.reductions, 10_000)
 
+    @alone("measures processor time")
     async def test_processor_time_is_that_of_all_threads_of_the_test_and_of_no_others(self) -> None:
         cpu = await self.cpu_of_a_thread(belongs=True)
         self.assertGreaterEqual(cpu, 20_000)
