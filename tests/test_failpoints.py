@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 import threading
-import unittest
 from typing import Any
 
 from supertester.case import IsolatedTestCase
@@ -25,7 +24,7 @@ class Store(GenServer):
         return "sound" if hit is None else hit.value
 
 
-class TestActions(unittest.TestCase):
+class TestActions(IsolatedTestCase):  # Outside of tests, failpoints are the process's.
     def test_nothing_happens_where_none_is_on(self) -> None:
         self.assertIsNone(failpoint("nowhere"))
         with failpoints({"elsewhere": "raise"}) as points:

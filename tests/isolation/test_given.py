@@ -528,7 +528,7 @@ class TestTimeouts(unittest.TestCase):
     def test_while_shrinking_the_failure_is_shown(self) -> None:
         count = 0
 
-        class Inner(IsolatedTestCase, timeout=0.2):
+        class Inner(IsolatedTestCase, timeout=1.5):
             @quiet
             @given(number=st.integers(1000, 10**6))
             async def test(self, number: int) -> None:

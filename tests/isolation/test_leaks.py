@@ -482,6 +482,7 @@ class TestHooks(unittest.TestCase):
         run_inner(inner_case(lambda case: None))
         self.assertIs(hooks._previous[threading.excepthook], hooks._previous[first])
 
+    @alone("replaces the hook of the process for exceptions of threads")
     def test_what_is_not_a_tests_goes_to_the_hook_before(self) -> None:
         seen: list[Any] = []
         self.addCleanup(setattr, threading, "excepthook", threading.excepthook)
