@@ -39,8 +39,9 @@ class Watch:
         self._thread = get_ident()
         users, depth = _watches.get(self._thread) or (0, sys.get_coroutine_origin_tracking_depth())
         _watches[self._thread] = (users + 1, depth)
-        if not users and depth < 1:
-            # One frame is enough to name the line and costs 80 ns per coroutine; asyncio's debug mode notes ten.
+        # Asked anew, because asyncio's debug mode, switched off meanwhile, takes its frames away, and ours with them.
+        if sys.get_coroutine_origin_tracking_depth() < 1:
+            # One frame is enough to name the line and costs 80 ns per coroutine; the debug mode notes ten.
             sys.set_coroutine_origin_tracking_depth(1)
         self._filename = context.source
         self._references = self._before = sys.maxsize

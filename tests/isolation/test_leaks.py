@@ -197,6 +197,16 @@ class TestCoroutines(unittest.TestCase):
 
         self.check(body)
 
+    def test_one_that_is_dropped_is_named_by_its_line_also_where_somebody_switched_that_off(self) -> None:
+        def outer(case: Any) -> None:
+            async def body(case: Any) -> None:
+                forever()
+
+            sys.set_coroutine_origin_tracking_depth(0)  # As asyncio does when its debug mode ends.
+            self.check(body)
+
+        self.assertEqual(run_inner(inner_case(outer)).report, "")
+
     def test_in_a_plain_test_too(self) -> None:
         def plain(case: Any) -> None:
             forever()
