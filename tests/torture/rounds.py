@@ -106,12 +106,13 @@ def torture(
         seed: Decides the order.
         limit: Seconds after which a round is taken for hanging; then all stacks are shown and the process ends.
         again: Run what failed once more alone, to say whether it needs company to fail.
-        say: Gets a line after each round.
+        say: Gets a line after each round, and what it found.
     """
     report = Report(seed)
     random = Random(seed)
     together, apart = ([unit for unit in units if bool(unit.alone) is alone] for alone in (False, True))
     for number in range(1, rounds + 1):
+        known = len(report.findings)
         with _watched(report, number, limit):
             runs = _in_threads(together, threads, random)
             _add(report, number, runs, again=again)
@@ -126,6 +127,8 @@ def torture(
         slowest = max(runs, key=lambda run: run.ended - run.began, default=None)
         slow = "" if slowest is None else f"; slowest {slowest.unit.name}: {slowest.ended - slowest.began:.1f} s"
         say(f"round {number} of {rounds}: {count} tests at once, {len(report.findings)} findings{slow}")
+        for finding in report.findings[known:]:
+            say(str(finding))
     return report
 
 
