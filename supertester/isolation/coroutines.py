@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections.abc import Iterator
+from itertools import chain, compress, repeat
+from operator import is_
 from threading import get_ident
 from types import CoroutineType
 from typing import Any
@@ -20,6 +23,9 @@ from supertester.isolation.identity import is_alone
 from supertester.isolation.tasks import about_to_begin
 
 __all__ = ["Watch"]
+
+_LOOKS = 10
+"""How often to look again where other threads made and freed objects meanwhile."""
 
 _watches: dict[int, tuple[int, int]] = {}
 """For each thread with tests: how many watches, and how many frames Python noted before the first."""
@@ -81,10 +87,30 @@ class Watch:
             return
         filename = self._filename
         for generation in range(hooks.collections_since(self._context) + 1):
-            for each in gc.get_objects(generation):
-                if each.__class__ is CoroutineType and _is_forgotten(each, filename) and not _is_wanted(each):
+            for each in _coroutines(generation):
+                if _is_forgotten(each, filename) and not _is_wanted(each):
                     self._context.report(hooks.unawaited_problem(each))
                     each.close()
+
+
+def _coroutines(generation: int) -> list[Any]:
+    """Return the coroutines of a *generation* of the collector.
+
+    No thread may go on while all objects are held here: one in the middle of ``tuple(iterator)`` fails where somebody
+    else holds its unfinished tuple. So each of the two looks is one call that runs no bytecode; the first says where
+    coroutines are, the second takes what is there. Where other threads changed the order meanwhile, both are repeated.
+    """
+    for _ in range(_LOOKS):
+        wanted = list(map(is_, map(type, _objects(generation)), repeat(CoroutineType)))
+        found = list(compress(_objects(generation), chain(wanted, repeat(None)))) if True in wanted else []
+        if len(found) == sum(wanted) and all(type(each) is CoroutineType for each in found):
+            return found
+    return []
+
+
+def _objects(generation: int) -> Iterator[Any]:
+    """Yield the objects of a *generation*, asked for with the first; used up, it holds none of them any more."""
+    return chain.from_iterable(map(gc.get_objects, (generation,)))
 
 
 def _is_wanted(coroutine: Any) -> bool:

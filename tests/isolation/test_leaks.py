@@ -6,13 +6,14 @@ import sys
 import threading
 import unittest
 import warnings
+from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
 from supertester.case import IsolatedTestCase
 from supertester.context import IsolationContext
 from supertester.isolation import hooks
-from supertester.isolation.coroutines import Watch
+from supertester.isolation.coroutines import Watch, _coroutines
 from supertester.otp import GenServer, Supervisor
 from supertester.testing import failure_of, inner_case, run_inner
 from tests.alone import alone
@@ -207,6 +208,29 @@ class TestCoroutines(unittest.TestCase):
         inner = Watch(context)
         self.addCleanup(inner.close)
         self.assertGreaterEqual(sys.get_coroutine_origin_tracking_depth(), 1)
+
+    def test_a_search_does_not_disturb_who_is_making_a_tuple(self) -> None:
+        forgotten = forever()
+        self.addCleanup(forgotten.close)
+
+        def numbers() -> Iterator[int]:
+            for number in range(100):
+                if number == 50:  # The tuple has begun; it could not grow while somebody else holds it.
+                    found.extend(each for generation in range(3) for each in _coroutines(generation))
+                yield number
+
+        found: list[Any] = []
+        self.assertEqual(len(tuple(numbers())), 100)
+        self.assertIn(forgotten, found)
+
+    def test_a_search_does_not_ask_objects_what_they_are(self) -> None:
+        class Proxy:
+            @property
+            def __class__(self) -> Any:
+                raise AssertionError("asked")
+
+        there = Proxy()
+        self.assertNotIn(there, [each for generation in range(3) for each in _coroutines(generation)])
 
     def test_in_a_plain_test_too(self) -> None:
         def plain(case: Any) -> None:
