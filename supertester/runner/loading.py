@@ -1,0 +1,89 @@
+"""From names or a folder to tests, by ``unittest``'s own loader."""
+
+from __future__ import annotations
+
+import unittest
+from collections.abc import Iterable, Iterator, Sequence
+from types import TracebackType
+from typing import Any
+
+from supertester.errors import UsageError
+from supertester.runner.declared import DeclaredTest, declare
+from supertester.runner.options import Options
+
+__all__ = ["Loaded", "load", "load_suite", "tests_in"]
+
+
+class Loaded:
+    """The tests that were found, and those of them that are to be run.
+
+    A context manager: where its tests live in other processes, leaving the block ends those.
+    """
+
+    def __init__(self, objects: Sequence[Any], tests: Sequence[DeclaredTest]) -> None:
+        self._objects = objects
+        self.tests = tuple(tests)
+        """The tests to run, in order."""
+
+    @classmethod
+    def of(cls, suite: Iterable[Any]) -> Loaded:
+        """Return the tests of *suite*, in its order."""
+        objects = list(tests_in(suite))
+        return cls(objects, [declare(index, test) for index, test in enumerate(objects)])
+
+    def choose(self, tests: Iterable[DeclaredTest]) -> Loaded:
+        """Return the same load with *tests* to run, in that order; a test may be among them more than once.
+
+        Raises:
+            UsageError: One of them is not of this load.
+        """
+        chosen = list(tests)
+        for test in chosen:
+            if not 0 <= test.index < len(self._objects):
+                raise UsageError(f"{test.test_id} is no test of this load; choose among its `tests`")
+        return type(self)(self._objects, chosen)
+
+    def object_of(self, test: DeclaredTest) -> Any:
+        """Return the test itself."""
+        return self._objects[test.index]
+
+    def close(self) -> None:
+        """End what the tests live in."""
+
+    def __enter__(self) -> Loaded:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def load(options: Options) -> Loaded:
+    """Find the tests that *options* names, or discover them.
+
+    A module that fails to import is a test that fails, as in ``unittest``.
+
+    Raises:
+        ImportError: The folder to discover in cannot be imported from.
+    """
+    return Loaded.of(load_suite(options))
+
+
+def load_suite(options: Options) -> unittest.TestSuite:
+    """Return the suite that `unittest` makes of *options*."""
+    loader = unittest.TestLoader()
+    if options.name_patterns:
+        loader.testNamePatterns = [pattern if "*" in pattern else f"*{pattern}*" for pattern in options.name_patterns]
+    if options.names and not options.discover:
+        return loader.loadTestsFromNames(options.names)
+    return loader.discover(options.start_directory, options.pattern, options.top_level_directory)
+
+
+def tests_in(suite: Iterable[Any]) -> Iterator[Any]:
+    """Yield the tests of *suite* and of the suites in it."""
+    for each in suite:
+        if isinstance(each, Iterable):
+            yield from tests_in(each)
+        elif each is not None:  # A suite that has run holds `None` for each of its tests.
+            yield each

@@ -1,0 +1,117 @@
+"""`Options`: everything that a run can be told, with what holds when it is not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from supertester.errors import UsageError
+from supertester.runner.outcomes import OUTCOMES
+
+__all__ = ["DEFAULT_TIMEOUT", "Options"]
+
+DEFAULT_TIMEOUT = 300.0
+"""Seconds that a test may take, unless something else is said."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What a run is told; a field per option.
+
+    Raises:
+        UsageError: A value makes no sense.
+
+    >>> Options(jobs=0).timeout
+    300.0
+    """
+
+    # What to load, as for `python -m unittest`
+    names: tuple[str, ...] = ()
+    """Modules, classes, methods or files; none: discover."""
+    discover: bool = False
+    start_directory: str = "."
+    pattern: str = "test*.py"
+    top_level_directory: str | None = None
+    name_patterns: tuple[str, ...] = ()
+    """``-k``: what names have to contain, or match where there is a ``*``."""
+
+    # How to run and to speak, as for `python -m unittest`
+    verbosity: int = 1
+    """0: quiet, 1: a sign per test, 2: a line per test."""
+    failfast: bool = False
+    buffer: bool = False
+    """Show what passing tests wrote to nobody."""
+    catch: bool = False
+    """``-c``; accepted because `python -m unittest` does: the first Ctrl-C always lets the running tests end."""
+    tb_locals: bool = False
+    durations: int | None = None
+    """How many of the slowest tests to show; 0 is all."""
+    warnings: str | None = None
+    """A filter for warnings, or ``None`` for what the interpreter was told, or else ``default``."""
+
+    # Where and when
+    jobs: int = 1
+    """How many worker processes; 0 runs the tests in this process."""
+    threads: int = 1
+    """How many tests at once in each worker."""
+    start_method: Literal["fork", "spawn"] | None = None
+    """How workers begin; ``None`` is fork where there is one."""
+    timeout: float | None = DEFAULT_TIMEOUT
+    """Seconds that a test may take; ``None`` is for ever."""
+    grace: float = 5.0
+    """Seconds that each further rung of the ladder of timeouts has."""
+    shard: tuple[int, int] | None = None
+    """``(i, n)``: the part number i, from 1, of n."""
+    on: str | None = None
+    """``ray`` or ``ray:ADDRESS``."""
+    history: str | None = ".supertester"
+    """The folder in which runs remember durations and failures; ``None`` remembers nothing."""
+
+    # Which tests, and in which order
+    layers: tuple[str, ...] = ()
+    tag: str | None = None
+    last_failed: bool = False
+    failed_first: bool = False
+    shuffle: int | None = None
+    """The seed to shuffle with; ``None`` keeps the order."""
+    bisect: str | None = None
+    list_only: bool = False
+
+    # How often
+    repeat: int = 1
+    until_fail: bool = False
+    rerun_failed: int = 0
+
+    # What fails, and what is reported
+    fail_on: frozenset[str] = frozenset({"contaminated", "flaky", "lost"})
+    """Outcomes that fail a run beside those that always do."""
+    junit: str | None = None
+    html: str | None = None
+    coverage: bool = False
+
+    # What only callers ask for
+    keep_order: bool = False
+    """Begin tests strictly in the order given, instead of the longest first."""
+    keep_exceptions: bool = False
+    """Bring back what tests raised as exceptions too, where they survive the way."""
+
+    def __post_init__(self) -> None:
+        self._check_counts()
+        for name in ("timeout", "grace"):
+            value: Any = getattr(self, name)
+            if value is not None and value <= 0:
+                raise UsageError(f"{name} must be more than 0 seconds, got {name}={value!r}")
+        if self.shard is not None and not 1 <= self.shard[0] <= self.shard[1]:
+            raise UsageError(f"shard must be I/N with I from 1 to N, got {self.shard[0]}/{self.shard[1]}")
+        if unknown := sorted(self.fail_on - set(OUTCOMES)):
+            raise UsageError(f"fail_on names no outcome with {unknown[0]!r}; outcomes: {', '.join(OUTCOMES)}")
+        if self.start_method not in {None, "fork", "spawn"}:
+            raise UsageError(f"start_method must be 'fork' or 'spawn', got {self.start_method!r}")
+
+    def _check_counts(self) -> None:
+        for name, least in [("jobs", 0), ("threads", 1), ("repeat", 1), ("rerun_failed", 0)]:
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise TypeError(f"{name} must be an int, got {value!r}")
+            if value < least:
+                raise UsageError(f"{name} must be at least {least}, got {name}={value}")

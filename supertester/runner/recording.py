@@ -1,0 +1,194 @@
+"""`Recorder`: a ``unittest`` result that turns the events of each test into one `TestOutcome`."""
+
+# ruff: noqa: N802 - the names are those of the base class
+from __future__ import annotations
+
+import time
+import traceback
+import unittest
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+from supertester.runner.declared import DeclaredTest, id_of
+from supertester.runner.outcomes import OutcomeName, Problem, Subtest, TestOutcome
+
+__all__ = ["Recorder"]
+
+__unittest = True
+
+ErrorInfo = tuple[type[BaseException], BaseException, TracebackType | None]
+
+
+@dataclass(kw_only=True)
+class _Open:
+    """A test that has begun."""
+
+    declared: DeclaredTest | None
+    test_id: str
+    at: float
+    clock: float
+    outcome: OutcomeName = "passed"
+    reason: str = ""
+    problems: list[Problem] = field(default_factory=list)
+    subtests: list[Subtest] = field(default_factory=list)
+    subtests_run: int = 0
+
+
+class Recorder(unittest.TestResult):
+    """Tells *begin* of each test that begins and *end* of each that ended, and keeps nothing.
+
+    Args:
+        declared: Finds what was declared of a test.
+        begin: Called with a declared test and the time, in seconds since the epoch.
+        end: Called with the outcome of a test, or of a class or module fixture that failed.
+        tb_locals: Whether tracebacks show local variables.
+        keep_exceptions: Whether outcomes hold what was raised.
+    """
+
+    def __init__(
+        self,
+        declared: Callable[[Any], DeclaredTest | None],
+        *,
+        begin: Callable[[DeclaredTest | None, str, float], None],
+        end: Callable[[TestOutcome], None],
+        tb_locals: bool = False,
+        keep_exceptions: bool = False,
+    ) -> None:
+        super().__init__()
+        self.tb_locals = tb_locals
+        self._declared = declared
+        self._begin = begin
+        self._end = end
+        self._keep_exceptions = keep_exceptions
+        self._open: _Open | None = None
+        self.fixture_skip: str | None = None
+        """Why the class or module fixture that ran last skipped its tests."""
+        self.fixture_failure: str | None = None
+        """The id of the class or module fixture that ran last, if it failed."""
+
+    # The life of a test ------------------------------------------------------------------------------------------
+
+    def startTest(self, test: Any) -> None:
+        self.testsRun += 1
+        declared = self._declared(test)
+        test_id = declared.test_id if declared is not None else id_of(test)
+        self._open = _Open(declared=declared, test_id=test_id, at=time.time(), clock=time.perf_counter())
+        self._begin(declared, test_id, self._open.at)
+
+    def stopTest(self, test: Any) -> None:
+        current, self._open = self._open, None
+        if current is not None:
+            self._end(self._outcome_of(current))
+
+    def _outcome_of(self, current: _Open) -> TestOutcome:
+        return TestOutcome(
+            test_id=current.test_id,
+            outcome=current.outcome,
+            declared=current.declared,
+            started=current.at,
+            duration=time.perf_counter() - current.clock,
+            attempt=current.declared.attempt if current.declared is not None else 1,
+            problems=tuple(current.problems),
+            reason=current.reason,
+            subtests=tuple(current.subtests),
+            subtests_run=current.subtests_run,
+        )
+
+    # What became of it -------------------------------------------------------------------------------------------
+
+    def addSuccess(self, test: Any) -> None:
+        """Do nothing: a test that says nothing else has passed."""
+
+    def addError(self, test: Any, err: Any) -> None:
+        self._add_problem(test, err, "error")
+
+    def addFailure(self, test: Any, err: Any) -> None:
+        self._add_problem(test, err, "failure")
+
+    def addSkip(self, test: Any, reason: str) -> None:
+        current = self._open
+        if current is None:  # A class or module fixture, or a class that skips in a way of its own.
+            self.fixture_skip = reason
+        elif hasattr(test, "test_case"):
+            current.subtests.append(Subtest(description=_subtest(test), outcome="skipped", reason=reason))
+            if current.outcome == "passed":
+                current.outcome, current.reason = "skipped", reason
+        elif current.outcome == "passed":
+            current.outcome, current.reason = "skipped", reason
+
+    def addExpectedFailure(self, test: Any, err: Any) -> None:
+        if self._open is not None:
+            self._open.outcome = "expected_failure"
+            self._open.reason = _one_line(err[1])
+
+    def addUnexpectedSuccess(self, test: Any) -> None:
+        if self._open is not None:
+            self._open.outcome = "unexpected_success"
+            self._open.reason = "it was expected to fail, and passed"
+        if self.failfast:
+            self.stop()
+
+    def addSubTest(self, test: Any, subtest: Any, err: Any) -> None:
+        if self._open is not None:
+            self._open.subtests_run += 1
+        if err is None:
+            return
+        kind = "failure" if issubclass(err[0], test.failureException) else "error"
+        description = _subtest(subtest)
+        if self._open is not None:
+            self._open.subtests.append(
+                Subtest(
+                    description=description,
+                    outcome="failed" if kind == "failure" else "error",
+                    reason=_one_line(err[1]),
+                )
+            )
+        self._add_problem(test, err, kind, subtest=description)
+
+    def addDuration(self, test: Any, elapsed: float) -> None:
+        """Do nothing: each outcome has its duration."""
+
+    def _add_problem(self, test: Any, err: ErrorInfo, kind: Any, *, subtest: str | None = None) -> None:
+        if self.failfast:
+            self.stop()
+        problem = Problem(
+            kind=kind,
+            message=_one_line(err[1]),
+            details=self._text_of(err, test),
+            subtest=subtest,
+            exception=err[1] if self._keep_exceptions else None,
+        )
+        current = self._open
+        if current is None:
+            self._end_fixture(test, problem)
+            return
+        current.problems.append(problem)
+        if kind == "error" or current.outcome != "error":
+            current.outcome = "error" if kind == "error" else "failed"
+
+    def _end_fixture(self, test: Any, problem: Problem) -> None:
+        self.fixture_failure = id_of(test)
+        self._end(
+            TestOutcome(test_id=id_of(test), outcome="error", started=time.time(), problems=(problem,)),
+        )
+
+    def _text_of(self, err: ErrorInfo, test: Any) -> str:
+        exc_info_to_string: Any = getattr(super(), "_exc_info_to_string")  # noqa: B009 - it is not documented
+        if not hasattr(test, "failureException"):
+            return "".join(traceback.format_exception(*err))
+        return str(exc_info_to_string(err, test))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} run={self.testsRun}>"
+
+
+def _subtest(subtest: Any) -> str:
+    describe = getattr(subtest, "_subDescription", None)
+    return str(describe()) if callable(describe) else str(subtest)
+
+
+def _one_line(error: BaseException) -> str:
+    """Return what is raised as the last line of a traceback shows it, without its notes."""
+    return "".join(traceback.format_exception_only(type(error), error)).partition("\n")[0]
