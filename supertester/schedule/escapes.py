@@ -1,0 +1,76 @@
+"""What an explored program cannot do, because no schedule could control it: each says so where it is called."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+from supertester._core.origin import here
+from supertester.errors import UsageError
+
+__all__ = ["Escapes", "refusal"]
+
+_IO: Final = (
+    "real I/O: hand the code under test an object that stands in for the other side, or test it without exploring"
+)
+_SOCKETS: Final = f"{_IO}; connections of asyncio.open_connection and start_server are possible, they stay in memory"
+_PROCESSES: Final = "a real process: use a stand-in for it, or test it without exploring"
+_SIGNALS: Final = "signals come from outside: call the handler from a task instead"
+_THREADS: Final = "a thread of its own cannot be explored: use asyncio.to_thread, whose jobs are steps of the schedule"
+
+_REMEDIES: Final = {
+    "call_soon_threadsafe": _THREADS,
+    "add_reader": _IO,
+    "remove_reader": _IO,
+    "add_writer": _IO,
+    "remove_writer": _IO,
+    "add_signal_handler": _SIGNALS,
+    "remove_signal_handler": _SIGNALS,
+    "sock_recv": _SOCKETS,
+    "sock_recv_into": _SOCKETS,
+    "sock_recvfrom": _SOCKETS,
+    "sock_recvfrom_into": _SOCKETS,
+    "sock_sendall": _SOCKETS,
+    "sock_sendto": _SOCKETS,
+    "sock_connect": _SOCKETS,
+    "sock_accept": _SOCKETS,
+    "sock_sendfile": _SOCKETS,
+    "sendfile": _SOCKETS,
+    "start_tls": _SOCKETS,
+    "getaddrinfo": _SOCKETS,
+    "getnameinfo": _SOCKETS,
+    "create_connection": _SOCKETS,
+    "create_server": _SOCKETS,
+    "connect_accepted_socket": _SOCKETS,
+    "create_unix_connection": _SOCKETS,
+    "create_unix_server": _SOCKETS,
+    "create_datagram_endpoint": _SOCKETS,
+    "connect_read_pipe": _IO,
+    "connect_write_pipe": _IO,
+    "subprocess_exec": _PROCESSES,
+    "subprocess_shell": _PROCESSES,
+}
+
+
+def refusal(what: str, remedy: str) -> UsageError:
+    """Return the error for *what*, with the line of the user's code that is calling it."""
+    place = here()
+    return UsageError(f"{what} cannot be explored{f' ({place})' if place else ''}: {remedy}")
+
+
+def _refuse(name: str) -> Callable[..., Any]:
+    def refuse(_self: Any, *_args: Any, **_kwargs: Any) -> Any:
+        raise refusal(f"loop.{name}", _REMEDIES[name])
+
+    refuse.__name__ = name
+    refuse.__doc__ = f"Refuse: {_REMEDIES[name]}."
+    return refuse
+
+
+class Escapes(asyncio.AbstractEventLoop):
+    """An event loop without an outside."""
+
+
+for _name in _REMEDIES:
+    setattr(Escapes, _name, _refuse(_name))
