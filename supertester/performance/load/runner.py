@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Final
 
 from supertester._core.waiting import checked_seconds
+from supertester.performance.load.first import FirstOperation
 from supertester.performance.load.histogram import Histogram
 from supertester.performance.load.machine import Busyness
 from supertester.performance.load.plan import LoadPlan
@@ -27,6 +28,8 @@ _LAG_NS: Final = 2_000_000
 """How late the generator may begin one in a hundred operations that do nothing."""
 _LEAD_NS: Final = 2_000_000
 _TICK: Final = 0.5
+_AT_ONCE: Final = 0.05
+"""Seconds in which what only makes a coroutine does so."""
 _WORTH_SHOWING: Final = 10.0
 
 
@@ -170,7 +173,7 @@ class _Run:
         self.recorder = Recorder()
         self._operation = operation
         self._is_async: bool | None = True if inspect.iscoroutinefunction(operation) else None
-        self._first_done = 0
+        self._first: FirstOperation | None = None
 
     async def check(self) -> Histogram:
         """Return how late operations begin that do nothing, at the rate of the plan."""
@@ -184,35 +187,33 @@ class _Run:
         return recorder.latency
 
     async def _find_out(self) -> None:
-        """Do the first operation if nothing else tells whether they are async; it counts as the first."""
+        """Begin the first operation if nothing else tells whether they are async; it counts as the first.
+
+        It may wait for what other users do, so it is not waited for.
+        """
         self.recorder.began_ns = time.perf_counter_ns()
         if self._is_async is not None:
             return
         number = self.plan.numbers[0]
+        self._is_async = False
         if next(self.plan.due(number), None) is None:
-            self._is_async = False
             return
-        began = time.perf_counter_ns()
-        error: Exception | None = None
-        try:
-            result = await asyncio.to_thread(self._operation, number)
-            self._is_async = inspect.isawaitable(result)
-            if self._is_async:
-                await result
-        except Exception as caught:  # noqa: BLE001 - of the system under test
-            error = caught
-            self._is_async = bool(self._is_async)
-        self.recorder.note(began, began, time.perf_counter_ns(), error)
-        self._first_done = 1
+        first = self._first = FirstOperation(self._operation, number, self.recorder)
+        result = await first.result(_AT_ONCE)
+        if inspect.isawaitable(result):
+            self._is_async = True
+            await first.finish(result)
 
-    def _users(self, plan: LoadPlan, operation: Callable[[int], Any], recorder: Recorder, skip: int = 0) -> Users:
+    def _users(
+        self, plan: LoadPlan, operation: Callable[[int], Any], recorder: Recorder, first: FirstOperation | None = None
+    ) -> Users:
         kind: type[TaskUsers | ThreadUsers] = TaskUsers if self._is_async else ThreadUsers
-        return kind(plan, operation, recorder, skip=skip)
+        return kind(plan, operation, recorder, first=first)
 
     async def run(self, deadline: float, chaos: Callable[..., Any] | None, show: bool) -> None:  # noqa: FBT001
         recorder = self.recorder
         recorder.began_ns = time.perf_counter_ns() + _LEAD_NS
-        users = self._users(self.plan, self._operation, recorder, self._first_done)
+        users = self._users(self.plan, self._operation, recorder, self._first)
         progress = asyncio.ensure_future(self._show(Progress(recorder, self.plan.duration))) if show else None
         beside = asyncio.ensure_future(self._beside(chaos)) if chaos is not None else None
         try:

@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 
 from supertester.otp.drive import PAUSE
 from supertester.performance.load.alarm import Alarm
+from supertester.performance.load.first import FirstOperation
 from supertester.performance.load.plan import LoadPlan
 from supertester.performance.load.recorder import NotFinished, Recorder
 
@@ -36,12 +37,13 @@ class Users(Protocol):
 class _Schedule:
     """What each user has to do: when the present operation is due, and the following ones."""
 
-    def __init__(self, plan: LoadPlan, recorder: Recorder, skip: int) -> None:
+    def __init__(self, plan: LoadPlan, recorder: Recorder, first: FirstOperation | None) -> None:
         self.began = recorder.began_ns
         self._recorder = recorder
         self._left = {number: plan.due(number) for number in plan.numbers}
-        for _ in range(skip):
-            next(self._left[plan.numbers[0]], None)
+        self.first = first
+        if first is not None:
+            next(self._left[first.number], None)
         self._doing: dict[int, int] = {}
 
     def of(self, number: int) -> Iterator[int]:
@@ -53,6 +55,8 @@ class _Schedule:
 
     def give_up(self) -> None:
         """Note all that has not ended."""
+        if self.first is not None:
+            self.first.give_up()
         ended = now()
         error = NotFinished()
         for number, due in self._doing.items():
@@ -66,12 +70,17 @@ class TaskUsers:
     """A task for each user, all woken by one timer."""
 
     def __init__(
-        self, plan: LoadPlan, operation: Callable[[int], Awaitable[Any]], recorder: Recorder, *, skip: int = 0
+        self,
+        plan: LoadPlan,
+        operation: Callable[[int], Awaitable[Any]],
+        recorder: Recorder,
+        *,
+        first: FirstOperation | None = None,
     ) -> None:
         self._plan = plan
         self._operation = operation
         self._recorder = recorder
-        self._schedule = _Schedule(plan, recorder, skip)
+        self._schedule = _Schedule(plan, recorder, first)
         self._loop = asyncio.get_running_loop()
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._alarm: Alarm | None = None
@@ -142,14 +151,25 @@ class TaskUsers:
             self._arrange(waiting[0][0])
 
 
+async def _awaited(result: Awaitable[Any]) -> None:
+    await result
+
+
 class ThreadUsers:
     """A thread for each user."""
 
-    def __init__(self, plan: LoadPlan, operation: Callable[[int], Any], recorder: Recorder, *, skip: int = 0) -> None:
+    def __init__(
+        self,
+        plan: LoadPlan,
+        operation: Callable[[int], Any],
+        recorder: Recorder,
+        *,
+        first: FirstOperation | None = None,
+    ) -> None:
         self._plan = plan
         self._operation = operation
         self._recorder = recorder
-        self._schedule = _Schedule(plan, recorder, skip)
+        self._schedule = _Schedule(plan, recorder, first)
         self._loop = asyncio.get_running_loop()
         self._stop = Event()
         self._ended = asyncio.Event()
@@ -191,6 +211,9 @@ class ThreadUsers:
             self._ended.set()
 
     def _work(self, number: int) -> None:
+        first = self._schedule.first
+        if first is not None and first.number == number:
+            first.ended.wait()
         for due in self._schedule.of(number):
             left = due - now()
             if left > 0:
@@ -203,7 +226,9 @@ class ThreadUsers:
                 return
             error: Exception | None = None
             try:
-                self._operation(number)
+                result = self._operation(number)
+                if isinstance(result, Awaitable):  # It took long to make its first coroutine.
+                    asyncio.run_coroutine_threadsafe(_awaited(result), self._loop).result()
             except Exception as caught:  # noqa: BLE001 - of the system under test
                 error = caught
             if self._stop.is_set():

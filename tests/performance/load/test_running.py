@@ -47,14 +47,36 @@ class TestLoads(Case):
     async def test_plain_operations_run_in_threads(self) -> None:
         threads: set[int] = set()
         done: list[int] = []
+        all_begun = threading.Barrier(SHORT["users"])  # type: ignore[arg-type]
 
         def operation(user: int) -> None:
             threads.add(threading.get_ident())
+            if user not in done:
+                all_begun.wait(60)
             done.append(user)
 
         found = await self.run_load(operation, **SHORT)  # type: ignore[arg-type]
-        self.assertEqual((found.operations, found.succeeded, len(done)), (40, 40, 40))
+        self.assertEqual((found.operations, found.succeeded, len(done)), (40, 40, 40), found.error_samples)
+        self.assertGreaterEqual(len(threads), 4)
         self.assertNotIn(threading.get_ident(), threads)
+
+    async def test_the_first_may_take_long_and_be_async_all_the_same(self) -> None:
+        begun = threading.Event()
+        count = 0
+
+        async def operation() -> None:
+            nonlocal count
+            count += 1
+
+        def late(user: int) -> Any:
+            if user == 0 and count == 0:
+                begun.wait(60)
+            else:
+                begun.set()
+            return operation()
+
+        found = await self.run_load(late, **SHORT)  # type: ignore[arg-type]
+        self.assertEqual((found.operations, found.succeeded, count), (40, 40, 40), found.error_samples)
 
     async def test_a_lambda_that_returns_a_coroutine_is_async(self) -> None:
         threads: list[int] = []
