@@ -55,7 +55,7 @@ def generator(units: int) -> float:
         recorder.began_ns = perf_counter_ns()
         begun = perf_counter()
         await TaskUsers(plan, nothing, recorder).run(3_600)
-        return (perf_counter() - begun) / recorder.operations
+        return (perf_counter() - begun) / recorder.totals().operations
 
     return asyncio.run(main())
 

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import repeat
+from operator import rshift
+from struct import pack, unpack
 from typing import Any, Final
 
 __all__ = ["Histogram"]
 
 _BITS: Final = 10
 _HALF: Final = 1 << _BITS
+_REST: Final = 52 - _BITS
+"""Bits of a floating-point number after those that tell its bucket."""
+_FIRST: Final = (1023 + _BITS - 1) << _BITS
+"""What the exponents of IEEE 754 are ahead of those of the buckets."""
 
 
 class Histogram:
@@ -47,6 +55,26 @@ class Histogram:
             self.minimum = value
         self.count += 1
         self.total += value
+
+    def record_all(self, values: Sequence[int]) -> None:
+        """Count many *values* of 0 or more at once, which takes a fraction of the time.
+
+        The bits of a floating-point number begin with its power of two and the thousandth of it: the bucket.
+        """
+        if not values:
+            return
+        bits = array("Q", array("d", values).tobytes())
+        for head, count in Counter(map(rshift, bits, repeat(_REST))).items():
+            index = head - _FIRST
+            if index < _HALF:  # Below 1,024 the number is its own bucket, and all of its bits are in the head.
+                index = int(unpack("d", pack("Q", head << _REST))[0])
+            if index >= len(self._counts):
+                self._grow(index + 1)
+            self._counts[index] += count
+        self.minimum = min(*values, self.minimum) if self.count else min(values)
+        self.maximum = max(*values, self.maximum)
+        self.count += len(values)
+        self.total += sum(values)
 
     def _grow(self, buckets: int) -> None:
         self._counts.frombytes(bytes(8 * max(buckets - len(self._counts), 0)))

@@ -45,11 +45,11 @@ class Progress:
             self._bar.stop()
 
     def _state(self) -> str:
-        recorder = self._recorder
-        failed = recorder.operations - recorder.succeeded
-        late = recorder.latency.value_at(99)
+        totals = self._recorder.totals()
+        failed = totals.operations - totals.succeeded
+        late = totals.latency.value_at(99)
         slow = "" if late is None else f", p99 {late / 1e6:.3g} ms"
-        return f"{recorder.operations} operations, {failed} failed{slow}"
+        return f"{totals.operations} operations, {failed} failed{slow}"
 
 
 def _rich_bar(stream: TextIO, seconds: float) -> tuple[Any, Any]:

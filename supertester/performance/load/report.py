@@ -67,6 +67,15 @@ class Timeline:
         if latency_ms > slot.max_ms:  # noqa: PLR1730 - this runs with every operation, and `max` takes longer
             slot.max_ms = latency_ms
 
+    def note_successes(self, ends_ns: Sequence[int], latencies_ns: Sequence[int]) -> None:
+        """Note operations that ended well, so many nanoseconds after the beginning."""
+        last = int(max(ends_ns) / 1e9 / self.interval)
+        if last < len(self.slots) and int(min(ends_ns) / 1e9 / self.interval) == last:
+            self.slots[last].add(Slot(len(ends_ns), 0, max(latencies_ns) / 1e6))
+        else:
+            for end, latency in zip(ends_ns, latencies_ns, strict=True):
+                self.note(end / 1e9, True, latency / 1e6)  # noqa: FBT003
+
     def _grow(self, at: float) -> int:
         """Make the part for *at*, and return its index."""
         index = int(at / self.interval)

@@ -99,25 +99,25 @@ async def run_plan(
     busyness = Busyness()
     await run.run(deadline, chaos, plan.duration >= _WORTH_SHOWING if progress is None else progress)
     reason = _objection(check)
-    recorder = run.recorder
+    totals = run.recorder.totals()
     return LoadReport(
         users=len(plan.numbers),
         rate=plan.rate,
         duration=plan.duration,
-        operations=recorder.operations,
-        succeeded=recorder.succeeded,
-        errors=recorder.errors,
-        error_samples=tuple(recorder.samples),
-        elapsed=recorder.last_ns / 1e9,
-        latency=recorder.latency,
-        service=recorder.service,
-        lag=recorder.lag,
+        operations=totals.operations,
+        succeeded=totals.succeeded,
+        errors=totals.errors,
+        error_samples=tuple(totals.samples),
+        elapsed=totals.last_ns / 1e9,
+        latency=totals.latency,
+        service=totals.service,
+        lag=totals.lag,
         check=check,
         valid=not reason,
         invalid_reason=reason,
         own_cpu=busyness.own(),
         foreign_cpu=busyness.foreign(),
-        timeline=recorder.timeline,
+        timeline=totals.timeline,
     )
 
 
@@ -184,7 +184,7 @@ class _Run:
         recorder.began_ns = time.perf_counter_ns() + _LEAD_NS
         await self._users(plan, _nothing_async if self._is_async else _nothing, recorder).run(_CHECK_SECONDS)
         # Nobody but the generator can be the reason here.
-        return recorder.latency
+        return recorder.totals().latency
 
     async def _find_out(self) -> None:
         """Begin the first operation if nothing else tells whether they are async; it counts as the first.
@@ -241,7 +241,7 @@ class _Run:
 
     async def _beside(self, chaos: Callable[..., Any]) -> None:
         """Run *chaos*, and put what it did into the timeline."""
-        began, timeline = self._now(), self.recorder.timeline
+        began, timeline = self._now(), self.recorder.totals().timeline
 
         def mark(what: str) -> None:
             timeline.mark(self._now(), what)

@@ -36,6 +36,16 @@ class TestHistogram(unittest.TestCase):
             self.assertEqual(count, 1)
             self.assertTrue(value <= highest <= value * 1.001, (value, highest))
 
+    def test_many_at_once_are_counted_like_one_after_the_other(self) -> None:
+        chance = random.Random(51)
+        edges = [0, 1, 2, 1_023, 1_024, 1_025, 2_047, 2_048, 2_049, 4_095, 4_096, 10**9, 3_600 * 10**9, 2**52 - 1]
+        values = [*edges, *range(5_000), *(int(chance.lognormvariate(12, 5)) for _ in range(5_000))]
+        at_once = Histogram()
+        for start in range(0, len(values), 512):
+            at_once.record_all(values[start : start + 512])
+        at_once.record_all([])
+        self.assertEqual(at_once, histogram_of(values))
+
     def test_too_few_samples_have_no_percentile(self) -> None:
         self.assertIsNone(histogram_of([1] * 99).value_at(99))
         self.assertEqual(histogram_of([1] * 100).value_at(99), 1)
