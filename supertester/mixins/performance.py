@@ -184,21 +184,21 @@ class PerformanceMixin(_Host):
         self.__settle(performance.judge_load(report, **bounds), on_inconclusive, msg)
 
     async def measure_mailbox_growth(
-        self, server: Reference, fn: Callable[[], Any], *, sampling_interval: float = 10
+        self, server: Reference | performance.Queue, fn: Callable[[], Any], *, sampling_interval: float = 10
     ) -> performance.MailboxReport:
-        """Run *fn* and return how full the mailbox got; see `supertester.performance.measure_mailbox_growth`."""
+        """Run *fn* and return how full its mailbox got; see `supertester.performance.measure_mailbox_growth`."""
         return await performance.measure_mailbox_growth(server, fn, sampling_interval=sampling_interval)
 
     async def assert_mailbox_stable(
         self,
-        server: Reference,
+        server: Reference | performance.Queue,
         *,
         during: Callable[[], Any],
         max_size: int = 100,
         sampling_interval: float = 10,
         msg: str | None = None,
     ) -> performance.MailboxReport:
-        """Run *during* and fail if more than *max_size* messages wait in the mailbox at any moment."""
+        """Run *during* and fail if more than *max_size* messages wait in the mailbox (or in the queue) meanwhile."""
         report, mismatch = await performance.check_mailbox_stable(
             server, during=during, max_size=max_size, sampling_interval=sampling_interval
         )

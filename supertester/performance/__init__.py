@@ -5,7 +5,7 @@ from supertester.performance.comparing import Benchmark, Comparison, benchmark, 
 from supertester.performance.judging import probe_performance
 from supertester.performance.leak import LeakReport, LeakRound, probe_memory_leak
 from supertester.performance.load import LoadPlan, LoadReport, judge_load, run_load, run_plan
-from supertester.performance.mailbox import MailboxReport, check_mailbox_stable, measure_mailbox_growth
+from supertester.performance.mailbox import MailboxReport, Queue, check_mailbox_stable, measure_mailbox_growth
 from supertester.performance.measurement import Measurement, check_expectations, measure_operation
 from supertester.performance.memory import MemoryUsage, check_memory_usage_stable, measure_memory_usage
 from supertester.performance.regression import probe_regression
@@ -25,6 +25,7 @@ __all__ = [
     "MailboxReport",
     "Measurement",
     "MemoryUsage",
+    "Queue",
     "Rounds",
     "Verdict",
     "benchmark",

@@ -1,14 +1,17 @@
-"""How full a mailbox gets while something happens."""
+"""How full a mailbox, or a queue, gets while something happens."""
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, Protocol, runtime_checkable
 
+from supertester._core.clock import Clock, LoopClock
 from supertester._core.evidence import history_of, shown
 from supertester._core.mismatch import Mismatch
 from supertester._core.waiting import checked_seconds
@@ -23,15 +26,17 @@ __all__ = ["MailboxReport", "check_mailbox_stable", "measure_mailbox_growth"]
 
 @dataclass(frozen=True, kw_only=True)
 class MailboxReport:
-    """How many messages waited in a mailbox; a dead process has none.
+    """How many messages waited in a mailbox or a queue; a dead process has none.
 
     Attributes:
         initial_size: Before.
         final_size: Afterwards.
-        max_size: At most; exact, because it is counted at every delivery.
+        max_size: At most; exact for a mailbox, because it is counted at every delivery.
+            Of a queue, what was seen.
         avg_size: On average over time.
         result: What the function returned.
         histogram: How many messages were the first in the mailbox when they arrived, how many the second, ...; exact.
+            Not known of a queue, nor are the ages.
         max_age_ms: The longest that a message waited until it was handled, in milliseconds. One that had been there
             before counts from the beginning, one that is there still counts up to the end.
         avg_age_ms: How long those that were handled waited on average; 0 if none was.
@@ -52,13 +57,23 @@ class MailboxReport:
         return {**vars(self), "result": shown(self.result), "histogram": histogram}
 
 
+@runtime_checkable
+class Queue(Protocol):
+    """What tells how many wait in it: a queue of asyncio, of threads, or of other processes."""
+
+    def qsize(self) -> int:
+        """Return how many wait."""
+        ...
+
+
 async def measure_mailbox_growth(
-    server: Reference, fn: Callable[[], Any], *, sampling_interval: float = 10
+    server: Reference | Queue, fn: Callable[[], Any], *, sampling_interval: float = 10
 ) -> MailboxReport:
     """Run *fn*, plain or async, and return how many messages waited in the mailbox of *server* meanwhile.
 
     Args:
-        server: The process; it may die, and is not disturbed.
+        server: The process; it may die, and is not disturbed. Or the queue of a worker that is none: whatever has a
+            ``qsize()``, which is looked at before and after and once in each interval while the loop runs.
         fn: Its exception is raised.
         sampling_interval: Milliseconds between two looks for the average; deliveries are looked at too.
 
@@ -78,10 +93,12 @@ async def measure_mailbox_growth(
     """
     if not checked_seconds("sampling_interval", sampling_interval):
         raise UsageError("sampling_interval must be more than 0 milliseconds, got sampling_interval=0")
-    process = existing(server, "measure_mailbox_growth")
-    initial = _size(process)
-    sampler = _Sampler(process, sampling_interval / 1000)
-    with observe_entries(process, sampler.delivered), _handled(process, sampler.handled):
+    if isinstance(server, Queue):
+        sampler, watching = _watch_queue(server, sampling_interval / 1000)
+    else:
+        sampler, watching = _watch_mailbox(existing(server, "measure_mailbox_growth"), sampling_interval / 1000)
+    initial = sampler.highest
+    with watching:
         sampler.look()
         try:
             result = fn()
@@ -91,7 +108,7 @@ async def measure_mailbox_growth(
             sampler.stop()
     return MailboxReport(
         initial_size=initial,
-        final_size=_size(process),
+        final_size=sampler.final,
         max_size=sampler.highest,
         avg_size=sampler.average(),
         result=result,
@@ -101,8 +118,21 @@ async def measure_mailbox_growth(
     )
 
 
+def _watch_mailbox(process: Process, interval: float) -> tuple[_Sampler, AbstractContextManager[Any]]:
+    sampler = _Sampler(partial(_size, process), process.runtime.clock, interval)
+    sampler.note_waiting()
+    watching = ExitStack()
+    watching.enter_context(observe_entries(process, sampler.delivered))
+    watching.enter_context(_handled(process, sampler.handled))
+    return sampler, watching
+
+
+def _watch_queue(queue: Queue, interval: float) -> tuple[_Sampler, AbstractContextManager[Any]]:
+    return _Sampler(queue.qsize, LoopClock(asyncio.get_running_loop()), interval), nullcontext()
+
+
 async def check_mailbox_stable(
-    server: Reference, *, during: Callable[[], Any], max_size: int = 100, sampling_interval: float = 10
+    server: Reference | Queue, *, during: Callable[[], Any], max_size: int = 100, sampling_interval: float = 10
 ) -> tuple[MailboxReport, Mismatch | None]:
     """Run *during*, and return the report with what to say if the mailbox of *server* held more than *max_size*.
 
@@ -113,14 +143,15 @@ async def check_mailbox_stable(
         raise TypeError(f"max_size must be an integer, got max_size={max_size!r}")
     if max_size < 0:
         raise UsageError(f"max_size must be 0 or more, got max_size={max_size!r}")
-    process = existing(server, "assert_mailbox_stable")
-    report = await measure_mailbox_growth(process, during, sampling_interval=sampling_interval)
+    subject = server if isinstance(server, Queue) else existing(server, "assert_mailbox_stable")
+    report = await measure_mailbox_growth(subject, during, sampling_interval=sampling_interval)
     if report.max_size <= max_size:
         return report, None
     sizes = f"initial {report.initial_size}, final {report.final_size}, average {report.avg_size:.1f}"
-    sizes += f", waited at most {report.max_age_ms:.3g} ms"
-    message = f"mailbox size exceeded maximum: {process!r} had {report.max_size} > {max_size} messages ({sizes})"
-    return report, Mismatch(message, history_of(process))
+    if isinstance(subject, Process):
+        sizes += f", waited at most {report.max_age_ms:.3g} ms"
+    message = f"mailbox size exceeded maximum: {subject!r} had {report.max_size} > {max_size} messages ({sizes})"
+    return report, Mismatch(message, history_of(subject) if isinstance(subject, Process) else [])
 
 
 def _size(process: Process) -> int:
@@ -152,23 +183,27 @@ def _handled(process: Process, note: Callable[[], None]) -> Iterator[None]:
 
 
 class _Sampler:
-    """Follows the size of one mailbox; between two looks it counts as what it was at the first."""
+    """Follows a size; between two looks it counts as what it was at the first."""
 
-    def __init__(self, process: Process, interval: float) -> None:
-        self._process = process
+    def __init__(self, size: Callable[[], int], clock: Clock, interval: float) -> None:
+        self._size_now = size
         self._interval = interval
-        self._clock = process.runtime.clock
-        self._began = self._last = self._clock.time()
-        self._size = self.highest = _size(process)
+        self._clock = clock
+        self._began = self._last = clock.time()
+        self._size = self.highest = size()
         self._area = 0.0
         self._timer: Any = None
-        self._arrived = deque([self._began] * self._size)
+        self._arrived: deque[float] = deque()
         self.histogram: dict[int, int] = {}
         self.longest = self.waited = 0.0
         self.done = 0
 
+    def note_waiting(self) -> None:
+        """Let what is there already count as arrived now."""
+        self._arrived.extend([self._began] * self._size)
+
     def delivered(self, _: Any) -> None:
-        size = _size(self._process) + 1
+        size = self._size_now() + 1
         self._note(size)
         self.histogram[size] = self.histogram.get(size, 0) + 1
         self._arrived.append(self._last)
@@ -183,11 +218,16 @@ class _Sampler:
 
     def look(self) -> None:
         """Look now, and again after each interval."""
-        self._note(_size(self._process))
+        self._note(self._size_now())
         self._timer = self._clock.call_at(self._clock.time() + self._interval, self.look)
 
+    @property
+    def final(self) -> int:
+        """What it was when it was looked at last."""
+        return self._size
+
     def stop(self) -> None:
-        self._note(_size(self._process))
+        self._note(self._size_now())
         if self._arrived:
             self.longest = max(self.longest, self._last - self._arrived[0])
         if self._timer is not None:

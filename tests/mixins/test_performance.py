@@ -13,6 +13,8 @@ import warnings
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context
+from functools import partial
+from queue import SimpleQueue
 from typing import Any
 from unittest import mock
 
@@ -210,6 +212,26 @@ class TestMailboxes(Case):
         self.assertEqual(json.loads(json.dumps(report.to_dict()))["histogram"], {"1": 1, "2": 1, "3": 1, "4": 1})
         self.assertIs((await self.assert_mailbox_stable(server, during=burst, max_size=4)).result, None)
 
+    async def test_queues_are_looked_at_before_and_after_and_meanwhile(self) -> None:
+        async def fill(queue: Any) -> str:
+            for number in range(4):
+                queue.put_nowait(number)
+            loop = asyncio.get_running_loop()
+            looked = loop.create_future()
+            loop.call_later(0.002, looked.set_result, None)  # The look that was due before comes first.
+            await looked
+            for _ in range(2):
+                queue.get_nowait()
+            return "filled"
+
+        for queue in (asyncio.Queue[int](), SimpleQueue[int]()):
+            queue.put_nowait(0)
+            report = await self.measure_mailbox_growth(queue, partial(fill, queue), sampling_interval=1)
+            self.assertEqual((report.initial_size, report.max_size, report.final_size), (1, 5, 3))
+            self.assertEqual((report.result, report.histogram, report.max_age_ms), ("filled", {}, 0.0))
+            self.assertTrue(1 <= report.avg_size <= 5, report)
+            self.assertEqual((await self.assert_mailbox_stable(queue, during=work, max_size=3)).max_size, 3)
+
     async def test_what_waits_before_and_after(self) -> None:
         server = await Busy.start_link()
         server.cast("works on this")
@@ -364,6 +386,15 @@ class TestAssertionsFail(unittest.TestCase):
         self.fails(
             body,
             r"mailbox size exceeded maximum: <Pid 2 Counter 'it'> had 5 > 4 messages \(initial 0, final 5, .*, waited",
+        )
+
+    def test_queues(self) -> None:
+        async def body(case: Case) -> None:
+            queue = asyncio.Queue[int]()
+            await case.assert_mailbox_stable(queue, during=lambda: queue.put_nowait(1), max_size=0)
+
+        self.fails(
+            body, r"mailbox size exceeded maximum: <Queue .*> had 1 > 0 messages \(initial 0, final 1, average .*\)"
         )
 
     def test_nonsense(self) -> None:
