@@ -27,7 +27,7 @@ from supertester.isolation.loops import TestLoop
 from supertester.isolation.modes import isolation_timeout
 from supertester.isolation.options import Options
 from supertester.isolation.scope import Scope, evidence
-from supertester.isolation.tags import tag, tags_of
+from supertester.isolation.tags import module_tags, tag, tags_of
 from supertester.mixins.fixtures import Fixtures
 from supertester.mixins.telemetry import TelemetryAssertions
 
@@ -240,6 +240,7 @@ class IsolatedTestCase(Fixtures, TelemetryAssertions, _Stock):
         tags: dict[str, Any] = {"module": cls.__module__, "class": cls.__qualname__, "test": self._testMethodName}
         if code is not None:
             tags.update(file=code.co_filename, line=code.co_firstlineno)
+        tags.update(module_tags(cls.__module__))
         tags.update(tags_of(cls))
         tags.update(tags_of(method))
         tags.update(tags_of(named))

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from supertester.errors import UsageError
 
-__all__ = ["tag", "tags_of"]
+__all__ = ["module_tags", "tag", "tags_of"]
 
 T = TypeVar("T", bound=Callable[..., Any])
 
 _ATTRIBUTE = "__supertester_tags__"
+_OF_MODULES = "__tags__"
 _RESERVED = frozenset({"module", "class", "test", "file", "line", "mode"})
 
 
 def tag(**tags: Any) -> Callable[[T], T]:
     """Tag a test method, or all the tests of a class; the tags end up in ``self.isolation.tags``.
+
+    A module tags all of its tests, or a package those of its modules, with a line such as
+    ``__tags__ = {"layer": "unit"}``. The more special tag wins.
 
     Some tags configure a feature of isolation, e.g. ``logger_level="DEBUG"``; all others are yours, e.g.
     ``layer="unit"``.
@@ -29,8 +34,7 @@ def tag(**tags: Any) -> Callable[[T], T]:
     >>> tags_of(test_nothing)
     {'layer': 'unit'}
     """
-    if taken := sorted(_RESERVED & tags.keys()):
-        raise UsageError(f"the tag {taken[0]!r} is set for every test; choose another name for @tag({taken[0]}=...)")
+    _check_names(tags, f"@tag({', '.join(f'{name}=...' for name in tags)})")
 
     def decorate(test: T) -> T:
         if not callable(test):
@@ -45,3 +49,27 @@ def tags_of(test: object) -> Mapping[str, Any]:
     """Return the tags that `tag` gave to *test*."""
     found: Mapping[str, Any] = getattr(test, _ATTRIBUTE, {})
     return found
+
+
+def module_tags(name: str) -> Mapping[str, Any]:
+    """Return the tags of all tests in the module *name*: its own ``__tags__``, over those of the packages it is in.
+
+    Raises:
+        UsageError: A tag has a name that every test has anyway, or ``__tags__`` is no dictionary.
+    """
+    parts = name.split(".")
+    found: dict[str, Any] = {}
+    for end in range(1, len(parts) + 1):
+        module = sys.modules.get(".".join(parts[:end]))
+        tags = getattr(module, _OF_MODULES, None)
+        if tags:
+            if not isinstance(tags, Mapping):
+                raise UsageError(f"__tags__ of a module is a dictionary, got {tags!r} in {module!r}")
+            _check_names(tags, f"__tags__ of {'.'.join(parts[:end])}")
+            found.update(tags)
+    return found
+
+
+def _check_names(tags: Mapping[str, Any], where: str) -> None:
+    if taken := sorted(_RESERVED & tags.keys()):
+        raise UsageError(f"the tag {taken[0]!r} is set for every test; choose another name for {where}")

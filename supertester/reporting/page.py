@@ -1,4 +1,4 @@
-"""An HTML page that stands alone: one file, no scripts, nothing loaded from anywhere."""
+"""An HTML page that stands alone: one file, nothing loaded from anywhere, no script but one that is asked for."""
 
 from __future__ import annotations
 
@@ -36,15 +36,24 @@ svg rect.second, svg circle.second { fill: var(--second); } svg rect.bad, svg ci
 """
 
 
-def page(title: str, parts: Iterable[str]) -> str:
-    """Return a whole page of *parts*, which are HTML already."""
+def page(title: str, parts: Iterable[str], *, style: str = "", script_hash: str = "") -> str:
+    """Return a whole page of *parts*, which are HTML already.
+
+    Args:
+        title: The heading.
+        parts: What follows it.
+        style: Rules of CSS beside the common ones.
+        script_hash: The SHA-256, in Base64, of the one script that may run; by default none may.
+    """
     body = "\n".join(parts)
+    scripts = f" script-src 'sha256-{script_hash}';" if script_hash else ""
+    # Whatever gets into the page, it loads nothing and runs nothing else.
+    policy = f"default-src 'none'; style-src 'unsafe-inline'; img-src data:;{scripts}"
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        # Whatever gets into the page, it loads and runs nothing.
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
-        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        f"<title>{escape(title)}</title>\n<style>{_STYLE}{style}</style>\n</head>\n<body>\n"
         f"<h1>{escape(title)}</h1>\n{body}\n</body>\n</html>\n"
     )
 

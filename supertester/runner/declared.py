@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from supertester.isolation.tags import tags_of
+from supertester.isolation.tags import module_tags, tags_of
 
 __all__ = ["DeclaredTest", "declare", "id_of"]
 
@@ -37,7 +37,7 @@ class DeclaredTest:
     file: str = ""
     line: int = 0
     tags: Mapping[str, Any] = field(default_factory=dict)
-    """What `tag` says about its class and, stronger, about itself; only values that are plain data."""
+    """What `tag` says about its module, its class and, strongest, about itself; only values that are plain data."""
     fixture: str | None = None
     """The fixture that it shares with others, e.g. ``"class tests.test_bank.TestBank"``; tests of one fixture are
     run by one worker, one after the other."""
@@ -55,7 +55,7 @@ def declare(index: int, test: Any) -> DeclaredTest:
     method = getattr(test, "_testMethodName", "")
     function = getattr(test, method, None) if method else None
     code = getattr(getattr(function, "__func__", function), "__code__", None)
-    tags = {**tags_of(cls), **tags_of(function)}
+    tags = {**module_tags(cls.__module__), **tags_of(cls), **tags_of(function)}
     return DeclaredTest(
         index=index,
         test_id=id_of(test),

@@ -1,11 +1,16 @@
+import sys
+import types
 import unittest
 from typing import Any
+from unittest import mock
 
+from supertester.case import IsolatedTestCase
 from supertester.context import Isolation, IsolationContext
 from supertester.errors import UsageError
 from supertester.isolation import isolation_allows_async, isolation_timeout
 from supertester.isolation.options import Options
-from supertester.isolation.tags import tag, tags_of
+from supertester.isolation.tags import module_tags, tag, tags_of
+from supertester.testing import run_inner
 
 
 class TestModes(unittest.TestCase):
@@ -70,6 +75,34 @@ class TestTag(unittest.TestCase):
     def test_goes_on_tests_and_classes_only(self) -> None:
         with self.assertRaisesRegex(TypeError, "goes on a test method or class, got 3"):
             tag(layer="unit")(3)  # type: ignore[type-var]
+
+    def test_a_module_and_its_packages_tag_their_tests_and_the_nearest_wins(self) -> None:
+        shop, till = types.ModuleType("made_up_shop"), types.ModuleType("made_up_shop.test_till")
+        shop.__tags__ = {"layer": "component", "owner": "me"}  # type: ignore[attr-defined]
+        till.__tags__ = {"layer": "unit"}  # type: ignore[attr-defined]
+        modules = {"made_up_shop": shop, "made_up_shop.test_till": till}
+        with mock.patch.dict(sys.modules, modules):
+            self.assertEqual(module_tags("made_up_shop.test_till"), {"layer": "unit", "owner": "me"})
+            self.assertEqual(module_tags("made_up_shop.test_other"), {"layer": "component", "owner": "me"})
+            till.__tags__ = {"line": 3}  # type: ignore[attr-defined]
+            with self.assertRaisesRegex(UsageError, "another name for __tags__ of made_up_shop.test_till"):
+                module_tags("made_up_shop.test_till")
+            till.__tags__ = "unit"  # type: ignore[attr-defined]
+            with self.assertRaisesRegex(UsageError, "__tags__ of a module is a dictionary, got 'unit'"):
+                module_tags("made_up_shop.test_till")
+
+    def test_the_tags_of_its_module_are_those_of_a_test(self) -> None:
+        class Inner(IsolatedTestCase):
+            async def test(self) -> None:
+                found.update(self.isolation.tags)
+
+        found: dict[str, object] = {}
+        module = types.ModuleType("made_up_module")
+        module.__tags__ = {"layer": "unit"}  # type: ignore[attr-defined]
+        Inner.__module__ = "made_up_module"
+        with mock.patch.dict(sys.modules, {"made_up_module": module}):
+            run_inner(Inner("test"))
+        self.assertEqual(found["layer"], "unit")
 
 
 class TestContextOfNoTest(unittest.TestCase):

@@ -6,9 +6,9 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["check_collectable_names", "check_sleeps"]
+from supertester.runner.lint import sleeping_calls
 
-SLEEPS = {("time", "sleep"), ("asyncio", "sleep"), ("trio", "sleep"), ("anyio", "sleep")}
+__all__ = ["check_collectable_names", "check_sleeps"]
 
 
 def check_sleeps(folder: Path) -> list[str]:
@@ -17,29 +17,8 @@ def check_sleeps(folder: Path) -> list[str]:
         f"{path}:{call.lineno}: {ast.unparse(call)} waits for a duration; wait for a condition"
         for path in sorted(folder.rglob("*.py"))
         for call in sleeping_calls(ast.parse(path.read_text(encoding="utf-8"), str(path)))
+        if is_positive_constant(call)
     ]
-
-
-def sleeping_calls(tree: ast.AST) -> Iterator[ast.Call]:
-    names = dict(sleep_names(tree))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and names_a_sleep(node.func, names) and is_positive_constant(node):
-            yield node
-
-
-def sleep_names(tree: ast.AST) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield what the module calls the sleeping functions and their modules, and what each really is."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from ((alias.asname or alias.name, (alias.name,)) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield from ((alias.asname or alias.name, (node.module, alias.name)) for alias in node.names)
-
-
-def names_a_sleep(func: ast.expr, names: dict[str, tuple[str, ...]]) -> bool:
-    if isinstance(func, ast.Attribute) and isinstance(func.value, ast.Name):
-        return (*names.get(func.value.id, ()), func.attr) in SLEEPS
-    return isinstance(func, ast.Name) and names.get(func.id) in SLEEPS
 
 
 def is_positive_constant(call: ast.Call) -> bool:

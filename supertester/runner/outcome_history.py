@@ -1,0 +1,221 @@
+"""What came of tests in earlier runs: the file ``.supertester/history.json``, which every run adds to.
+
+It is small and always whole: each test keeps its last `KEEP` outcomes, a test that did not run for `FORGET` runs is
+dropped, and a new file takes the place of the old one in one step. Runs in several processes add to it one after
+another. It is a memory and no result: a run whose file cannot be read or written goes on without.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Final
+
+__all__ = ["FORGET", "KEEP", "LETTERS", "OutcomeHistory", "Past", "Run"]
+
+KEEP: Final = 30
+"""How many outcomes of a test are kept."""
+FORGET: Final = 200
+"""After how many runs a test that did not run is forgotten."""
+_VERSION: Final = 1
+LETTERS: Final = {
+    "passed": ".",
+    "failed": "F",
+    "error": "E",
+    "skipped": "s",
+    "expected_failure": "x",
+    "unexpected_success": "u",
+    "flaky": "~",
+    "lost": "?",
+    "timeout": "T",
+    "crashed": "!",
+    "contaminated": "C",
+    "inconclusive": "i",
+}
+"""One letter of the file for each outcome; an outcome that is not here is kept as ``F``."""
+_GOOD: Final = frozenset(".sxi")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: its number, when it began (seconds since 1970), its seed, and how many tests ran and did not pass."""
+
+    number: int
+    at: float
+    seed: int | None
+    tests: int
+    bad: int
+
+
+@dataclass(frozen=True)
+class Past:
+    """What is known about a test: its last outcomes, oldest first, each a letter, and the number of its last run.
+
+    >>> past = Past("..F.~")
+    >>> past.is_flaky, past.has_failed
+    (True, False)
+    """
+
+    letters: str
+    run: int = 0
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the last outcome was bad. A test that was flaky has passed in the end."""
+        return bool(self.letters) and self.letters[-1] not in _GOOD and self.letters[-1] != "~"
+
+    @property
+    def is_flaky(self) -> bool:
+        """Whether a rerun passed, or the outcome changed from good to bad and back, in what is remembered."""
+        changes = sum((a in _GOOD) != (b in _GOOD) for a, b in itertools.pairwise(self.letters))
+        return "~" in self.letters or changes >= 2
+
+    @property
+    def outcomes(self) -> tuple[str, ...]:
+        """The outcomes by name, oldest first."""
+        return tuple(_NAMES.get(letter, "failed") for letter in self.letters)
+
+    def _with(self, letter: str, run: int) -> Past:
+        return Past((self.letters + letter)[-KEEP:], run)
+
+
+_NAMES: Final = {letter: name for name, letter in LETTERS.items()}
+
+
+@dataclass(frozen=True)
+class OutcomeHistory:
+    """The outcomes of earlier runs, as they were when the file was read.
+
+    Args:
+        folder: Where the file is, or will be: ``.supertester`` in the folder of the project.
+
+    >>> import tempfile
+    >>> history = OutcomeHistory.read(Path(tempfile.mkdtemp()))
+    >>> history.add([("tests.test_till.TestTill.test_pays", "failed")], seed=7341).last_failed()
+    ['tests.test_till.TestTill.test_pays']
+    """
+
+    folder: Path
+    tests: Mapping[str, Past] = field(default_factory=dict)
+    runs: tuple[Run, ...] = ()
+    problem: str = ""
+    """Why the file could not be used, for the user to see; empty if it could."""
+
+    @classmethod
+    def read(cls, folder: str | Path) -> OutcomeHistory:
+        """Return what the file in *folder* holds; nothing if there is none, or one that nobody can read."""
+        folder = Path(folder)
+        try:
+            data = json.loads((folder / "history.json").read_text(encoding="utf-8"))
+            return cls(folder, _tests(data), tuple(Run(*row) for row in data["runs"]))
+        except FileNotFoundError:
+            return cls(folder)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            return cls(folder, problem=f"{folder / 'history.json'} cannot be read and is begun anew: {error!r}")
+
+    def last_failed(self) -> list[str]:
+        """Return the tests whose last outcome was bad, those that failed most recently first."""
+        failed = [test for test, past in self.tests.items() if past.has_failed]
+        return sorted(failed, key=lambda test: (-self.tests[test].run, test))
+
+    def flaky(self) -> list[str]:
+        """Return the tests that passed and failed by turns."""
+        return sorted(test for test, past in self.tests.items() if past.is_flaky)
+
+    def add(
+        self, outcomes: Iterable[tuple[str, str]], *, seed: int | None = None, at: float | None = None
+    ) -> OutcomeHistory:
+        """Add a run to the file, to what is in it by then, and return the history with it.
+
+        Args:
+            outcomes: The id of each test, and its outcome by name.
+            seed: The seed of the run.
+            at: When it began, in seconds since 1970; by default now.
+
+        The file's folder is made if need be, with a ``.gitignore`` in it. Where that is impossible, the history that is
+        returned says so by its `problem`.
+        """
+        rows = list(outcomes)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with _locked(self.folder / "history.lock"):
+                history = OutcomeHistory.read(self.folder)._with(rows, seed, time.time() if at is None else at)
+                history._write()
+        except OSError as error:
+            return OutcomeHistory(
+                self.folder, self.tests, self.runs, f"the history in {self.folder} is not kept: {error}"
+            )
+        return history
+
+    def _with(self, rows: list[tuple[str, str]], seed: int | None, at: float) -> OutcomeHistory:
+        number = self.runs[-1].number + 1 if self.runs else 1
+        tests = {test: past for test, past in self.tests.items() if number - past.run < FORGET}
+        for test, outcome in rows:
+            tests[test] = tests.get(test, Past(""))._with(LETTERS.get(outcome, "F"), number)
+        bad = sum(LETTERS.get(outcome, "F") not in _GOOD for _, outcome in rows)
+        return OutcomeHistory(
+            self.folder, tests, (*self.runs, Run(number, at, seed, len(rows), bad))[-FORGET:], self.problem
+        )
+
+    def _write(self) -> None:
+        data = {
+            "version": _VERSION,
+            "runs": [[run.number, run.at, run.seed, run.tests, run.bad] for run in self.runs],
+            "tests": {test: [past.letters, past.run] for test, past in self.tests.items()},
+        }
+        _replace(self.folder / "history.json", json.dumps(data, separators=(",", ":")))
+        ignore = self.folder / ".gitignore"
+        if not ignore.exists():
+            _replace(ignore, "*\n")
+
+
+def _tests(data: Any) -> dict[str, Past]:
+    if data["version"] != _VERSION:
+        raise ValueError(f"it is of version {data['version']!r}, and this one knows {_VERSION}")
+    return {test: Past(letters, run) for test, (letters, run) in data["tests"].items()}
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write *text* into a file in one step: whoever reads it, sees the old text or the new."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Keep other processes and threads out; the lock goes with the process that holds it, however that ends."""
+    with path.open("a+b") as file:
+        _lock(file)
+        yield
+
+
+if sys.platform == "win32":  # pragma: no cover
+
+    def _lock(file: IO[bytes]) -> None:
+        import msvcrt
+
+        file.seek(0)
+        msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
+
+else:
+
+    def _lock(file: IO[bytes]) -> None:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX)
