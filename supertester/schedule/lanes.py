@@ -119,9 +119,30 @@ def _path_of(lane: Lane) -> tuple[int, ...]:
 def _label_of(lane: Lane) -> str:
     owner = lane.owner
     if isinstance(owner, asyncio.Task):
-        return owner.get_name()
+        return _label_of_task(lane, owner)
     if isinstance(owner, float):
         return f"{lane.kind} {owner:g} s"
     if owner is not None:
         return str(getattr(owner, "schedule_label", owner))
-    return lane.kind if lane.parent is not None else "outside"
+    if lane.parent is None:
+        return "outside"
+    return f"{lane.kind} {'.'.join(map(str, lane.path))}"
+
+
+def _label_of_task(lane: Lane, task: asyncio.Task[Any]) -> str:
+    """Return the name that the user gave, or that of the coroutine and the how-manieth of its kind it is."""
+    name = task.get_name()
+    if not name.startswith("Task-"):
+        return name
+    name = _coroutine_name(task)
+    same = [
+        other.number
+        for each in getattr(task.get_loop(), "tasks", ())
+        if (other := getattr(each, "explored_lane", lane)).parent is lane.parent and _coroutine_name(each) == name
+    ]
+    return name if lane.path == (0,) else f"{name}#{sum(number <= lane.number for number in same)}"
+
+
+def _coroutine_name(task: asyncio.Task[Any]) -> str:
+    coroutine: Any = task.get_coro()
+    return str(getattr(coroutine, "__name__", None) or type(coroutine).__name__)

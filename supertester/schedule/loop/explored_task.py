@@ -25,6 +25,3 @@ class ExploredTask(asyncio.Task[Any]):
 
     def __hash__(self) -> int:
         return self.serial
-
-    def __eq__(self, other: object) -> bool:
-        return self is other

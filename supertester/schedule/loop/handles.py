@@ -26,14 +26,14 @@ class Handle(asyncio.Handle):
         self._cancelled = False
         self._repr = None
         self._source_traceback = None
-        self.lane: Lane | None = None
+
+    lane: Lane
 
     def cancel(self) -> None:
         """Take it out of its lane: a lane with nothing else in it can no longer be chosen."""
         if not self._cancelled:
-            super().cancel()
-            if self.lane is not None:
-                self._loop._withdraw(self, self.lane)
+            asyncio.Handle.cancel(self)
+            self._loop._withdraw(self, self.lane)
 
 
 class TimerHandle(asyncio.TimerHandle):
@@ -60,13 +60,17 @@ class TimerHandle(asyncio.TimerHandle):
         self._when = when
         self._scheduled = True
         self.parent = parent
-        self.number = parent.children
-        parent.children += 1
+        self.number = number = parent.children
+        parent.children = number + 1
         self.delay: float = when - loop._now
         self.lane: Lane | None = None
 
     def cancel(self) -> None:
-        if not self._cancelled:
-            super().cancel()
-            if self.lane is not None:
-                self._loop._withdraw(self, self.lane)
+        """Never fire, or be taken out of the lane if it has begun to."""
+        if self._cancelled:
+            return
+        if self._scheduled:
+            self._loop._timer_handle_cancelled(self)
+        elif self.lane is not None:
+            self._loop._withdraw(self, self.lane)
+        asyncio.Handle.cancel(self)

@@ -17,10 +17,8 @@ _IO: Final = (
 _SOCKETS: Final = f"{_IO}; connections of asyncio.open_connection and start_server are possible, they stay in memory"
 _PROCESSES: Final = "a real process: use a stand-in for it, or test it without exploring"
 _SIGNALS: Final = "signals come from outside: call the handler from a task instead"
-_THREADS: Final = "a thread of its own cannot be explored: use asyncio.to_thread, whose jobs are steps of the schedule"
 
 _REMEDIES: Final = {
-    "call_soon_threadsafe": _THREADS,
     "add_reader": _IO,
     "remove_reader": _IO,
     "add_writer": _IO,

@@ -1,0 +1,1 @@
+"""The parts of `supertester.schedule.exploring_loop.ExploringLoop`."""

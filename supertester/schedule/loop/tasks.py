@@ -1,0 +1,125 @@
+"""Tasks, futures and asynchronous generators."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+from collections.abc import AsyncGenerator, Callable
+from contextvars import Context
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+from supertester.schedule.lanes import Lane
+from supertester.schedule.loop.callbacks import Callbacks
+from supertester.schedule.loop.explored_task import ExploredTask
+
+__all__ = ["Tasks"]
+
+_new = ExploredTask.__new__
+_init = ExploredTask.__init__
+_names = ["Task-0"]
+_NUMBERED: Final = re.compile(r"Task-\d+")
+
+Factory = Callable[..., Any]
+
+
+class Tasks(Callbacks):
+    """Makes tasks whose names, lanes and hashes are the same in every run."""
+
+    _task_factory: Factory | None = None
+    _asyncgens: WeakKeyDictionary[AsyncGenerator[Any, Any], int] | None = None
+    """Those that are under way, by the order in which they began."""
+
+    def create_future(self) -> asyncio.Future[Any]:
+        return asyncio.Future(loop=self)
+
+    def create_task(self, coro: Any, *, name: str | None = None, context: Context | None = None, **options: Any) -> Any:
+        if self._task_factory is not None:
+            return self._make_with_factory(coro, name, context, options)
+        return self._make_task(coro, name, context, options)
+
+    def _make_task(self, coro: Any, name: str | None, context: Context | None, options: dict[str, Any]) -> ExploredTask:
+        parent = self.lane
+        number = parent.children
+        parent.children = number + 1
+        tasks = self.tasks
+        serial = len(tasks) + 1
+        # The steps of making a task are taken apart because its constructor already asks for its lane.
+        task = _new(ExploredTask)
+        task.serial = serial
+        task.explored_lane = lane = Lane("task", parent, number, task)
+        if name is None:
+            name = _names[serial] if serial < len(_names) else _new_name(serial)
+        if self._created is not None:
+            self._created(lane, parent)
+        tasks.append(task)
+        _init(task, coro, loop=self, name=name, context=context, **options)
+        return task
+
+    def set_task_factory(self, factory: Factory | None) -> None:
+        """Let *factory* make the tasks, as asyncio does."""
+        if factory is not None and not callable(factory):
+            raise TypeError(f"a task factory is a callable or None, got {factory!r}")
+        self._task_factory = factory
+
+    def get_task_factory(self) -> Factory | None:
+        return self._task_factory
+
+    def _make_with_factory(self, coro: Any, name: str | None, context: Context | None, options: dict[str, Any]) -> Any:
+        factory = self._task_factory
+        assert factory is not None
+        if factory is getattr(asyncio, "eager_task_factory", None):
+            return self._make_task(coro, name, context, {"eager_start": True, **options})
+        if context is not None:
+            options["context"] = context
+        task = factory(self, coro, **options)
+        if isinstance(task, asyncio.Task):
+            self._lane_of_task(task)
+            if name is None and _NUMBERED.fullmatch(task.get_name()):
+                name = _new_name(len(self.tasks))  # asyncio numbers all tasks of the process.
+        if name is not None and hasattr(task, "set_name"):
+            task.set_name(name)
+        return task
+
+    # Asynchronous generators -----------------------------------------------------------------------------------------
+
+    def _hook_generators(self) -> Any:
+        """Learn of asynchronous generators; return what did so far."""
+        before = sys.get_asyncgen_hooks()
+        sys.set_asyncgen_hooks(firstiter=self._generator_began, finalizer=self._generator_dropped)
+        return before
+
+    def _generator_began(self, generator: AsyncGenerator[Any, Any]) -> None:
+        if self._asyncgens is None:
+            self._asyncgens = WeakKeyDictionary()
+        self._asyncgens[generator] = self._age = self._age + 1
+
+    def _generator_dropped(self, generator: AsyncGenerator[Any, Any]) -> None:
+        assert self._asyncgens is not None
+        self._asyncgens.pop(generator, None)
+        if not self.is_closed():
+            self.call_soon(self.create_task, generator.aclose())
+
+    async def shutdown_asyncgens(self) -> None:
+        """End the asynchronous generators that are under way, oldest first."""
+        if not self._asyncgens:
+            return
+        generators = sorted(self._asyncgens, key=self._asyncgens.__getitem__)
+        self._asyncgens.clear()
+        results = await asyncio.gather(*(each.aclose() for each in generators), return_exceptions=True)
+        for result, generator in zip(results, generators, strict=True):
+            if isinstance(result, Exception):
+                self.call_exception_handler(
+                    {
+                        "message": f"an error occurred during closing of asynchronous generator {generator!r}",
+                        "exception": result,
+                        "asyncgen": generator,
+                    }
+                )
+
+
+def _new_name(serial: int) -> str:
+    while serial >= len(_names):
+        _names.append(f"Task-{len(_names)}")
+    return _names[serial]
