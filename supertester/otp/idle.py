@@ -12,14 +12,15 @@ from supertester.otp.drive import wake
 from supertester.otp.process import Process
 from supertester.otp.reasons import INFINITY
 from supertester.otp.refs import existing
-from supertester.otp.root import Root
 from supertester.otp.runtime import Runtime, current_runtime
 
 __all__ = ["IdleWatch", "until_idle"]
 
 
 def _busy(process: Process) -> bool:
-    return process.__class__ is not Root and (process.scheduled or bool(process.queue)) and process.exit_reason is None
+    if process.in_flight:
+        return process.exit_reason is None
+    return process.server is not None and (process.scheduled or bool(process.queue))
 
 
 class IdleWatch:

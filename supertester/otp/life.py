@@ -86,6 +86,8 @@ class Life(Pid):
     """Whether its start took longer than the starter would wait."""
     ignored: bool = False
     """Whether `init` chose not to run."""
+    in_flight: int = 0
+    """How many messages are on their way to it; none, except while the loop explores."""
     interceptors: list[Callable[[Any], Iterable[Any]]] | None = None
     late_replies: int = 0
     observers: list[Callable[[Any], object]]
@@ -204,6 +206,10 @@ class Life(Pid):
         if not self.scheduled:
             self.scheduled = True
             self.runtime.schedule(self)  # type: ignore[arg-type]
+
+    def arrive(self, entry: Any) -> None:
+        """Do the same for what nobody sends, such as a timer's message: it is on its way no longer."""
+        self.deliver(entry)
 
     # Death -------------------------------------------------------------------------------------------------------
 

@@ -116,6 +116,14 @@ class Call:
         if self.value is PENDING:
             self.settle(_EXPIRED)
 
+    def expire_unread(self) -> None:
+        """The caller's patience ran out before it read the outcome: a reply that is on its way comes too late."""
+        outcome = self.value
+        self.value = PENDING
+        self.expire()
+        if outcome is not PENDING and outcome.__class__ is not Failure:
+            self.process.note_late_reply(self, outcome)
+
     def abandon(self) -> None:
         """The caller went away; whatever the reply will be, nobody wants it."""
         if self.value is PENDING:

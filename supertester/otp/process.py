@@ -36,12 +36,12 @@ from supertester.otp.messages import (
 )
 from supertester.otp.reasons import INFINITY, KILLED, NORMAL, TIMEOUT, Crash
 from supertester.otp.results import NOTHING, SPECIAL, Continue, Ignore, NoReply, Reply, Stop
-from supertester.otp.runtime import current
+from supertester.otp.runtime import Runtime, current
 
 if TYPE_CHECKING:
     from supertester.otp.genserver import GenServer
 
-__all__ = ["Process"]
+__all__ = ["Pending", "Process", "entered"]
 
 
 class _Stopping:
@@ -72,7 +72,7 @@ class Process(Mailbox):
         """Run the server's ``init`` in the task of the process; `started` is to be awaited."""
         assert self.server is not None
         self.started = self.runtime.loop.create_future()
-        self.begin_task((INIT, _enter(self.server, args, kwargs), PENDING))
+        self.begin_task((INIT, entered(self.server, args, kwargs), PENDING))
 
     def start_plainly(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Run the server's ``init``, in the context of the process.
@@ -548,6 +548,10 @@ class Process(Mailbox):
             self.current = None
 
 
-async def _enter(server: GenServer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+async def entered(server: GenServer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Run ``init``, plain or async, and return what it says."""
     result = server.init(*args, **kwargs)
     return await result if result.__class__ is CoroutineType else result
+
+
+Runtime.process_type = Process  # Here, since processes need the runtime's module, and so not the other way round.

@@ -105,6 +105,12 @@ class Runtime:
     True
     """
 
+    process_type: type[Process]
+    """What a server runs in; set by `supertester.otp.process`."""
+    root_type: type[Root] | None = None
+    under_way: contextvars.Context
+    """In which messages travel while the loop explores."""
+
     def __init__(
         self,
         *,
@@ -158,7 +164,11 @@ class Runtime:
         self.thread = get_ident()
         self.clock: Clock = self._clock or LoopClock(loop)
         self.injected_clock = self._clock is not None
-        if self.seed is not None:
+        if getattr(loop, "explores", False):  # Asked once: whose loop does not explore pays nothing for those that do.
+            from supertester.otp.explored import explore
+
+            explore(self)
+        elif self.seed is not None:
             from supertester.otp.scheduler import SeededScheduler
 
             self.take_over(SeededScheduler(self, self.seed))
@@ -207,7 +217,7 @@ class Runtime:
         """Return a new process without handlers that traps exits and collects its mailbox (rule 33)."""
         from supertester.otp.root import Root
 
-        return Root(self, name)
+        return (self.root_type or Root)(self, name)
 
     def descendants(self, pid: Pid) -> list[Process]:
         """Return the live processes that *pid* started, directly or through others, oldest first."""

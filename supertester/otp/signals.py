@@ -11,7 +11,7 @@ from typing import Any
 
 from supertester._core.clock import TimerHandle, checked_timeout
 from supertester.errors import CallExit, UsageError
-from supertester.otp.messages import Down, Exit, Ref
+from supertester.otp.messages import Down, Exit, Info, Ref
 from supertester.otp.pid import Pid
 from supertester.otp.process import Process
 from supertester.otp.reasons import INFINITY, NOPROC, NORMAL
@@ -192,6 +192,6 @@ def send_after(target: Any, message: Any, seconds: float) -> TimerHandle:
     def fire() -> None:
         process = resolve(target)
         if process is not None:
-            process.send(message)
+            process.arrive(Info(message))
 
     return runtime.clock.call_at(runtime.clock.time() + seconds, fire)

@@ -1,0 +1,285 @@
+"""Processes on a loop that explores: each delivery and each turn is a step, in any order that Erlang allows.
+
+What one process sends to another arrives in the order in which it was sent; what different senders send arrives in any
+order. So each pair of a sender and a receiver has a `Channel`, which is a lane of the loop, and so has each process. A
+turn handles one message. Exit signals of links and reports of monitors travel by the channel of whoever has ended. A
+reply has arrived when its caller goes on; until then the caller's patience may still run out.
+
+The loop is known by its attribute ``explores`` alone, and told what a lane is by ``schedule_lane``. On any other loop
+nothing of this module is even imported.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Generator
+from contextvars import copy_context
+from types import coroutine
+from typing import Any, ClassVar, Final
+
+from supertester._core.clock import checked_timeout
+from supertester.errors import CallExit
+from supertester.otp.drive import wake
+from supertester.otp.life import INIT, UNOPENED, current_task, refuse
+from supertester.otp.messages import ENVELOPES, PENDING, Call, CastBox, Down, Exit, Failure, System
+from supertester.otp.process import Pending, Process, entered
+from supertester.otp.reasons import INFINITY
+from supertester.otp.results import NOTHING
+from supertester.otp.root import Root
+from supertester.otp.runtime import ProcessExited, Runtime, current
+
+__all__ = ["Channel", "Explored", "ExploredProcess", "ExploredRoot", "explore"]
+
+
+def explore(runtime: Runtime) -> None:
+    """Let every process of *runtime* be explored from now on; called once, before there is any."""
+    runtime.process_type = ExploredProcess
+    runtime.root_type = ExploredRoot
+    runtime.budget = 1
+    runtime.under_way = copy_context()
+
+
+class Channel:
+    """What one sender has on its way to one process: these keep their order, and no order with anything else."""
+
+    __slots__ = ("explored_lane", "receiver", "sender")
+
+    schedule_lane: ClassVar[str] = "delivery"
+
+    def __init__(self, sender: Any, receiver: Explored) -> None:
+        self.sender = sender
+        self.receiver = receiver
+        # The loop knows its lane by this attribute.
+        self.explored_lane = receiver.runtime.loop.new_lane("delivery", self)  # type: ignore[attr-defined]
+
+    @property
+    def schedule_label(self) -> str:
+        return f"{self.receiver.schedule_label} <- {_named(self.sender)}"
+
+    def carry(self, arrive: Callable[..., object], *args: Any) -> None:
+        """Let ``arrive(*args)`` happen after all that is on its way already."""
+        receiver = self.receiver
+        receiver.in_flight += 1
+        runtime = receiver.runtime
+        runtime.loop.call_soon(self._arrived, arrive, args, context=runtime.under_way)
+
+    def _arrived(self, arrive: Callable[..., object], args: tuple[Any, ...]) -> None:
+        receiver = self.receiver
+        receiver.in_flight -= 1
+        arrive(*args)
+        if receiver.runtime.idle_watches:
+            receiver.runtime.now_resting(receiver)
+
+    def __repr__(self) -> str:
+        return f"<channel {self.schedule_label}>"
+
+
+def _named(sender: Any) -> str:
+    if isinstance(sender, asyncio.Task):
+        return str(getattr(sender, "schedule_label", None) or sender.get_name())
+    return str(getattr(sender, "schedule_label", "outside"))
+
+
+_PAUSING: Final = object()
+"""In place of a message: between two turns of a process that has a task."""
+_STARTED: Final = object()
+"""In place of a message: the turn of ``init`` is not over yet."""
+
+
+@coroutine
+def _pause() -> Generator[None, None, None]:
+    yield
+
+
+class Explored(Process):
+    """What an explored process does otherwise than one that nobody explores."""
+
+    __slots__ = ()
+
+    schedule_lane: ClassVar[str] = "process"
+    channels: dict[Any, Channel] | None = None
+
+    def __init__(self, runtime: Runtime, *args: Any) -> None:
+        super().__init__(runtime, *args)
+        self.explored_lane = runtime.loop.new_lane("process", self)  # type: ignore[attr-defined]
+
+    @property
+    def schedule_label(self) -> str:
+        what = getattr(self.initial_call, "__name__", self.initial_call)
+        return f"{what}#{self.id}" if self.name is None else str(self.name)
+
+    # On the way here ---------------------------------------------------------------------------------------------
+
+    def open_mailbox(self) -> deque[Any]:
+        queue = super().open_mailbox()
+        if self.put is not refuse:
+            self.put = self.send_off
+        return queue
+
+    def deliver(self, entry: Any) -> None:
+        (self.put or self.first_put())(entry)
+
+    def cast(self, message: Any) -> None:
+        self._check_doomed()
+        self.deliver(CastBox(message) if message.__class__ in ENVELOPES else message)
+
+    def _check_doomed(self) -> None:
+        if self.runtime.doomed and current.get() in self.runtime.doomed:
+            raise ProcessExited
+
+    def send_off(self, entry: Any) -> None:
+        """Put *entry* on its way; what a process sends to itself is there at once."""
+        sender = self._sender_of(entry)
+        if sender is self:
+            self.arrive(entry)
+        else:
+            self.channel_from(sender).carry(self.arrive, entry)
+            if self.runtime.idle_watches:
+                self.runtime.now_busy(self)
+
+    def _sender_of(self, entry: Any) -> Any:
+        """Return who sends *entry*: a process, or a task that is none, or ``None``."""
+        if entry.__class__ is Exit:
+            return entry.pid
+        if entry.__class__ is Down:
+            return entry.ref.target
+        here = current.get()
+        if here.__class__ is Runtime or here is None or here.__class__ is ExploredRoot:
+            return current_task() or here  # The tasks of a test are not one actor.
+        return here
+
+    def channel_from(self, sender: Any) -> Channel:
+        """Return the one channel from *sender*."""
+        channels = self.channels
+        if channels is None:
+            channels = self.channels = {}
+        channel = channels.get(sender)
+        if channel is None:
+            channel = channels[sender] = Channel(sender, self)
+        return channel
+
+    def arrive(self, entry: Any) -> None:
+        if self.exit_reason is not None:
+            refuse(entry)
+            return
+        (self.open_mailbox() if self.queue is UNOPENED else self.queue).append(entry)
+        if not self.scheduled:
+            self.scheduled = True
+            self.runtime.schedule(self)
+
+    # Calls -------------------------------------------------------------------------------------------------------
+
+    async def call(self, request: Any, timeout: float = 5.0) -> Any:
+        caller = current.get()
+        if caller.__class__ is Runtime:
+            caller = None
+        self._check_call(caller, request, checked_timeout(timeout))
+        slot = Call.to(self, request)
+        slot.caller = caller  # type: ignore[assignment]
+        self.deliver(slot)
+        value = await self.answer(slot, timeout)
+        if value.__class__ is Failure:
+            raise CallExit(value.reason, ("call", self, request, timeout))
+        return value
+
+    async def answer(self, slot: Call, timeout: float, began: float | None = None) -> Any:
+        runtime = self.runtime
+        if slot.value is PENDING:
+            slot.future = runtime.loop.create_future()
+            clock = runtime.clock
+            deadline = (clock.time() if began is None else began) + timeout
+            timer = None if timeout == INFINITY else clock.call_at(deadline, slot.expire_unread)
+            try:
+                await slot.future
+            except BaseException:
+                slot.abandon()
+                raise
+            finally:
+                if timer is not None:
+                    timer.cancel()
+        return slot.value
+
+    # Signals -----------------------------------------------------------------------------------------------------
+
+    def take_exit(self, sender: Process | None, reason: Any) -> None:
+        if self.trap_exit and self.exit_reason is None:
+            self.deliver(Exit(sender, reason))
+        else:
+            super().take_exit(sender, reason)
+
+    def lose_link(self, other: Process, reason: Any) -> None:
+        self.channel_from(other).carry(self._link_lost, other, reason)
+
+    def _link_lost(self, other: Process, reason: Any) -> None:
+        if self.links is None or self.links.pop(other, NOTHING) is not None:
+            return
+        if self.trap_exit:
+            self.arrive(Exit(other, reason))
+        else:
+            super().take_exit(other, reason)
+
+    def take_down(self, ref: Any, shown: Any, reason: Any) -> None:
+        self.channel_from(ref.target).carry(self._target_down, ref, shown, reason)
+
+    def _target_down(self, ref: Any, shown: Any, reason: Any) -> None:
+        if self.exit_reason is None and self.monitors is not None and self.monitors.pop(ref, None) is not None:
+            self.arrive(Down(ref, shown, reason))
+
+
+class ExploredProcess(Explored):
+    """A process with a server."""
+
+    __slots__ = ()
+
+    def start_plainly(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Run ``init`` in a task, whatever it is: whoever starts a server waits for it, and others go on meanwhile."""
+        server = self.server
+        assert server is not None
+        self.started = self.runtime.loop.create_future()
+        steps = server._otp_enter(args, kwargs) if server._otp_supervises else entered(server, args, kwargs)
+        self.begin_task((INIT, steps, PENDING))
+
+    def begin_task(self, pending: Pending | None) -> None:
+        super().begin_task(pending)
+        self.task.schedule_label = self.schedule_label  # type: ignore[union-attr]
+
+    def drain(self) -> Pending | None:
+        """Take one turn. With a task, let others have theirs before the next."""
+        if self.task is None:
+            return super().drain()
+        if self.current is None:
+            pending = super().drain()
+            if pending is not None or self.exit_reason is not None:
+                return pending
+        if not self.queue or self._only_waits():
+            return None
+        self.current = None
+        return _PAUSING, _pause(), PENDING
+
+    def _settled_init(self, result: Any) -> Pending | None:
+        pending = super()._settled_init(result)
+        if self.exit_reason is None:
+            self.current = _STARTED
+        return pending
+
+
+class ExploredRoot(Explored, Root):
+    """The body of a test: what is sent to it arrives when its channel has its turn."""
+
+    __slots__ = ()
+
+    def __init__(self, runtime: Runtime, name: str) -> None:
+        super().__init__(runtime, name)
+        self.put = self.send_off
+
+    def arrive(self, entry: Any) -> None:
+        if isinstance(entry, System):
+            entry.settle(Failure("not_a_server"))
+            return
+        if self.exit_reason is not None:
+            refuse(entry)
+            return
+        self.queue.append(entry)
+        for arrival in self.arrivals:
+            wake(arrival)
