@@ -77,7 +77,7 @@ class Channel:
 
 def _named(sender: Any) -> str:
     if isinstance(sender, asyncio.Task):
-        return str(getattr(sender, "schedule_label", None) or sender.get_name())
+        return sender.get_name()
     return str(getattr(sender, "schedule_label", "outside"))
 
 
@@ -140,11 +140,11 @@ class Explored(Process):
 
     def _sender_of(self, entry: Any) -> Any:
         """Return who sends *entry*: a process, or a task that is none, or ``None``."""
-        if entry.__class__ is Exit:
-            return entry.pid
+        here = current.get()
         if entry.__class__ is Down:
             return entry.ref.target
-        here = current.get()
+        if entry.__class__ is Exit and entry.pid is not here:
+            return entry.pid  # Who is dead already.
         if here.__class__ is Runtime or here is None or here.__class__ is ExploredRoot:
             return current_task() or here  # The tasks of a test are not one actor.
         return here
@@ -240,9 +240,12 @@ class ExploredProcess(Explored):
         steps = server._otp_enter(args, kwargs) if server._otp_supervises else entered(server, args, kwargs)
         self.begin_task((INIT, steps, PENDING))
 
-    def begin_task(self, pending: Pending | None) -> None:
-        super().begin_task(pending)
-        self.task.schedule_label = self.schedule_label  # type: ignore[union-attr]
+    def new_task(self, coro: Any, *, loop: Any, context: Any) -> asyncio.Task[None]:
+        """Return a task in the lane that the process has without one, too."""
+        task: asyncio.Task[None] = loop.create_task_in(
+            self.explored_lane, coro, name=self.schedule_label, context=context
+        )
+        return task
 
     def drain(self) -> Pending | None:
         """Take one turn. With a task, let others have theirs before the next."""

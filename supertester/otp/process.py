@@ -8,7 +8,7 @@ with ``async def`` callbacks gets a task with its first message, and keeps it. B
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from functools import partial
 from itertools import repeat
 from types import CoroutineType
@@ -65,6 +65,9 @@ class Process(Mailbox):
     """A process of the embedded runtime. Users know it as a `Pid`."""
 
     __slots__ = ()
+
+    # Not by the loop's factory: an eager one would enter the context of the process a second time.
+    new_task: Callable[..., asyncio.Task[None]] = asyncio.Task
 
     # Running -----------------------------------------------------------------------------------------------------
 
@@ -460,8 +463,7 @@ class Process(Mailbox):
         runtime = self.runtime
         self.begun = False
         self.parked = None
-        # Not by the loop's factory: an eager one would enter the context of the process a second time.
-        task = self.task = asyncio.Task(self._work(pending), loop=runtime.loop, context=self.context)
+        task = self.task = self.new_task(self._work(pending), loop=runtime.loop, context=self.context)
         task.supertester_pid = self  # type: ignore[attr-defined]
         runtime.tasks.add(task)
         task.add_done_callback(partial(self._task_done, pending and pending[1]))

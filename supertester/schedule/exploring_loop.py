@@ -56,6 +56,8 @@ class ExploringLoop(Endings, Jobs):
     'an hour later'
     """
 
+    explores = True
+    """By which code that imports nothing from here knows such a loop."""
     # What most schedules never change costs nothing to make when it belongs to the class.
     get_debug = bool
     """Returns `False`; each future asks for it, and a function of Python's own is the quickest answer."""

@@ -49,8 +49,8 @@ from supertester.otp import (
     until_idle,
     whereis,
 )
-from supertester.otp.genserver import Process
 from supertester.otp.life import BARE, Life, refuse
+from supertester.otp.process import Process
 from supertester.otp.runtime import current
 from tests.alone import alone
 from tests.otp.support import TURNS, Asynchronous, Probe, RuntimeCase, one_turn, parked, returning
@@ -556,7 +556,7 @@ class ThreadRegressions(Bounded):
                     in_thread(lambda: self.cast("first"))
                 Life.scheduled.__set__(self, on)  # type: ignore[attr-defined]
 
-        with mock.patch("supertester.otp.genserver.Process", Racing):
+        with mock.patch.object(self.rt, "process_type", Racing):
             server = await self.start(Probe, diary := [])
         self.assertEqual([server], sent)
         await self.turn_until(lambda: diary, "the message is handled")
@@ -655,7 +655,7 @@ class ThreadRegressions(Bounded):
                     self.die(KILLED)
                 Life.put.__set__(self, put)  # type: ignore[attr-defined]
 
-        with mock.patch("supertester.otp.genserver.Process", Racing):
+        with mock.patch.object(self.rt, "process_type", Racing):
             server = await self.start()
         server.cast("first")
         self.assertEqual((KILLED, 0), (server.exit_reason, len(server.queue)))

@@ -57,6 +57,15 @@ class Tasks(Callbacks):
         _init(task, coro, loop=self, name=name, context=context, **options)
         return task
 
+    def create_task_in(self, lane: Lane, coro: Any, *, name: str, context: Context | None = None) -> ExploredTask:
+        """Return a task whose steps belong to *lane*: that of an actor, which it has without a task, too."""
+        task = _new(ExploredTask)
+        self.tasks.append(task)
+        task.serial = len(self.tasks)
+        task.explored_lane = lane
+        _init(task, coro, loop=self, name=name, context=context)
+        return task
+
     def set_task_factory(self, factory: Factory | None) -> None:
         """Let *factory* make the tasks, as asyncio does."""
         if factory is not None and not callable(factory):
