@@ -106,7 +106,7 @@ class TestWhatGoesWrong(WithFolder):
     def test_a_crash_while_writing_leaves_the_old_file_and_no_litter(self) -> None:
         self.after({"a": "passed"})
         before = (self.folder / "history.json").read_text()
-        with mock.patch("os.fsync", side_effect=KeyboardInterrupt), self.assertRaises(KeyboardInterrupt):
+        with mock.patch.object(Path, "replace", side_effect=KeyboardInterrupt), self.assertRaises(KeyboardInterrupt):
             OutcomeHistory.read(self.folder).add([("b", "passed")])
         self.assertEqual((self.folder / "history.json").read_text(), before)
         self.assertEqual({path.name for path in self.folder.iterdir()}, {"history.json", "history.lock", ".gitignore"})
