@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-__all__ = ["Undo", "replace_attribute"]
+__all__ = ["Undo", "importers", "replace_attribute"]
 
 Undo = Callable[[], object]
 
@@ -23,3 +24,16 @@ def replace_attribute(holder: Any, name: str, replacement: Any) -> Undo:
             setattr(holder, name, previous)
 
     return undo
+
+
+def importers(functions: Mapping[str, Any]) -> Iterator[tuple[Any, str]]:
+    """Yield each loaded module that has one of *functions* under its name, and the name."""
+    for module in list(sys.modules.values()):
+        try:
+            # Not by way of the module: that would load one that is to be loaded when first used.
+            names = object.__getattribute__(module, "__dict__")
+        except AttributeError:
+            continue
+        for name, function in functions.items():
+            if names.get(name) is function:
+                yield module, name

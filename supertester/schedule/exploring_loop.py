@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 from supertester.schedule.lanes import Lane
 from supertester.schedule.loop.endings import Endings
 from supertester.schedule.loop.jobs import Jobs
+from supertester.schedule.loop.senses import Senses
 from supertester.schedule.loop.timers import RESOLUTION, Livelock
 from supertester.schedule.strategies.base import Strategy
 from supertester.schedule.virtual_loop import Deadlock
@@ -30,7 +31,7 @@ TIME_LIMIT: Final = 1e9
 """Seconds of virtual time: 30 years."""
 
 
-class ExploringLoop(Endings, Jobs):
+class ExploringLoop(Endings, Jobs, Senses):
     """An event loop for one schedule of a program.
 
     Args:
@@ -39,6 +40,7 @@ class ExploringLoop(Endings, Jobs):
         time_limit: Seconds of virtual time after which it is one.
         timer_first: How often the next timer may fire although others could still run, as a fault (see `offer_fault`).
         fault_budget: How many faults may be chosen in all; ``None`` for no limit.
+        seed: What the random numbers of the program come from; see `supertester.schedule.entropy.controlled_entropy`.
 
     Attributes:
         choices: The number of lanes to choose from and the lane chosen, for each choice so far.
@@ -73,10 +75,12 @@ class ExploringLoop(Endings, Jobs):
         time_limit: float = TIME_LIMIT,
         timer_first: int = 0,
         fault_budget: int | None = None,
+        seed: int = 0,
     ) -> None:
         self.strategy = strategy
         self.step_limit = step_limit
         self.time_limit = time_limit
+        self.seed = seed
         self.choices = []
         self.tasks = []
         self.unhandled = []

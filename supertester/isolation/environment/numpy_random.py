@@ -11,8 +11,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from supertester._core.replacing import importers
 from supertester._core.seeds import derive_seed
-from supertester.isolation.environment.randomness import importers
 from supertester.isolation.environment.state import FIRST_USE, current
 from supertester.isolation.installed import Undo, replace_attribute
 

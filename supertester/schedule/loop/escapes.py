@@ -6,23 +6,24 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final
 
-from supertester._core.origin import here
+from supertester._core.origin import Origin
 from supertester.errors import UsageError
 
-__all__ = ["Escapes", "refusal"]
+__all__ = ["IO", "PROCESSES", "THREADS", "Escapes", "refusal"]
 
-_IO: Final = (
+IO: Final = (
     "real I/O: hand the code under test an object that stands in for the other side, or test it without exploring"
 )
-_SOCKETS: Final = f"{_IO}; connections of asyncio.open_connection and start_server are possible, they stay in memory"
-_PROCESSES: Final = "a real process: use a stand-in for it, or test it without exploring"
+_SOCKETS: Final = f"{IO}; connections of asyncio.open_connection and start_server are possible, they stay in memory"
+PROCESSES: Final = "a real process: use a stand-in for it, or test it without exploring"
+THREADS: Final = "use asyncio.to_thread or loop.run_in_executor, whose jobs are steps of the schedule"
 _SIGNALS: Final = "signals come from outside: call the handler from a task instead"
 
 _REMEDIES: Final = {
-    "add_reader": _IO,
-    "remove_reader": _IO,
-    "add_writer": _IO,
-    "remove_writer": _IO,
+    "add_reader": IO,
+    "remove_reader": IO,
+    "add_writer": IO,
+    "remove_writer": IO,
     "add_signal_handler": _SIGNALS,
     "remove_signal_handler": _SIGNALS,
     "sock_recv": _SOCKETS,
@@ -44,22 +45,21 @@ _REMEDIES: Final = {
     "create_unix_connection": _SOCKETS,
     "create_unix_server": _SOCKETS,
     "create_datagram_endpoint": _SOCKETS,
-    "connect_read_pipe": _IO,
-    "connect_write_pipe": _IO,
-    "subprocess_exec": _PROCESSES,
-    "subprocess_shell": _PROCESSES,
+    "connect_read_pipe": IO,
+    "connect_write_pipe": IO,
+    "subprocess_exec": PROCESSES,
+    "subprocess_shell": PROCESSES,
 }
 
 
 def refusal(what: str, remedy: str) -> UsageError:
     """Return the error for *what*, with the line of the user's code that is calling it."""
-    place = here()
-    return UsageError(f"{what} cannot be explored{f' ({place})' if place else ''}: {remedy}")
+    return UsageError(f"{what} cannot be explored ({Origin(2).line}): {remedy}")
 
 
 def _refuse(name: str) -> Callable[..., Any]:
     def refuse(_self: Any, *_args: Any, **_kwargs: Any) -> Any:
-        raise refusal(f"loop.{name}", _REMEDIES[name])
+        raise refusal(f"loop.{name}()", _REMEDIES[name])
 
     refuse.__name__ = name
     refuse.__doc__ = f"Refuse: {_REMEDIES[name]}."

@@ -11,6 +11,7 @@ from contextvars import Context
 from typing import Any, Final
 
 from supertester._core.naming import describe
+from supertester.schedule.control.serving import served_by
 from supertester.schedule.loop.callbacks import Callbacks
 from supertester.schedule.loop.escapes import refusal
 
@@ -24,7 +25,8 @@ class Jobs(Callbacks):
 
     _thread: int | None = None
     """The thread that runs the loop."""
-    _in_job = False
+    is_in_job = False
+    """Whether the step that runs is a job."""
 
     def run_in_executor(  # type: ignore[override]
         self, executor: Any, func: Callable[..., Any], *args: Any
@@ -48,9 +50,10 @@ class Jobs(Callbacks):
         if future.done():
             return  # Cancelled before it began.
         events._set_running_loop(None)
-        self._in_job = True
+        self.is_in_job = True
         try:
-            result = func(*args)
+            with served_by(self):
+                result = func(*args)
         except StopIteration as error:
             # A future cannot hold it, and asyncio's would never end.
             failure = RuntimeError("the job raised StopIteration")
@@ -61,7 +64,7 @@ class Jobs(Callbacks):
         else:
             future.set_result(result)
         finally:
-            self._in_job = False
+            self.is_in_job = False
             events._set_running_loop(self)
 
     def call_soon_threadsafe(self, callback: Any, *args: Any, context: Context | None = None) -> Any:  # type: ignore[override]
@@ -76,7 +79,7 @@ class Jobs(Callbacks):
                 "a thread that the schedule does not control could call at any moment; use asyncio.to_thread or "
                 "loop.run_in_executor, whose jobs are steps of the schedule",
             )
-        if self._in_job and getattr(callback, "__qualname__", "") == _RUNS_COROUTINE:
+        if self.is_in_job and getattr(callback, "__qualname__", "") == _RUNS_COROUTINE:
             raise refusal(
                 "run_coroutine_threadsafe() from a job",
                 "the job runs in the thread of the loop, which could not go on while it waits; await the coroutine "

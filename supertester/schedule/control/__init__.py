@@ -1,0 +1,1 @@
+"""What of the process an explored program would see differently in every run, put under the schedule's control."""
