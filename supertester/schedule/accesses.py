@@ -39,24 +39,29 @@ class Step:
 
     Attributes:
         lane: The path of the lane that ran.
-        cause: The number of the step that made this one runnable; -1 if that was outside of all steps.
+        causes: The numbers of the steps that made this one runnable: none if that was outside of all steps, several if
+            the last of several did, whichever came last.
         epoch: How often virtual time had moved on before.
         reads: Keys of what it read.
         writes: Keys of what it wrote.
+        adds: Keys of what it changed in a way that commutes with itself, as counting does.
         disabled: Lanes whose next step this one took away (a cancelled callback), each with the cause of that step.
         last: Whether the run stopped with this step, whatever else could have run.
+        early: Whether time was made to pass for this step although others could run.
     """
 
-    __slots__ = ("cause", "disabled", "epoch", "lane", "last", "reads", "writes")
+    __slots__ = ("adds", "causes", "disabled", "early", "epoch", "lane", "last", "reads", "writes")
 
-    def __init__(self, lane: Path, cause: int, epoch: int) -> None:
+    def __init__(self, lane: Path, causes: tuple[int, ...], epoch: int) -> None:
         self.lane = lane
-        self.cause = cause
+        self.causes = causes
         self.epoch = epoch
         self.reads: set[Hashable] = set()
         self.writes: set[Hashable] = set()
-        self.disabled: list[tuple[Path, int]] = []
+        self.adds: set[Hashable] = set()
+        self.disabled: list[tuple[Path, tuple[int, ...]]] = []
         self.last = False
+        self.early = False
 
     def __repr__(self) -> str:
         return f"<Step of {self.lane}: reads {sorted(map(str, self.reads))}, writes {sorted(map(str, self.writes))}>"
@@ -68,10 +73,22 @@ def dependent(one: Step, other: Step) -> bool:
         not one.writes.isdisjoint(other.writes)
         or not one.writes.isdisjoint(other.reads)
         or not one.reads.isdisjoint(other.writes)
+        or (bool(one.adds or other.adds) and _adding_matters(one, other))
         or one.last
         or other.last
+        or one.early
+        or other.early
         or any(lane == other.lane for lane, _ in one.disabled)
         or any(lane == one.lane for lane, _ in other.disabled)
+    )
+
+
+def _adding_matters(one: Step, other: Step) -> bool:
+    return not (
+        one.adds.isdisjoint(other.reads)
+        and one.adds.isdisjoint(other.writes)
+        and other.adds.isdisjoint(one.reads)
+        and other.adds.isdisjoint(one.writes)
     )
 
 
@@ -80,52 +97,87 @@ class Accesses:
 
     Attributes:
         steps: The steps so far; the last one may still be running.
-        waiting: What was runnable when the run stopped: lanes with the cause of their next step.
+        waiting: What was runnable when the run stopped: lanes with the causes of their next step.
+        untracked: Descriptions of what was touched without being noted, as far as that was seen.
+        cut: Whether the run was broken off, so that nothing is known of what it would have done.
     """
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
-        self.waiting: list[tuple[Path, int]] = []
+        self.waiting: list[tuple[Path, tuple[int, ...]]] = []
+        self.untracked: set[str] = set()
+        self.cut = False
         self._epoch = 0
-        self._step = Step((), -1, 0)  # For what is touched before the first step: no step can come before that.
+        self._early = False
+        self._step = Step((), (), 0)  # For what is touched before the first step: no step can come before that.
         self._names: dict[int, Hashable] = {}
         self._named: list[object] = []  # Kept alive, or another object could get the number of a dead one.
         self._counts: dict[Path, int] = {}
+        self._commuting: object | None = None
+        self._added: dict[Hashable, list[int]] = {}
 
     @property
-    def now(self) -> int:
-        """The number of the current step: the cause of whatever it schedules. -1 before the first step."""
-        return len(self.steps) - 1
+    def now(self) -> tuple[int, ...]:
+        """The causes of whatever the current step schedules: itself, and those that it counted with."""
+        if self._commuting is not None:
+            return tuple(self._added[self.name(self._commuting), None])
+        return (len(self.steps) - 1,) if self.steps else ()
 
-    def begin(self, lane: HasPath, cause: int) -> None:
-        """Begin a step of *lane*, which step number *cause* made runnable."""
-        self._step = Step(lane.path, cause, self._epoch)
-        self.steps.append(self._step)
+    def begin(self, lane: HasPath, causes: tuple[int, ...]) -> None:
+        """Begin a step of *lane*, which the steps *causes* made runnable."""
+        self._commuting = None
+        self._step = step = Step(lane.path, causes, self._epoch)
+        step.reads.add(("lane", step.lane))
+        step.early = self._early
+        self._early = False
+        self.waiting = []
+        self.steps.append(step)
 
-    def advance(self) -> None:
-        """Note that virtual time moves on: every step before comes before every step after."""
+    def advance(self, *, early: bool = False) -> None:
+        """Note that virtual time moves on: every step before comes before every step after.
+
+        Args:
+            early: Others could have run; a fault made the next timer fire first.
+        """
         self._epoch += 1
+        self._early = early
+
+    def interrupt(self, lane: HasPath) -> None:
+        """Note that the current step cancelled, or tried to cancel, what *lane* does or is to do."""
+        self._step.writes.add(("lane", lane.path))
 
     def scheduled(self, lane: HasPath) -> None:
         """Note that the current step put a callback at the end of the queue of *lane*, an existing lane of another."""
         self._step.writes.add(("queue", lane.path))
 
-    def cancelled(self, lane: HasPath, cause: int) -> None:
-        """Note that the current step took away a step of *lane* that was runnable because of step *cause*."""
-        self._step.disabled.append((lane.path, cause))
+    def cancelled(self, lane: HasPath, causes: tuple[int, ...]) -> None:
+        """Note that the current step took away a step of *lane* that was runnable because of the steps *causes*."""
+        self._step.disabled.append((lane.path, causes))
 
-    def stop(self, waiting: Iterable[tuple[HasPath, int]]) -> None:
+    def stop(self, waiting: Iterable[tuple[HasPath, tuple[int, ...]]]) -> None:
         """Note that the current step ended the run, with the lanes in *waiting* (maybe none) still runnable."""
         self._step.last = True
-        self.waiting = [(lane.path, cause) for lane, cause in waiting]
+        self.waiting = [(lane.path, causes) for lane, causes in waiting]
 
     def read(self, item: object, part: Hashable = None) -> None:
         """Note that the current step read *item*, or a *part* of it such as one attribute."""
-        self._step.reads.add((self.name(item), part))
+        if self._commuting is None:  # Whoever counts last looks at what the others did, all of which came before.
+            self._step.reads.add((self.name(item), part))
 
     def write(self, item: object, part: Hashable = None) -> None:
         """Note that the current step may have changed *item*, or a *part* of it."""
-        self._step.writes.add((self.name(item), part))
+        if item is not self._commuting:
+            self._step.writes.add((self.name(item), part))
+
+    def add(self, item: object) -> None:
+        """Note that the current step counts at *item*: whatever it makes runnable needed all that counted before.
+
+        Who counts last is not told from who counts first. Until the step ends, all that is noted of *item* is this.
+        """
+        self._commuting = item
+        key = (self.name(item), None)
+        self._step.adds.add(key)
+        self._added.setdefault(key, []).append(len(self.steps) - 1)
 
     put = write
     """Note that the current step put a message into the mailbox *item*."""
@@ -144,9 +196,13 @@ class Accesses:
             self._named.append(item)
         return name
 
-    def knows(self, item: object) -> bool:
-        """Say whether *item* has a name already."""
-        return id(item) in self._names
+    def touch(self, item: object, *, changing: bool) -> None:
+        """Note that the current step used *item*, which may have existed before the run did."""
+        if id(item) not in self._names:
+            # No run and no lane made it, as far as was seen. All such objects of a type count as one.
+            self.call(("outside", type(item).__qualname__), item)
+        if item is not self._commuting:
+            (self._step.writes if changing else self._step.reads).add((self._names[id(item)], None))
 
     def call(self, name: Hashable, item: Any) -> None:
         """Give *item* this *name*; for what has one of its own, such as a task its lane."""

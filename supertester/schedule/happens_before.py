@@ -34,6 +34,7 @@ class HappensBefore:
         self._disabled: dict[Path, int] = {}
         self._writer: dict[Hashable, int] = {}
         self._readers: dict[Hashable, list[int]] = {}
+        self._adders: dict[Hashable, list[int]] = {}
         self._last: int | None = None
         self._epoch = self._past = 0
         for number, step in enumerate(steps):
@@ -44,7 +45,7 @@ class HappensBefore:
             self._epoch = step.epoch
             self._past = (1 << number) - 1
         conflicts = sorted(self._conflicts(number, step), reverse=True)
-        fixed = (self._latest.get(step.lane, -1), step.cause, self._disabled.get(step.lane, -1))
+        fixed = (self._latest.get(step.lane, -1), self._disabled.get(step.lane, -1), *step.causes)
         parents = sorted({parent for parent in fixed if parent >= 0})
         before = self._past
         for parent in parents:
@@ -64,20 +65,24 @@ class HappensBefore:
     def _conflicts(self, number: int, step: Step) -> set[int]:
         """Return the earlier steps that conflict with this one, without those that come before another of them."""
         found = {self._last} if self._last is not None else set()
-        writer, readers = self._writer, self._readers
-        for key in step.reads:
-            if key not in step.writes:
-                if key in writer:
-                    found.add(writer[key])
-                readers.setdefault(key, []).append(number)
+        writer, readers, adders = self._writer, self._readers, self._adders
+        for keys, same, other in ((step.reads, readers, adders), (step.adds, adders, readers)):
+            for key in keys:
+                if key not in step.writes:
+                    if key in writer:
+                        found.add(writer[key])
+                    found.update(other.get(key, ()))
+                    same.setdefault(key, []).append(number)
         for key in step.writes:
             if key in writer:
                 found.add(writer[key])
             found.update(readers.pop(key, ()))
+            found.update(adders.pop(key, ()))
             writer[key] = number
         if step.last:  # Stopping conflicts with everything: what had run until then is what the run was.
             self._last = number
             found.update(range(number))
+        found.discard(number)
         return found
 
     def reversal(self, first: int, second: int) -> list[Path]:

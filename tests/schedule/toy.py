@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Hashable, Iterator
 from typing import Any
 
 from supertester.schedule.accesses import Accesses
+from supertester.schedule.strategies.base import Strategy
 from supertester.schedule.strategies.dpor import Dpor
 
 __all__ = ["Box", "EveryOrder", "Latch", "Mutex", "Toy", "outcomes"]
@@ -20,13 +21,10 @@ BLOCKED = object()
 """What a lane yields if it goes on only when it is woken; any other value means that it merely lets others run."""
 
 
-class EveryOrder:
+class EveryOrder(Strategy):
     """Runs every sequence of choices there is, without any reduction."""
 
-    needs_accesses = False
-
     def __init__(self) -> None:
-        self.accesses = Accesses()
         self.exhausted = False
         self._choices: list[list[int]] = []  # The number of lanes at each choice, and which of them runs.
         self._position = 0
@@ -49,19 +47,13 @@ class EveryOrder:
         self._position += 1
         return self._choices[self._position - 1][1]
 
-    def created(self, lane: Any, parent: Any) -> None:
-        pass
-
-    def end(self, _run: object) -> None:
-        pass
-
 
 class Lane:
     def __init__(self, path: tuple[int, ...], steps: Steps) -> None:
         self.path = path
         self.kind = "task"
         self.steps = steps
-        self.causes: deque[int] = deque()
+        self.causes: deque[tuple[int, ...]] = deque()
         self.done = False
 
 
@@ -70,7 +62,7 @@ class Toy:
 
     def __init__(self, strategy: Any) -> None:
         self.strategy = strategy
-        self.accesses: Accesses = strategy.accesses
+        self.accesses = strategy.accesses = Accesses()
         self.variables: dict[Hashable, Any] = {}
         self.lanes: list[Lane] = []
         self.current: Lane | None = None
@@ -95,6 +87,7 @@ class Toy:
 
     def cancel(self, lane: Lane) -> None:
         """Take away what the lane was to do next, as the cancelling of a scheduled callback does."""
+        self.accesses.interrupt(lane)
         if lane.causes:
             self.accesses.cancelled(lane, lane.causes.popleft())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any, ClassVar
 
+from supertester.schedule.accesses import Accesses
 from supertester.schedule.lanes import Lane
 
 __all__ = ["Strategy"]
@@ -16,10 +17,12 @@ class Strategy:
     Attributes:
         name: What users call it.
         needs_accesses: Whether it wants to know what each step read and wrote.
+        accesses: Then, what the steps of the current run touched; whoever makes the loop of the run puts it here.
     """
 
     name: str = "strategy"
     needs_accesses: ClassVar[bool] = False
+    accesses: Accesses
 
     def begin(self, random: random.Random, number: int) -> bool:
         """Begin schedule *number* (from 0), with its random numbers; ``False`` if nothing is left to explore."""

@@ -11,15 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from random import Random
-from typing import TYPE_CHECKING
+from typing import Any
 
 from supertester.errors import UsageError
 from supertester.schedule.accesses import Accesses, Path, Step, dependent
 from supertester.schedule.happens_before import HappensBefore
-
-if TYPE_CHECKING:
-    from supertester.schedule.lanes import Lane
-    from supertester.schedule.run import Run
+from supertester.schedule.lanes import Lane
+from supertester.schedule.strategies.base import Strategy
 
 __all__ = ["Dpor"]
 
@@ -27,19 +25,24 @@ __all__ = ["Dpor"]
 class _Node:
     """A state of the program: what could run there, what did, and what must not be forgotten."""
 
-    __slots__ = ("chosen", "sleep", "step", "todo")
+    __slots__ = ("chosen", "done", "sleep", "step", "todo")
 
     def __init__(self, chosen: Path, sleep: dict[Path, Step], todo: set[Path]) -> None:
         self.chosen = chosen
         self.sleep = sleep  # What need not run from here, with what it would touch.
         self.todo = todo  # The source set so far, with what has run.
         self.step: Step | None = None  # What the chosen lane touched.
+        self.done: set[Path] = set()  # What ran from here.
 
     def next_choice(self) -> Path | None:
-        return min((path for path in self.todo if path not in self.sleep), default=None)
+        """Note that the chosen lane has run, and return what is left to run from here."""
+        self.done.add(self.chosen)
+        if self.step is not None and self.step.lane == self.chosen:
+            self.sleep[self.chosen] = self.step
+        return min((path for path in self.todo if path not in self.sleep and path not in self.done), default=None)
 
 
-class Dpor:
+class Dpor(Strategy):
     """Explores until nothing is left: at least one run of every class of runs that differ in what they touched when."""
 
     name = "dpor"
@@ -49,6 +52,11 @@ class Dpor:
         self.exhausted = False
         """Whether every class has been run. Only then is the absence of failures a proof."""
         self.accesses = Accesses()
+        """What the current run touches; whoever runs the schedules puts those of each run here."""
+        self.untracked: set[str] = set()
+        """What was touched without being noted, in words; if there is any, being exhausted proves nothing."""
+        self.cut = False
+        """Whether a run was broken off, as one without an end is."""
         self.redundant = 0
         """How many runs turned out to repeat another one in a different order."""
         self._nodes: list[_Node] = []
@@ -61,13 +69,12 @@ class Dpor:
     def begin(self, random: Random, number: int) -> bool:
         """Prepare the next run; ``False`` when there is none."""
         if self._started and not self._backtrack():
-            self.exhausted = True
+            self.exhausted = not self.cut
             return False
         self._started = True
         self._asleep = False
         self._followed = 0
         self._sleep = {}
-        self.accesses = Accesses()
         return True
 
     def _backtrack(self) -> bool:
@@ -75,8 +82,6 @@ class Dpor:
         nodes = self._nodes
         while nodes:
             node = nodes[-1]
-            if node.step is not None:
-                node.sleep[node.chosen] = node.step
             choice = node.next_choice()
             if choice is not None:
                 node.chosen, node.step = choice, None
@@ -123,28 +128,32 @@ class Dpor:
                     return
                 nodes.append(_Node(step.lane, self._sleep, {step.lane}))
             node = nodes[position]
-            if node.chosen != step.lane:
+            if node.chosen != step.lane and not step.early:
                 raise UsageError(_DIVERGED.format(position=position, lane=node.chosen))
             node.step = step
             self._followed = position + 1
             if self._followed >= self._planned:
                 self._sleep = {
-                    lane: other for lane, other in node.sleep.items() if lane != step.lane and not dependent(other, step)
+                    lane: other
+                    for lane, other in node.sleep.items()
+                    if lane != step.lane and not dependent(other, step)
                 }
 
-    def end(self, run: Run | None) -> None:
+    def end(self, run: Any) -> None:
         """Find the races of the run that has ended, and plan their reversal."""
         self._follow()
         self.redundant += self._asleep
+        self.untracked |= self.accesses.untracked
+        self.cut |= self.accesses.cut
         order = HappensBefore(self.accesses.steps[: self._followed])
         for number in range(max(self._planned - 1, 0), self._followed):
             for first in order.races[number]:
                 self._plan(first, order.reversal(first, number))
-            for lane, cause in order.steps[number].disabled:
-                self._plan_missing(number, lane, cause)
+            for lane, causes in order.steps[number].disabled:
+                self._plan_missing(number, lane, causes)
         if not self._asleep:
-            for lane, cause in self.accesses.waiting:
-                self._plan_missing(self._followed - 1, lane, cause)
+            for lane, causes in self.accesses.waiting:
+                self._plan_missing(self._followed - 1, lane, causes)
 
     def _plan(self, position: int, lanes: list[Path]) -> None:
         """See to it that a run begins, from the state at *position*, with one of *lanes*."""
@@ -152,14 +161,14 @@ class Dpor:
         if not any(lane in node.todo or lane in node.sleep for lane in lanes):
             node.todo.add(lanes[0])
 
-    def _plan_missing(self, position: int, lane: Path, cause: int) -> None:
+    def _plan_missing(self, position: int, lane: Path, causes: tuple[int, ...]) -> None:
         """See to it that *lane* also runs before the step at *position*, which took its turn away."""
-        if cause < position and lane != self._nodes[position].chosen:
+        if position not in causes and lane != self._nodes[position].chosen:
             self._plan(position, [lane])
 
 
 _DIVERGED = (
-    "The explored test is not deterministic: step {position} was of the lane {lane} before, and that lane is not runnable"
-    " there now. Something outside of the loop decides what runs: time, randomness, the order of a set, a global that"
-    " outlives the run, or an object that was made before it."
+    "The explored test is not deterministic: step {position} was of the lane {lane} before, and that lane is not"
+    " runnable there now. Something outside of the loop decides what runs: time, randomness, the order of a set, a"
+    " global that outlives the run, or an object that was made before it."
 )

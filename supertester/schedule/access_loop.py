@@ -1,0 +1,145 @@
+"""`AccessLoop`: an `ExploringLoop` that notes what each step touched."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from supertester.schedule.accesses import Accesses
+from supertester.schedule.exploring_loop import ExploringLoop
+from supertester.schedule.handles import Handle, TimerHandle
+from supertester.schedule.lanes import Lane
+from supertester.schedule.strategies.base import Strategy
+from supertester.schedule.tracked_tasks import TrackedFuture, TrackedTask, is_counting, target_of
+from supertester.schedule.watched_classes import watched_classes
+
+__all__ = ["AccessLoop", "loop_for"]
+
+_Cause = tuple[tuple[int, ...], object | None, bool]
+"""The steps that made a callback runnable, the object that it changes, and whether it does so by counting."""
+_OUTSIDE: _Cause = ((), None, False)
+
+
+def loop_for(strategy: Strategy, **options: Any) -> ExploringLoop:
+    """Return a new loop for *strategy*: one that notes accesses if the strategy needs them."""
+    kind: Any = AccessLoop if strategy.needs_accesses else ExploringLoop
+    loop: ExploringLoop = kind(strategy, **options)
+    return loop
+
+
+class AccessLoop(ExploringLoop):
+    """An exploring loop that knows of each step what made it runnable and what it touched.
+
+    Attributes:
+        accesses: What has been noted; the strategy gets the same as ``strategy.accesses``.
+    """
+
+    def __init__(self, strategy: Strategy, **options: Any) -> None:
+        super().__init__(strategy, **options)
+        self.accesses = Accesses()
+        strategy.accesses = self.accesses
+        self._causes: dict[Lane, deque[_Cause]] = {}
+        self._running: Lane | None = None
+        self._ended: set[int] = set()
+
+    # Steps -----------------------------------------------------------------------------------------------------------
+
+    def _run_steps(self) -> None:
+        before, after = self.before_step, self.after_step
+        self.before_step, self.after_step = _both(self._begin, before), _both(after, self._finish)
+        try:
+            with watched_classes():
+                super()._run_steps()
+        finally:
+            self.before_step, self.after_step = before, after
+            if self._stopping:
+                self.accesses.stop((lane, self._causes[lane][0][0]) for lane in self._runnable)
+            elif self._runnable:
+                self.accesses.cut = True
+
+    def _begin(self, lane: Lane) -> None:
+        causes = self._causes.get(lane)
+        steps, target, counting = causes.popleft() if causes else _OUTSIDE
+        self.accesses.begin(lane, steps)
+        if target is not None:
+            (self.accesses.add if counting else self.accesses.write)(target)
+        self._running = lane
+
+    def _finish(self) -> None:
+        task = self._running.owner if self._running is not None else None
+        if isinstance(task, TrackedTask) and asyncio.Task.done(task) and task.serial not in self._ended:
+            self._ended.add(task.serial)
+            self.accesses.write(task)
+
+    # What makes lanes runnable ---------------------------------------------------------------------------------------
+
+    def call_soon(self, callback: Any, *args: Any, context: Any = None) -> Any:  # type: ignore[override]
+        lane = getattr(getattr(callback, "__self__", None), "explored_lane", None)
+        if context is not None and lane is not None:
+            self._note_cause(lane, None, counting=False)
+        return super().call_soon(callback, *args, context=context)
+
+    def _put(self, lane: Lane, handle: Any) -> None:
+        target = target_of(handle._callback)
+        if target is not None:
+            self.accesses.name(target)
+        self._note_cause(lane, target, counting=target is not None and is_counting(handle._callback, handle._args))
+        super()._put(lane, handle)
+
+    def _note_cause(self, lane: Lane, target: object | None, *, counting: bool) -> None:
+        causes = self._causes.get(lane)
+        if causes is None:
+            causes = self._causes[lane] = deque()
+        else:
+            self.accesses.scheduled(lane)
+        causes.append((self.accesses.now, target, counting))
+
+    def _withdraw(self, handle: Handle | TimerHandle, lane: Lane) -> None:
+        self.accesses.interrupt(lane)
+        for position, entry in enumerate(lane.queue):
+            if entry[1] is handle:
+                causes, *_ = self._causes[lane][position]
+                del self._causes[lane][position]
+                self.accesses.cancelled(lane, causes)
+                break
+        super()._withdraw(handle, lane)
+
+    # Time ------------------------------------------------------------------------------------------------------------
+
+    def _leap(self, when: float) -> None:
+        self.accesses.advance(early=bool(self._runnable))
+        super()._leap(when)
+
+    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> TimerHandle:  # type: ignore[override]
+        handle = super().call_at(when, callback, *args, context=context)
+        if when <= self._now:
+            # asyncio starts it when all that is ready has run, which depends on the schedule and not on a cause.
+            self.accesses.untracked.add("a timer that was due when it was set")
+        return handle
+
+    # Tasks and futures -----------------------------------------------------------------------------------------------
+
+    def create_future(self) -> asyncio.Future[Any]:
+        future = TrackedFuture(loop=self)
+        self.accesses.name(future)
+        return future
+
+    def _make_task(self, coro: Any, name: str | None, context: Any, options: dict[str, Any]) -> Any:
+        task = super()._make_task(coro, name, context, options)
+        task.__class__ = TrackedTask
+        self.accesses.call(("task", task.explored_lane.path), task)
+        return task
+
+
+def _both(first: Callable[..., object] | None, second: Callable[..., object] | None) -> Callable[..., object] | None:
+    """Return what calls the two in turn."""
+    if first is None or second is None:
+        return first or second
+
+    def call(*args: Any) -> None:
+        first(*args)
+        second(*args)
+
+    return call
