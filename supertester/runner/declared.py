@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from supertester.isolation.tags import module_tags, tags_of
-
-__all__ = ["DeclaredTest", "declare", "id_of"]
+__all__ = ["DeclaredTest", "declare", "fixture_of", "id_of"]
 
 
 _FIXTURES = ("setUpClass", "tearDownClass", "asyncSetUpClass", "asyncTearDownClass")
@@ -55,7 +53,7 @@ def declare(index: int, test: Any) -> DeclaredTest:
     method = getattr(test, "_testMethodName", "")
     function = getattr(test, method, None) if method else None
     code = getattr(getattr(function, "__func__", function), "__code__", None)
-    tags = {**module_tags(cls.__module__), **tags_of(cls), **tags_of(function)}
+    tags = _tags_of(cls, function)
     return DeclaredTest(
         index=index,
         test_id=id_of(test),
@@ -66,7 +64,7 @@ def declare(index: int, test: Any) -> DeclaredTest:
         file=code.co_filename if code else "",
         line=code.co_firstlineno if code else 0,
         tags={name: value for name, value in tags.items() if _is_plain(value)},
-        fixture=_fixture(cls),
+        fixture=fixture_of(cls),
     )
 
 
@@ -74,6 +72,22 @@ def id_of(test: Any) -> str:
     """Return the id of *test*, also if it is just something to call."""
     identify = getattr(test, "id", None)
     return str(identify()) if callable(identify) else str(test)
+
+
+def _tags_of(cls: type, function: object) -> Mapping[str, Any]:
+    # `tag` is a part of much more, which takes its time to load; who has not loaded that has decorated nothing.
+    if "supertester.isolation.tags" not in sys.modules and not _has_tags(cls.__module__):
+        return {}
+    from supertester.isolation.tags import module_tags, tags_of
+
+    return {**module_tags(cls.__module__), **tags_of(cls), **tags_of(function)}
+
+
+def _has_tags(module: str) -> bool:
+    """Say whether *module*, or a package that it is in, has tags of its own."""
+    parts = module.split(".")
+    names = (".".join(parts[:end]) for end in range(1, len(parts) + 1))
+    return any(hasattr(sys.modules.get(name), "__tags__") for name in names)
 
 
 def _description(test: Any) -> str:
@@ -87,7 +101,8 @@ def _is_plain(value: Any) -> bool:
     return value is None or isinstance(value, str | int | float | bool)
 
 
-def _fixture(cls: type) -> str | None:
+def fixture_of(cls: type) -> str | None:
+    """Return what fixture tests of *cls* share, or ``None``."""
     module = sys.modules.get(cls.__module__)
     if module is not None and (hasattr(module, "setUpModule") or hasattr(module, "tearDownModule")):
         return f"module {cls.__module__}"

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import unittest
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from supertester.errors import UsageError
 from supertester.runner.declared import DeclaredTest, declare
 from supertester.runner.options import Options
+
+if TYPE_CHECKING:
+    from supertester.runner.nursery import Nursery
 
 __all__ = ["Loaded", "load", "load_suite", "tests_in"]
 
@@ -20,8 +24,11 @@ class Loaded:
     A context manager: where its tests live in other processes, leaving the block ends those.
     """
 
-    def __init__(self, objects: Sequence[Any], tests: Sequence[DeclaredTest]) -> None:
+    def __init__(
+        self, objects: Sequence[Any], tests: Sequence[DeclaredTest], *, elsewhere: Nursery | None = None
+    ) -> None:
         self._objects = objects
+        self._elsewhere = elsewhere
         self.tests = tuple(tests)
         """The tests to run, in order."""
 
@@ -38,10 +45,27 @@ class Loaded:
             UsageError: One of them is not of this load.
         """
         chosen = list(tests)
+        known = len(self._objects) if self._elsewhere is None else len(self._elsewhere.tests)
         for test in chosen:
-            if not 0 <= test.index < len(self._objects):
+            if not 0 <= test.index < known:
                 raise UsageError(f"{test.test_id} is no test of this load; choose among its `tests`")
-        return type(self)(self._objects, chosen)
+        return type(self)(self._objects, chosen, elsewhere=self._elsewhere)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the tests themselves are in this process."""
+        return self._elsewhere is None
+
+    @contextmanager
+    def nursery(self) -> Iterator[Nursery]:
+        """Have a process with the tests that forks workers."""
+        if self._elsewhere is not None:
+            yield self._elsewhere
+            return
+        from supertester.runner.nursery import Nursery
+
+        with closing(Nursery(lambda: Loaded.of(self._objects))) as nursery:
+            yield nursery
 
     def object_of(self, test: DeclaredTest) -> Any:
         """Return the test itself."""
@@ -49,6 +73,8 @@ class Loaded:
 
     def close(self) -> None:
         """End what the tests live in."""
+        if self._elsewhere is not None:
+            self._elsewhere.close()
 
     def __enter__(self) -> Loaded:
         return self
@@ -67,7 +93,12 @@ def load(options: Options) -> Loaded:
     Raises:
         ImportError: The folder to discover in cannot be imported from.
     """
-    return Loaded.of(load_suite(options))
+    if options.jobs == 0:
+        return Loaded.of(load_suite(options))
+    from supertester.runner.nursery import Nursery
+
+    nursery = Nursery(lambda: Loaded.of(load_suite(options)))
+    return Loaded((), nursery.tests, elsewhere=nursery)
 
 
 def load_suite(options: Options) -> unittest.TestSuite:

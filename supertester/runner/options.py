@@ -60,6 +60,8 @@ class Options:
     """Seconds that a test may take; ``None`` is for ever."""
     grace: float = 5.0
     """Seconds that each further rung of the ladder of timeouts has."""
+    max_restarts: int = 100
+    """How many workers may die before no more are begun."""
     shard: tuple[int, int] | None = None
     """``(i, n)``: the part number i, from 1, of n."""
     on: str | None = None
@@ -109,7 +111,7 @@ class Options:
             raise UsageError(f"start_method must be 'fork' or 'spawn', got {self.start_method!r}")
 
     def _check_counts(self) -> None:
-        for name, least in [("jobs", 0), ("threads", 1), ("repeat", 1), ("rerun_failed", 0)]:
+        for name, least in [("jobs", 0), ("threads", 1), ("repeat", 1), ("rerun_failed", 0), ("max_restarts", 0)]:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int):
                 raise TypeError(f"{name} must be an int, got {value!r}")

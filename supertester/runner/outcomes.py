@@ -248,6 +248,9 @@ class Observer(Protocol):
     def running(self, tests: Sequence[Running]) -> None:
         """Called about once a second, while tests run, with those that do; longest first."""
 
+    def wrote(self, worker: int, text: str) -> None:
+        """A worker wrote *text* outside of tests, e.g. in a class fixture."""
+
     def noted(self, note: str) -> None:
         """Something happened to the run itself, e.g. a worker died."""
 
@@ -268,6 +271,9 @@ class Silent:
         """Do nothing."""
 
     def running(self, tests: Sequence[Running]) -> None:
+        """Do nothing."""
+
+    def wrote(self, worker: int, text: str) -> None:
         """Do nothing."""
 
     def noted(self, note: str) -> None:

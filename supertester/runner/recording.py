@@ -72,15 +72,27 @@ class Recorder(unittest.TestResult):
 
     def startTest(self, test: Any) -> None:
         self.testsRun += 1
+        if self._open is None:  # A test that runs itself again, after it failed, is still one test.
+            self._begin_test(test)
+
+    def _begin_test(self, test: Any) -> _Open:
         declared = self._declared(test)
         test_id = declared.test_id if declared is not None else id_of(test)
         self._open = _Open(declared=declared, test_id=test_id, at=time.time(), clock=time.perf_counter())
         self._begin(declared, test_id, self._open.at)
+        return self._open
 
     def stopTest(self, test: Any) -> None:
+        """Do nothing: a test may still report something, until `conclude`."""
+
+    def conclude(self, change: Callable[[TestOutcome], TestOutcome] | None = None) -> bool:
+        """Tell the outcome of the test that ran, after *change*, and say whether there was one."""
         current, self._open = self._open, None
-        if current is not None:
-            self._end(self._outcome_of(current))
+        if current is None:
+            return False
+        outcome = self._outcome_of(current)
+        self._end(outcome if change is None else change(outcome))
+        return True
 
     def _outcome_of(self, current: _Open) -> TestOutcome:
         return TestOutcome(
@@ -109,7 +121,9 @@ class Recorder(unittest.TestResult):
 
     def addSkip(self, test: Any, reason: str) -> None:
         current = self._open
-        if current is None:  # A class or module fixture, or a class that skips in a way of its own.
+        if current is None and hasattr(test, "_testMethodName"):
+            current = self._begin_test(test)  # Python 3.12.1 does not start tests that it skips.
+        if current is None:
             self.fixture_skip = reason
         elif hasattr(test, "test_case"):
             current.subtests.append(Subtest(description=_subtest(test), outcome="skipped", reason=reason))

@@ -20,19 +20,30 @@ class Walk(unittest.TestSuite):
         recorder: Where the tests report.
         not_run: Called with a test that is not run, since its class or module fixture failed or skipped; with whether
             it was skipped, and why.
+        on_fixture: Called with a class before its fixtures, or those of its module, run; and with whether they are those
+            that tear down.
     """
 
-    def __init__(self, recorder: Recorder, not_run: Callable[[Any, bool, str], None]) -> None:
+    def __init__(
+        self,
+        recorder: Recorder,
+        not_run: Callable[[Any, bool, str], None],
+        on_fixture: Callable[[type, bool], None] | None = None,
+    ) -> None:
         super().__init__()
         self._recorder: Any = recorder
         self._not_run = not_run
+        self._on_fixture = on_fixture or (lambda *_: None)
         self._blocked: tuple[bool, str] = (False, "")
 
     def step(self, test: Any) -> None:
         """Run *test*, after the tear-down of the one before and the set-up of this one where those differ."""
         recorder, unittests = self._recorder, self._unittests
         if test.__class__ is not recorder._previousTestClass:
-            unittests._tearDownPreviousClass(test, recorder)
+            if recorder._previousTestClass is not None:
+                self._on_fixture(recorder._previousTestClass, True)
+                unittests._tearDownPreviousClass(test, recorder)
+            self._on_fixture(test.__class__, False)
             recorder.fixture_skip = recorder.fixture_failure = None
             unittests._handleModuleFixture(test, recorder)
             unittests._handleClassSetUp(test, recorder)
@@ -56,6 +67,8 @@ class Walk(unittest.TestSuite):
     def finish(self) -> None:
         """Tear down what is still set up."""
         recorder, unittests = self._recorder, self._unittests
+        if recorder._previousTestClass is not None:
+            self._on_fixture(recorder._previousTestClass, True)
         unittests._tearDownPreviousClass(None, recorder)
         unittests._handleModuleTearDown(recorder)
         recorder._previousTestClass = None

@@ -1,0 +1,159 @@
+"""The ladder of timeouts, as a worker climbs it.
+
+The parent keeps the time and sends signals, so a test that does not run out of time pays nothing for it:
+
+1. ``DUMP``: the interpreter writes the stacks of all threads to a file, also while C code holds everything up.
+2. ``RAISE``: an async test is cancelled in its event loop; any other is interrupted in the main thread.
+3. ``RAISE`` again: also an async test is interrupted where it stands. Its cleanup still runs.
+4. The parent kills the worker with all that it has started.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+
+__all__ = ["DUMP", "RAISE", "FixtureTimeout", "Ladder", "TestTimeout", "listen_for_dumps"]
+
+__unittest = True
+
+
+def _free_signal(number: int, otherwise: str) -> int | None:
+    """Return a signal that hardly anybody uses: a real-time one where there are such."""
+    if hasattr(signal, "SIGRTMAX"):
+        return int(signal.SIGRTMAX) - number
+    return getattr(signal, otherwise, None)
+
+
+RAISE = _free_signal(3, "SIGXCPU")
+DUMP = _free_signal(4, "SIGQUIT")
+
+
+class TestTimeout(BaseException):
+    """A test took too long. No `Exception`, so that a test that catches those is interrupted as well."""
+
+    __test__ = False
+
+
+class FixtureTimeout(Exception):
+    """A class or module fixture took too long. ``unittest`` only understands an `Exception` there."""
+
+
+@dataclass
+class _Limited:
+    """What is running, and for how long it may."""
+
+    limit: float
+    error: type[BaseException]
+    begun: float = field(default_factory=time.monotonic)
+    reached: int = 0
+    stacks: str = ""
+
+
+class Ladder:
+    """The limit of what a thread runs; one that is reached stays known until the next begins."""
+
+    def __init__(self) -> None:
+        self._current: _Limited | None = None
+        self._last: _Limited | None = None
+
+    def install(self) -> Callable[[], object]:
+        """Listen to ``RAISE`` from now on; return the undoing."""
+        if RAISE is None:
+            return lambda: None
+        before = signal.signal(RAISE, self._on_raise)
+        return lambda: signal.signal(RAISE, before)
+
+    def begin(self, limit: float | None, *, fixture: bool = False) -> None:
+        """Note that something begins that may take *limit* seconds."""
+        error = FixtureTimeout if fixture else TestTimeout
+        self._current = None if limit is None else _Limited(limit, error)
+        self._last = self._current
+
+    def end(self) -> None:
+        """Note that it has ended; nothing is interrupted any more."""
+        self._current = None
+
+    @property
+    def reached(self) -> str | None:
+        """Why what ran last ran out of time, with the stacks of its tasks; ``None`` if it did not."""
+        last = self._last
+        if last is None or not last.reached:
+            return None
+        return f"it ran for more than {last.limit:g} s" + (f"\n\n{last.stacks}" if last.stacks else "")
+
+    def _on_raise(self, number: int, frame: FrameType | None) -> None:
+        current = self._current
+        if current is None or time.monotonic() - current.begun < current.limit * 0.9:
+            return  # It was for a test that has ended meanwhile.
+        current.reached += 1
+        loop = _running_loop()
+        if current.reached == 1 and loop is not None:
+            current.stacks = _task_stacks(loop)
+            loop.call_soon_threadsafe(_cancel_main, loop)
+        else:
+            raise current.error(f"it ran for more than {current.limit:g} s")
+
+
+def listen_for_dumps(descriptor: int) -> None:
+    """Let ``DUMP``, and whatever kills the interpreter, write the stacks of all threads to *descriptor*."""
+    faulthandler.enable(file=descriptor, all_threads=True)
+    if DUMP is not None and hasattr(faulthandler, "register"):
+        faulthandler.register(DUMP, file=descriptor, all_threads=True, chain=False)
+
+
+def _running_loop() -> Any:
+    asyncio = sys.modules.get("asyncio")
+    return None if asyncio is None else asyncio._get_running_loop()
+
+
+def _main_tasks(loop: Any) -> list[Any]:
+    """Return the tasks that *loop* runs until they are complete, which is what a test waits for; or else all."""
+    import asyncio
+
+    tasks = list(asyncio.all_tasks(loop))
+    awaited = [
+        task
+        for task in tasks
+        if any(
+            getattr(callback, "__name__", "") == "_run_until_complete_cb"
+            for callback, _ in getattr(task, "_callbacks", None) or ()
+        )
+    ]
+    return awaited or tasks
+
+
+def _cancel_main(loop: Any) -> None:
+    for task in _main_tasks(loop):
+        task.cancel("the test ran out of time")
+
+
+def _task_stacks(loop: Any) -> str:
+    import asyncio
+
+    parts = []
+    for task in sorted(asyncio.all_tasks(loop), key=lambda task: task.get_name()):
+        frames = task.get_stack()
+        lines = "".join(traceback.format_list([_entry(frame) for frame in frames]))
+        parts.append(f"task {task.get_name()!r} ({task.get_coro()!r}):\n{lines}".rstrip())
+    return "\n".join(parts)
+
+
+def _entry(frame: FrameType) -> traceback.FrameSummary:
+    return traceback.FrameSummary(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
+
+
+def signal_group(pid: int, number: int) -> None:
+    """Send the signal *number* to the process group of *pid*, if there still is one."""
+    try:
+        os.killpg(pid, number)
+    except (ProcessLookupError, PermissionError):
+        return

@@ -1,0 +1,262 @@
+"""The zygote: a process that has loaded the tests, and forks a worker whenever it is asked to.
+
+It runs no test and starts no thread, so a worker begins in a millisecond, with all imports done. It is the parent of all
+workers: it says how each ended, ends what they leave behind, and ends them all if the run itself is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from supertester.errors import UsageError
+from supertester.runner import wire
+from supertester.runner.capture import Capture
+from supertester.runner.declared import DeclaredTest
+from supertester.runner.farewell import forget_inherited, leave
+from supertester.runner.ladder import listen_for_dumps, signal_group
+from supertester.runner.loading import Loaded
+from supertester.runner.queue import take
+from supertester.runner.worker import Settings, Worker
+
+__all__ = ["DESCRIPTORS", "be_zygote"]
+
+DESCRIPTORS = ("channel", "queue", "output", "dumps", "lifeline")
+"""What the parent sends along when it asks for a worker."""
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def be_zygote(control: socket.socket, descriptors: socket.socket, make: Callable[[], Loaded]) -> NoReturn:
+    """Load the tests and serve until the parent is gone; the body of a forked process.
+
+    Args:
+        control: Where requests come from and answers go to.
+        descriptors: Where the descriptors for workers come from.
+        make: Loads the tests.
+    """
+    os.setpgid(0, 0)  # Ctrl-C is for the parent, who knows what is running.
+    forget_inherited()
+    loaded = _load(control, make)
+    if loaded is None:
+        leave(1)
+    _Zygote(control, descriptors, loaded).serve()
+    leave()
+
+
+def _load(control: socket.socket, make: Callable[[], Loaded]) -> Loaded | None:
+    try:
+        loaded = make()
+    except BaseException as error:  # noqa: BLE001 - whatever it is, it is the parent's to show
+        kind = "usage" if isinstance(error, UsageError | ImportError) else type(error).__name__
+        wire.send(control, ("failed", kind, str(error)))
+        return None
+    wire.send(control, ("loaded", [wire.declared_to(test) for test in loaded.tests]))
+    return loaded
+
+
+class _Zygote:
+    def __init__(self, control: socket.socket, descriptors: socket.socket, loaded: Loaded) -> None:
+        self._control = control
+        self._descriptors = descriptors
+        self._loaded = loaded
+        self._inbox = wire.Inbox(control)
+        self._plan: Sequence[DeclaredTest] = ()
+        self._settings = Settings()
+        self._workers: dict[int, int] = {}
+        """The number of each worker, by its process id."""
+        self._adopts = False
+
+    def serve(self) -> None:
+        with _ChildrenBell() as bell:
+            self._bell = bell
+            while not self._inbox.closed:
+                select.select([self._control, bell.reader], [], [])
+                bell.silence()
+                for kind, *values in self._inbox.receive() if self._has_request() else ():
+                    self._answer(kind, values)
+                self._reap()
+                if self._workers and not self._adopts:
+                    self._adopts = True  # Only now, while nobody waits for an answer.
+                    adopt_orphans()
+        for pid in self._workers:
+            signal_group(pid, signal.SIGKILL)
+        self._end_strays()
+
+    def _has_request(self) -> bool:
+        return bool(select.select([self._control], [], [], 0)[0])
+
+    def _answer(self, kind: str, values: list[Any]) -> None:
+        if kind == "plan":
+            settings, plan = values
+            self._settings = Settings(**settings)
+            self._plan = [self._loaded.tests[index] for index in plan]
+        elif kind == "fork":
+            self._fork(*values)
+        elif kind == "signal":
+            self._signal(*values)
+
+    def _signal(self, number: int, signum: int, whole_group: bool) -> None:  # noqa: FBT001 - they come over the wire
+        for pid, each in self._workers.items():
+            if each == number and whole_group:
+                signal_group(pid, signum)
+            elif each == number:
+                os.kill(pid, signum)  # Not reaped yet, so it is still that process.
+
+    def _fork(self, number: int) -> None:
+        flags = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+        _, received, _, _ = socket.recv_fds(self._descriptors, 1, len(DESCRIPTORS), flags)
+        given = dict(zip(DESCRIPTORS, received, strict=True))
+        pid = fork()
+        if pid == 0:
+            self._be_worker(given)
+        with contextlib.suppress(OSError):
+            os.setpgid(pid, pid)  # Both sides do it, so that neither has to wait for the other.
+        for each in received:
+            os.close(each)
+        self._workers[pid] = number
+        wire.send(self._control, ("forked", number, pid))
+
+    def _be_worker(self, given: dict[str, int]) -> NoReturn:
+        status = 1
+        try:
+            os.setpgid(0, 0)
+            self._bell.forget()
+            self._control.close()
+            self._descriptors.close()
+            forget_inherited()
+            prepare(given)
+            channel = socket.socket(fileno=given["channel"])
+            Worker(
+                channel,
+                lambda before_waiting: take(given["queue"], before_waiting),
+                self._plan,
+                self._loaded.object_of,
+                self._settings,
+                Capture(given["output"]),
+            ).run()
+            wire.send(channel, ("bye", 0))
+            status = 0
+        finally:
+            if status:
+                sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+            leave(status)
+
+    # The ends of workers -------------------------------------------------------------------------------------------
+
+    def _reap(self) -> None:
+        while self._workers:
+            try:
+                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                return
+            if ended is None:
+                return
+            pid = ended.si_pid
+            number = self._workers.pop(pid, None)
+            if number is not None:
+                signal_group(pid, signal.SIGKILL)  # What it leaves behind, while nobody else can have its number.
+            _, status = os.waitpid(pid, 0)
+            if number is not None:
+                wire.send(self._control, ("exited", number, os.waitstatus_to_exitcode(status)))
+
+    def _end_strays(self) -> None:
+        """End what left the process groups of the workers, such as daemons."""
+        for _ in range(100):
+            children = children_of(os.getpid())
+            if not children:
+                return
+            for pid in children:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+            for _ in children:
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(-1, 0)
+
+
+def fork() -> int:
+    """Fork, without the warning that there are threads: what tests start when imported is their business."""
+    import warnings
+
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
+
+
+def prepare(given: dict[str, int]) -> None:
+    """Make this process a worker: its output captured, its input empty, its life tied to that of the run."""
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    for descriptor in (1, 2):
+        os.dup2(given["output"], descriptor)
+    with contextlib.suppress(AttributeError, ValueError):
+        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    listen_for_dumps(given["dumps"])
+    _die_with(given["lifeline"])
+
+
+def _die_with(lifeline: int) -> None:
+    """Let the kernel kill this process group when the other end of the pipe *lifeline* is closed, by death too."""
+    import fcntl
+
+    if not hasattr(fcntl, "F_SETSIG"):
+        return  # The zygote will do it.
+    fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpid())
+    fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
+    if select.select([lifeline], [], [], 0)[0]:
+        os._exit(1)  # It was closed before.
+
+
+class _ChildrenBell:
+    """A descriptor that is readable when a child has ended."""
+
+    def __enter__(self) -> _ChildrenBell:
+        self.reader, self._writer = os.pipe()
+        os.set_blocking(self.reader, False)
+        os.set_blocking(self._writer, False)
+        self._handler = signal.signal(signal.SIGCHLD, lambda *_: None)
+        self._wakeup = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.forget()
+
+    def silence(self) -> None:
+        """Read what rang."""
+        with contextlib.suppress(BlockingIOError):
+            while os.read(self.reader, 4096):
+                pass
+
+    def forget(self) -> None:
+        """Put the process back to what it was."""
+        signal.set_wakeup_fd(self._wakeup)
+        signal.signal(signal.SIGCHLD, self._handler)
+        os.close(self.reader)
+        os.close(self._writer)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of what workers leave behind, where the kernel can do that."""
+    with contextlib.suppress(OSError, AttributeError):
+        if sys.platform == "linux":
+            import ctypes
+
+            ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the process ids of the children of *pid*, where the kernel lists them."""
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+            return [int(each) for each in file.read().split()]
+    except OSError:
+        return []
