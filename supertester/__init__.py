@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from supertester.mixins.otp import OTPAssertions
     from supertester.mixins.performance import PerformanceMixin
     from supertester.otp import ChildSpec, DynamicSupervisor, GenServer, Pid, Registry, Supervisor
+    from supertester.runner.program import main
 
 __all__ = [
     "CallExit",
@@ -60,6 +61,7 @@ __all__ = [
     "__version__",
     "allow_leak",
     "allow_sleep",
+    "main",
     "run_scenario",
     "tag",
     "uninstall",
@@ -89,6 +91,7 @@ _HOMES = {
     "supertester.mixins.otp": ("OTPAssertions",),
     "supertester.mixins.performance": ("PerformanceMixin",),
     "supertester.otp": ("ChildSpec", "DynamicSupervisor", "GenServer", "Pid", "Registry", "Supervisor"),
+    "supertester.runner.program": ("main",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -7,7 +7,7 @@ import selectors
 import signal
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from supertester.runner import wire
@@ -106,6 +106,7 @@ class Crew:
         self._deaths = 0
         self._fruitless = 0
         self._heeded = 0
+        self._why_given_up = ""
         self._next_look = self._next_word = 0.0
         self.stopped = ""
         """Why tests were left out, if they were."""
@@ -125,10 +126,11 @@ class Crew:
             for position in sorted(self._ledger.open):
                 self._ledger.lose(position, "not run: " + (self._why_given_up or "no worker took it"))
 
-    _why_given_up = ""
-
     def _round(self, units: list[Unit]) -> None:
-        """Hand out *units* until nobody works any more. One that was lost on its way to a worker needs another round."""
+        """Hand out *units* until nobody works any more.
+
+        One that was lost on its way, as its worker died before it could say that it has it, needs another round.
+        """
         self._queue = Queue()
         try:
             self._queue.put(units)
@@ -172,7 +174,7 @@ class Crew:
         if not self._queue.has_waiting:
             self._selector.unregister(self._queue.writer)
 
-    # Workers come and go -----------------------------------------------------------------------------------------------
+    # Workers come and go ---------------------------------------------------------------------------------------------
 
     def _hire(self) -> None:
         desk = Desk(worker=self._nursery.fork(self._queue.reader))
@@ -228,7 +230,7 @@ class Crew:
         self._queue.empty()
         self._finish_queue()
 
-    # What workers say ----------------------------------------------------------------------------------------------------
+    # What workers say ------------------------------------------------------------------------------------------------
 
     def _hear(self, desk: Desk) -> None:
         for message in desk.worker.inbox.receive():
@@ -449,8 +451,6 @@ def _ran_out(task: Task, stacks: str) -> Problem:
 
 
 def _with_stacks(outcome: TestOutcome, stacks: str) -> TestOutcome:
-    from dataclasses import replace
-
     if not stacks or not outcome.problems:
         return outcome
     first = outcome.problems[0]
@@ -459,6 +459,4 @@ def _with_stacks(outcome: TestOutcome, stacks: str) -> TestOutcome:
 
 
 def _with_output(outcome: TestOutcome, output: str) -> TestOutcome:
-    from dataclasses import replace
-
     return outcome if output == outcome.output else replace(outcome, output=output)

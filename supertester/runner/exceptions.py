@@ -28,7 +28,7 @@ def pack(error: BaseException) -> bytes | None:
 def unpack(data: bytes) -> BaseException | None:
     """Return the exception that `pack` made *data* of, or ``None`` if that cannot be made here."""
     with contextlib.suppress(Exception):
-        return _put_together(pickle.loads(data))  # noqa: S301 - from a process of this run
+        return _put_together(pickle.loads(data))
     return None
 
 
@@ -54,7 +54,7 @@ def _put_together(data: Any) -> BaseException | None:
     from tblib import Traceback
 
     pickled, trace, cause, context, suppress, notes = data
-    error = pickle.loads(pickled)  # noqa: S301
+    error = pickle.loads(pickled)
     if not isinstance(error, BaseException):
         raise TypeError(f"{error!r} is no exception")
     error.__traceback__ = Traceback.from_dict(trace).as_traceback() if trace is not None else None

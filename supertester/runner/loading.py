@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import unittest
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -106,6 +107,11 @@ def load_suite(options: Options) -> unittest.TestSuite:
     loader = unittest.TestLoader()
     if options.name_patterns:
         loader.testNamePatterns = [pattern if "*" in pattern else f"*{pattern}*" for pattern in options.name_patterns]
+    if options.module is not None and not options.discover:
+        module = importlib.import_module(options.module)
+        if options.names:
+            return loader.loadTestsFromNames(options.names, module)
+        return loader.loadTestsFromModule(module)
     if options.names and not options.discover:
         return loader.loadTestsFromNames(options.names)
     return loader.discover(options.start_directory, options.pattern, options.top_level_directory)

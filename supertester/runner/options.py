@@ -28,6 +28,8 @@ class Options:
     # What to load, as for `python -m unittest`
     names: tuple[str, ...] = ()
     """Modules, classes, methods or files; none: discover."""
+    module: str | None = None
+    """The module that names are relative to, and whose tests are run if there are none; e.g. ``"__main__"``."""
     discover: bool = False
     start_directory: str = "."
     pattern: str = "test*.py"

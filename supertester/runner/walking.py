@@ -20,15 +20,15 @@ class Walk(unittest.TestSuite):
         recorder: Where the tests report.
         not_run: Called with a test that is not run, since its class or module fixture failed or skipped; with whether
             it was skipped, and why.
-        on_fixture: Called with a class before its fixtures, or those of its module, run; and with whether they are those
-            that tear down.
+        on_fixture: Called with a class before its fixtures, or those of its module, run; and with whether they tear
+            down.
     """
 
     def __init__(
         self,
         recorder: Recorder,
         not_run: Callable[[Any, bool, str], None],
-        on_fixture: Callable[[type, bool], None] | None = None,
+        on_fixture: Callable[[type, str], None] | None = None,
     ) -> None:
         super().__init__()
         self._recorder: Any = recorder
@@ -41,9 +41,9 @@ class Walk(unittest.TestSuite):
         recorder, unittests = self._recorder, self._unittests
         if test.__class__ is not recorder._previousTestClass:
             if recorder._previousTestClass is not None:
-                self._on_fixture(recorder._previousTestClass, True)
+                self._on_fixture(recorder._previousTestClass, "tear-down")
                 unittests._tearDownPreviousClass(test, recorder)
-            self._on_fixture(test.__class__, False)
+            self._on_fixture(test.__class__, "set-up")
             recorder.fixture_skip = recorder.fixture_failure = None
             unittests._handleModuleFixture(test, recorder)
             unittests._handleClassSetUp(test, recorder)
@@ -68,7 +68,7 @@ class Walk(unittest.TestSuite):
         """Tear down what is still set up."""
         recorder, unittests = self._recorder, self._unittests
         if recorder._previousTestClass is not None:
-            self._on_fixture(recorder._previousTestClass, True)
+            self._on_fixture(recorder._previousTestClass, "tear-down")
         unittests._tearDownPreviousClass(None, recorder)
         unittests._handleModuleTearDown(recorder)
         recorder._previousTestClass = None

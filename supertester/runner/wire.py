@@ -15,7 +15,7 @@ from supertester.runner import exceptions
 from supertester.runner.declared import DeclaredTest
 from supertester.runner.outcomes import Attachment, Problem, Subtest, TestOutcome
 
-__all__ = ["Inbox", "frame", "outcome_from", "outcome_to", "send", "declared_from", "declared_to"]
+__all__ = ["Inbox", "declared_from", "declared_to", "frame", "outcome_from", "outcome_to", "send"]
 
 _HEAD = struct.Struct("=I")
 _CHUNK = 1 << 18

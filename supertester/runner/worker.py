@@ -54,19 +54,20 @@ class Worker:
         take: Returns the next unit, or ``None`` at the end; is given what to call before it waits.
         tests: The tests of the plan, by position.
         object_of: Finds the test itself.
+        settings: How to run them.
         capture: What the tests write.
         slot: Which of several runners of this process this is.
     """
 
     def __init__(
         self,
+        *,
         channel: socket.socket,
         take: Callable[[Callable[[], None]], Unit | None],
         tests: Sequence[DeclaredTest],
         object_of: Callable[[DeclaredTest], Any],
         settings: Settings,
         capture: Capture,
-        *,
         slot: int = 0,
     ) -> None:
         self._channel = channel
@@ -166,11 +167,10 @@ class Worker:
 
     # What tests report ---------------------------------------------------------------------------------------------
 
-    def _fixture(self, cls: type, is_tear_down: bool) -> None:  # noqa: FBT001 - the signature of `Walk`
+    def _fixture(self, cls: type, what: str) -> None:
         self._ladder.begin(self._settings.timeout, fixture=True)
         if fixture_of(cls) is not None:
-            what = "tear-down" if is_tear_down else "set-up"
-            self._tell("f", f"{what} ({strclass(cls)})", is_tear_down)
+            self._tell("f", f"{what} ({strclass(cls)})", what == "tear-down")
             self._send()
 
     def _begin(self, declared: DeclaredTest | None, test_id: str, at: float) -> None:
@@ -223,7 +223,7 @@ class Worker:
 class _Fixture:
     """Stands for a fixture, in what a result is told."""
 
-    failureException = None  # noqa: N815 - the name is that of the base class
+    failureException = None
 
     def __init__(self, name: str) -> None:
         self._name = name

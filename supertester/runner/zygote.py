@@ -1,7 +1,7 @@
 """The zygote: a process that has loaded the tests, and forks a worker whenever it is asked to.
 
-It runs no test and starts no thread, so a worker begins in a millisecond, with all imports done. It is the parent of all
-workers: it says how each ended, ends what they leave behind, and ends them all if the run itself is gone.
+It runs no test and starts no thread, so a worker begins in a millisecond, with all imports done. It is the parent of
+all workers: it says how each ended, ends what they leave behind, and ends them all if the run itself is gone.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from supertester.errors import UsageError
@@ -70,13 +71,13 @@ class _Zygote:
         self._settings = Settings()
         self._workers: dict[int, int] = {}
         """The number of each worker, by its process id."""
+        self._bell = _ChildrenBell()
         self._adopts = False
 
     def serve(self) -> None:
-        with _ChildrenBell() as bell:
-            self._bell = bell
+        with self._bell as bell:
             while not self._inbox.closed:
-                select.select([self._control, bell.reader], [], [])
+                select.select([self._control.fileno(), bell.reader], [], [])
                 bell.silence()
                 for kind, *values in self._inbox.receive() if self._has_request() else ():
                     self._answer(kind, values)
@@ -133,18 +134,18 @@ class _Zygote:
             prepare(given)
             channel = socket.socket(fileno=given["channel"])
             Worker(
-                channel,
-                lambda before_waiting: take(given["queue"], before_waiting),
-                self._plan,
-                self._loaded.object_of,
-                self._settings,
-                Capture(given["output"]),
+                channel=channel,
+                take=lambda before_waiting: take(given["queue"], before_waiting),
+                tests=self._plan,
+                object_of=self._loaded.object_of,
+                settings=self._settings,
+                capture=Capture(given["output"]),
             ).run()
             wire.send(channel, ("bye", 0))
             status = 0
         finally:
             if status:
-                sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+                sys.excepthook(*sys.exc_info())
             leave(status)
 
     # The ends of workers -------------------------------------------------------------------------------------------
@@ -256,7 +257,7 @@ def adopt_orphans() -> None:
 def children_of(pid: int) -> list[int]:
     """Return the process ids of the children of *pid*, where the kernel lists them."""
     try:
-        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
-            return [int(each) for each in file.read().split()]
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
     except OSError:
         return []
+    return [int(each) for each in text.split()]

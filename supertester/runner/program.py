@@ -1,0 +1,87 @@
+"""`main`: the program behind ``python -m supertester``, and for the end of a test module."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from types import ModuleType
+from typing import Any
+
+from supertester.errors import UsageError
+from supertester.runner import cli
+from supertester.runner.loading import load
+from supertester.runner.options import Options
+from supertester.runner.outcomes import Observer, RunReport
+from supertester.runner.running import run
+from supertester.runner.text import TextReport
+
+__all__ = ["main", "run_program"]
+
+_USAGE = 2
+
+
+def main(
+    module: str | ModuleType = "__main__", *, argv: Sequence[str] | None = None, exit: bool = True, **options: Any
+) -> RunReport:
+    """Run the tests of *module*, with what the command line says; as ``unittest.main`` does, for its last lines.
+
+    Args:
+        module: The module, or its name.
+        argv: The command line, with the name of the program; that of the process if nothing is said.
+        exit: Whether to end the process, with the run's exit status.
+        options: Fields of `Options` that hold unless the command line says otherwise, e.g. ``jobs=2``.
+
+    Raises:
+        SystemExit: As *exit* says, and with status 2 if the command line makes no sense.
+        TypeError: There is no such option.
+
+    Example::
+
+        if __name__ == "__main__":
+            supertester.main()
+    """
+    arguments = list(sys.argv if argv is None else argv)
+    name = module if isinstance(module, str) else module.__name__
+    report = run_program(arguments[1:], prog=arguments[0], module=name, defaults=options)
+    if exit:
+        sys.exit(report.exit_status)
+    return report
+
+
+def run_program(
+    arguments: Sequence[str],
+    *,
+    prog: str = "python -m supertester",
+    module: str | None = None,
+    defaults: dict[str, Any] | None = None,
+) -> RunReport:
+    """Do what the command line *arguments* ask for.
+
+    Raises:
+        SystemExit: They make no sense.
+    """
+    parser = cli.make_parser(prog)
+    _set_defaults(parser, defaults or {})
+    try:
+        options = replace(cli.parse(arguments, parser), module=module)
+        return run_options(options)
+    except UsageError as error:
+        sys.stderr.write(f"{prog}: error: {error}\n")
+        raise SystemExit(_USAGE) from None
+
+
+def _set_defaults(parser: Any, defaults: dict[str, Any]) -> None:
+    known = {action.dest for action in parser._actions}
+    if unknown := sorted(defaults.keys() - known):
+        raise TypeError(f"there is no option {unknown[0]!r}; the options are fields of supertester.runner.Options")
+    parser.set_defaults(**defaults)
+
+
+def run_options(options: Options) -> RunReport:
+    """Load, choose, run and report."""
+    observers: list[Observer] = [
+        TextReport(verbosity=options.verbosity, buffer=options.buffer, durations=options.durations)
+    ]
+    with load(options) as loaded:
+        return run(loaded, options, observers)
