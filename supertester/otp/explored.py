@@ -38,10 +38,6 @@ def explore(runtime: Runtime) -> None:
     runtime.root_type = ExploredRoot
     runtime.budget = 1
     runtime.under_way = copy_context()
-    if getattr(runtime.loop, "faults", None) is not None:
-        from supertester.otp.faulting import let_go_wrong
-
-        let_go_wrong(runtime)
 
 
 class Channel:
@@ -81,8 +77,7 @@ class Channel:
 
 def _named(sender: Any) -> str:
     if isinstance(sender, asyncio.Task):
-        lane = getattr(sender, "explored_lane", None)
-        return sender.get_name() if lane is None else str(lane.label)
+        return sender.get_name()
     return str(getattr(sender, "schedule_label", "outside"))
 
 

@@ -47,7 +47,7 @@ def _is_whole(line: str) -> bool:
     return line.endswith("]")
 
 
-_LOADING = ("names", "discover", "start_directory", "pattern", "top_level_directory", "name_patterns")
+_LOADING = ("names", "discover", "start_directory", "pattern", "top_level_directory", "name_patterns", "module")
 
 
 def _loading(options: Options) -> dict[str, Any]:

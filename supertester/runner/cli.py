@@ -11,6 +11,7 @@ from typing import Any
 
 from supertester.runner.options import DEFAULT_TIMEOUT, Options
 from supertester.runner.outcomes import OUTCOMES
+from supertester.runner.settings import Collected
 
 __all__ = ["make_parser", "options_of", "parse"]
 
@@ -74,7 +75,7 @@ def _add_workers(add: Any) -> None:
 
 
 def _add_selection(add: Any) -> None:
-    add.add_argument("--layer", dest="layers", action="append", default=[], metavar="NAME", help="only this layer")
+    add.add_argument("--layer", dest="layers", action=Collected, default=[], metavar="NAME", help="only this layer")
     add.add_argument("--tag", metavar="EXPR", help="only tests whose tags fulfil this")
     add.add_argument("--last-failed", action="store_true", help="only tests that failed last")
     add.add_argument("--failed-first", action="store_true", help="begin with tests that failed last")

@@ -40,6 +40,8 @@ class DeclaredTest:
     """The fixture that it shares with others, e.g. ``"class tests.test_bank.TestBank"``; tests of one fixture are
     run by one worker, one after the other."""
     attempt: int = 1
+    alone: str = ""
+    """Why it may not run beside others in one process: its tag ``alone``, or its isolation; empty if it may."""
 
     @property
     def class_id(self) -> str:
@@ -65,6 +67,7 @@ def declare(index: int, test: Any) -> DeclaredTest:
         line=code.co_firstlineno if code else 0,
         tags={name: value for name, value in tags.items() if _is_plain(value)},
         fixture=fixture_of(cls),
+        alone=_why_alone(cls, tags),
     )
 
 
@@ -88,6 +91,16 @@ def _has_tags(module: str) -> bool:
     parts = module.split(".")
     names = (".".join(parts[:end]) for end in range(1, len(parts) + 1))
     return any(hasattr(sys.modules.get(name), "__tags__") for name in names)
+
+
+def _why_alone(cls: type, tags: Mapping[str, Any]) -> str:
+    if reason := tags.get("alone"):
+        return str(reason)
+    case: Any = sys.modules.get("supertester.case")
+    if case is None or not issubclass(cls, case.IsolatedTestCase):
+        return ""
+    mode = cls._IsolatedTestCase__options.isolation  # type: ignore[attr-defined]
+    return f"isolation={mode!r}" if mode == "contamination_detection" else ""
 
 
 def _description(test: Any) -> str:

@@ -12,12 +12,14 @@ from supertester.errors import UsageError
 from supertester.runner import cli
 from supertester.runner.loading import load
 from supertester.runner.options import Options
-from supertester.runner.outcomes import Observer, RunReport
-from supertester.runner.running import run
-from supertester.runner.text import TextReport
+from supertester.runner.outcomes import RunReport
+from supertester.runner.session import display, run_session
+from supertester.runner.settings import apply_settings
 
 __all__ = ["main", "run_program"]
 
+COMMANDS = ("audit", "lint")
+"""What is done instead of running tests, if it stands first."""
 _USAGE = 2
 
 
@@ -61,9 +63,14 @@ def run_program(
     Raises:
         SystemExit: They make no sense.
     """
+    if module is None and arguments[:1] and arguments[0] in COMMANDS:
+        from supertester.runner.commands import run_command
+
+        raise SystemExit(run_command(arguments[0], arguments[1:]))
     parser = cli.make_parser(prog)
     _set_defaults(parser, defaults or {})
     try:
+        apply_settings(parser, sections=COMMANDS)
         options = replace(cli.parse(arguments, parser), module=module)
         return run_options(options)
     except UsageError as error:
@@ -80,8 +87,5 @@ def _set_defaults(parser: Any, defaults: dict[str, Any]) -> None:
 
 def run_options(options: Options) -> RunReport:
     """Load, choose, run and report."""
-    observers: list[Observer] = [
-        TextReport(verbosity=options.verbosity, buffer=options.buffer, durations=options.durations)
-    ]
     with load(options) as loaded:
-        return run(loaded, options, observers)
+        return run_session(loaded, options, [display(options)])

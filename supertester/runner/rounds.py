@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from supertester.runner.declared import DeclaredTest
 from supertester.runner.layers import select
@@ -58,9 +58,11 @@ def run_rounds(
     if options.shuffle is not None or options.failed_first:
         options = replace(options, keep_order=True)
     rounds = _Rounds(loaded, options, list(observers), run)
+    if options.shuffle is not None:
+        rounds.note(f"in random order: --shuffle={options.shuffle}")
     report = rounds.until_fail(tests) if options.until_fail else rounds.all(tests)
     if options.shuffle is not None:
-        report = replace(report, notes=(*report.notes, f"the order is that of --shuffle={options.shuffle}"))
+        report = replace(report, notes=(*report.notes, f"in random order: --shuffle={options.shuffle}"))
     for each in rounds.observers:
         each.ended(report)
     return report
@@ -92,7 +94,7 @@ class _Rounds:
             report = self._with_reruns(self._once(wanted, self._options))
             if not report.ok or number == most:
                 break
-            self._note(f"round {number} passed: {report.executed} tests in {report.duration:.2f} s")
+            self.note(f"round {number} passed: {report.executed} tests in {report.duration:.2f} s")
         text = f"round {number} is the last" if report.ok else f"round {number} failed after {number - 1} that passed"
         return replace(report, notes=(*report.notes, text))
 
@@ -101,9 +103,11 @@ class _Rounds:
         return part if self._options.shuffle is None else shuffled(part, self._options.shuffle)
 
     def _once(self, tests: Sequence[DeclaredTest], options: Options) -> RunReport:
-        return self._run(self._loaded.choose(tests), options, [_WithoutEnd(each) for each in self.observers])
+        observers: Any = [_WithoutEnd(each) for each in self.observers]
+        return self._run(self._loaded.choose(tests), options, observers)
 
-    def _note(self, text: str) -> None:
+    def note(self, text: str) -> None:
+        """Tell who watches."""
         for each in self.observers:
             each.noted(text)
 
@@ -118,7 +122,7 @@ class _Rounds:
             left = {key: each for key, each in first.items() if key not in flaky}
             if not left or report.interrupted:
                 break
-            self._note(f"running {len(left)} that failed again, attempt {attempt} of {self._options.rerun_failed}")
+            self.note(f"running {len(left)} that failed again, attempt {attempt} of {self._options.rerun_failed}")
             again = self._once([each.declared for each in left.values() if each.declared is not None], options)
             flaky |= _passed_now(left, again, attempt)
             report = replace(report, duration=report.duration + again.duration, notes=(*report.notes, *again.notes))
@@ -178,11 +182,10 @@ class _WithoutEnd:
     """Passes everything on but the end, of which there are several."""
 
     def __init__(self, observer: Observer) -> None:
-        self.began = observer.began
-        self.started = observer.started
-        self.finished = observer.finished
-        self.running = observer.running
-        self.noted = observer.noted
+        self._observer = observer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._observer, name)
 
     def ended(self, report: RunReport) -> None:
         """Do nothing: the end of it all is told by who knows it."""

@@ -8,10 +8,7 @@ Each long option is a setting of the same name: ``--fail-on flaky`` is ``fail-on
 from __future__ import annotations
 
 import argparse
-import configparser
-import difflib
 import os
-import tomllib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +16,7 @@ from typing import Any, Final
 
 from supertester.errors import UsageError
 
-__all__ = ["Setting", "apply_settings", "read_settings"]
+__all__ = ["Collected", "Setting", "apply_settings", "read_settings"]
 
 _PREFIX: Final = "SUPERTESTER_"
 _SECTION: Final = "supertester"
@@ -41,6 +38,16 @@ class Setting:
 
     def __str__(self) -> str:
         return f"{self.source}: {self.name} = {self.value!r}"
+
+
+class Collected(argparse._AppendAction):
+    """Collects the values of an option that is given several times; the first of them replaces the default."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        """Add *values*."""
+        if getattr(namespace, self.dest, None) is self.default:
+            setattr(namespace, self.dest, [])
+        super().__call__(parser, namespace, values, option_string)
 
 
 def apply_settings(
@@ -121,6 +128,10 @@ def _only_prints(action: argparse.Action) -> bool:
 
 
 def _of_setup_cfg(path: Path, section: str) -> Iterable[Setting]:
+    if not _speaks_of_us(path):
+        return
+    import configparser
+
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read(path, encoding="utf-8")
@@ -132,10 +143,12 @@ def _of_setup_cfg(path: Path, section: str) -> Iterable[Setting]:
 
 
 def _of_pyproject(path: Path, section: str, sections: Collection[str]) -> Iterable[Setting]:
+    if not _speaks_of_us(path):
+        return
+    import tomllib
+
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get(_SECTION, {})
-    except FileNotFoundError:
-        return
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}") from None
     name = ".".join(filter(None, ("tool", _SECTION, section)))
@@ -144,18 +157,28 @@ def _of_pyproject(path: Path, section: str, sections: Collection[str]) -> Iterab
             yield Setting(_key(key), value, f"{path.name} [{name}]")
 
 
+def _speaks_of_us(path: Path) -> bool:
+    """Say whether the file is there and has a section of ours: most have none, and to parse them takes its time."""
+    try:
+        return _SECTION.encode() in path.read_bytes()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error}") from None
+
+
 def _of_environment(
     environ: Mapping[str, str], section: str, names: Collection[str], sections: Collection[str]
 ) -> Iterable[Setting]:
     prefix = _PREFIX + (f"{section.upper()}_" if section else "")
     others = tuple(f"{_PREFIX}{each.upper()}_" for each in sections)
     for variable, value in environ.items():
-        key = _key(variable[len(prefix) :].lower())
         if not variable.startswith(prefix) or (not section and variable.startswith(others)):
             continue
+        key = _key(variable[len(prefix) :].lower())
         if key in names:
             yield Setting(key, value, variable)
-        elif variable not in _OTHERS and difflib.get_close_matches(key, names, cutoff=_CLOSE):
+        elif variable not in _OTHERS and _near(key, names, _CLOSE):
             # Others may have variables with this prefix too, e.g. for the tests of their project.
             raise UsageError(f"{variable}: there is no setting {key!r}{_meant(key, names)}")
 
@@ -165,8 +188,14 @@ def _key(name: str) -> str:
 
 
 def _meant(name: str, names: Collection[str]) -> str:
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    close = _near(name, names, 0.5)
     return f"; did you mean {close[0]!r}?" if close else f"; the known ones are {', '.join(sorted(names))}"
+
+
+def _near(name: str, names: Collection[str], likeness: float) -> list[str]:
+    import difflib
+
+    return difflib.get_close_matches(name, names, n=1, cutoff=likeness)
 
 
 # What they mean -----------------------------------------------------------------------------------------------------
@@ -210,7 +239,7 @@ def _members(value: Any) -> list[Any]:
 
 
 def _one(action: argparse.Action, setting: Setting, value: Any) -> Any:
-    text = str(value).strip()
+    text = ",".join(map(str, value)) if isinstance(value, list) else str(value).strip()
     try:
         converted = action.type(text) if callable(action.type) else text
     except (ValueError, TypeError, argparse.ArgumentTypeError) as error:

@@ -83,7 +83,7 @@ class TestChoice(Rounds):
         found = self.rounds("abcdef", all_pass, shuffle=7341)
         self.assertEqual(self.runs, ["caebdf"])
         self.assertTrue(self.options[0].keep_order)
-        self.assertIn("the order is that of --shuffle=7341", found.notes)
+        self.assertIn("in random order: --shuffle=7341", found.notes)
 
 
 class TestRepetition(Rounds):

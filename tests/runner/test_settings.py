@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from supertester.errors import UsageError
-from supertester.runner.settings import apply_settings
+from supertester.runner.settings import Collected, apply_settings
 
 
 def parser() -> argparse.ArgumentParser:
@@ -19,7 +19,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--coverage", action="store_true")
     made.add_argument("--on", choices=["here", "ray"], default="here")
     made.add_argument("-v", "--verbose", action="count", default=0)
-    made.add_argument("--layer", action="append")
+    made.add_argument("--layer", action=Collected, default=[])
     made.add_argument("--buffer", action=argparse.BooleanOptionalAction, default=False)
     return made
 
@@ -89,6 +89,15 @@ class TestValues(Settings):
         self.assertIn("choose one of here, ray", self.refused(env={"SUPERTESTER_ON": "moon"}))
         self.assertIn("write true or false", self.refused(toml="[tool.supertester]\ncoverage = 3\n"))
 
+    def test_what_is_collected_replaces_what_was_written_down(self) -> None:
+        cfg = "[supertester]\nlayer = unit\n"
+        self.assertEqual(self.parsed("--layer", "system", "--layer", "stress", cfg=cfg).layer, ["system", "stress"])
+        self.assertEqual(self.parsed(cfg=cfg).layer, ["unit"])
+
+    def test_a_list_is_fine_where_the_option_takes_commas(self) -> None:
+        found = self.parsed(toml="[tool.supertester]\nfail-on = ['lost', 'flaky']\n")
+        self.assertEqual(found.fail_on, {"lost", "flaky"})
+
 
 class TestUnknownSettings(Settings):
     def test_the_one_that_was_meant_is_named(self) -> None:
@@ -110,7 +119,7 @@ class TestUnknownSettings(Settings):
 
     def test_a_file_that_cannot_be_read_is_named(self) -> None:
         self.assertIn("setup.cfg cannot be read", self.refused(cfg="supertester\n"))
-        self.assertIn("pyproject.toml cannot be read", self.refused(toml="[tool"))
+        self.assertIn("pyproject.toml cannot be read", self.refused(toml="[tool supertester"))
 
 
 class TestParts(Settings):
