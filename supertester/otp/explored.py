@@ -38,6 +38,10 @@ def explore(runtime: Runtime) -> None:
     runtime.root_type = ExploredRoot
     runtime.budget = 1
     runtime.under_way = copy_context()
+    if getattr(runtime.loop, "faults", None) is not None:
+        from supertester.otp.faulting import let_go_wrong
+
+        let_go_wrong(runtime)
 
 
 class Channel:
@@ -77,7 +81,8 @@ class Channel:
 
 def _named(sender: Any) -> str:
     if isinstance(sender, asyncio.Task):
-        return sender.get_name()
+        lane = getattr(sender, "explored_lane", None)
+        return sender.get_name() if lane is None else str(lane.label)
     return str(getattr(sender, "schedule_label", "outside"))
 
 

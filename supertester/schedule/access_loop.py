@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextvars import Context
+from random import Random
 from typing import Any
 
 from supertester.schedule.accesses import Accesses
-from supertester.schedule.exploring_loop import ExploringLoop
-from supertester.schedule.handles import Handle, TimerHandle
+from supertester.schedule.exploring_loop import ExploringLoop, Livelock
 from supertester.schedule.lanes import Lane
+from supertester.schedule.loop.handles import Handle, TimerHandle
 from supertester.schedule.strategies.base import Strategy
 from supertester.schedule.tracked_tasks import TrackedFuture, TrackedTask, is_counting, target_of
 from supertester.schedule.watched_classes import watched_classes
@@ -40,38 +42,54 @@ class AccessLoop(ExploringLoop):
         super().__init__(strategy, **options)
         self.accesses = Accesses()
         strategy.accesses = self.accesses
+        self.accesses.call("loop", self)
         self._causes: dict[Lane, deque[_Cause]] = {}
-        self._running: Lane | None = None
+        self._offers: dict[Lane, tuple[int, ...]] = {}
+        self._main: Any = None
+        self._task: Any = None
         self._ended: set[int] = set()
 
     # Steps -----------------------------------------------------------------------------------------------------------
 
-    def _run_steps(self) -> None:
+    def _run_steps(self, main: Any) -> None:
         before, after = self.before_step, self.after_step
         self.before_step, self.after_step = _both(self._begin, before), _both(after, self._finish)
+        self._main = main
         try:
             with watched_classes():
-                super()._run_steps()
+                super()._run_steps(main)
+        except Livelock:
+            self.accesses.cut = True
+            raise
         finally:
             self.before_step, self.after_step = before, after
-            if self._stopping:
-                self.accesses.stop((lane, self._causes[lane][0][0]) for lane in self._runnable)
-            elif self._runnable:
-                self.accesses.cut = True
+            self.accesses.waiting = [(lane.path, self._causes[lane][0][0]) for lane in self._runnable]
 
     def _begin(self, lane: Lane) -> None:
-        causes = self._causes.get(lane)
-        steps, target, counting = causes.popleft() if causes else _OUTSIDE
-        self.accesses.begin(lane, steps)
+        queued = self._causes.get(lane)
+        causes, target, counting = queued.popleft() if queued else _OUTSIDE
+        if lane.kind == "fault" and lane.parent is not None:
+            lane = lane.parent  # What was offered; the action itself got a lane for what it schedules.
+            causes = self._offers[lane]
+        self.accesses.begin(lane, causes)
         if target is not None:
             (self.accesses.add if counting else self.accesses.write)(target)
-        self._running = lane
+        self._task = getattr(lane.callback, "__self__", None)
 
     def _finish(self) -> None:
-        task = self._running.owner if self._running is not None else None
+        task = self._task
         if isinstance(task, TrackedTask) and asyncio.Task.done(task) and task.serial not in self._ended:
             self._ended.add(task.serial)
             self.accesses.write(task)
+            if task is self._main:
+                self.accesses.stop()
+        if self._stopping:
+            self.accesses.stop()
+
+    def close(self) -> None:
+        """End all that is left, in which nothing is explored, and so nothing noted for the strategy."""
+        self.accesses = Accesses()
+        super().close()
 
     # What makes lanes runnable ---------------------------------------------------------------------------------------
 
@@ -81,12 +99,12 @@ class AccessLoop(ExploringLoop):
             self._note_cause(lane, None, counting=False)
         return super().call_soon(callback, *args, context=context)
 
-    def _put(self, lane: Lane, handle: Any) -> None:
+    def _put(self, lane: Lane, handle: Any) -> Any:
         target = target_of(handle._callback)
         if target is not None:
             self.accesses.name(target)
         self._note_cause(lane, target, counting=target is not None and is_counting(handle._callback, handle._args))
-        super()._put(lane, handle)
+        return super()._put(lane, handle)
 
     def _note_cause(self, lane: Lane, target: object | None, *, counting: bool) -> None:
         causes = self._causes.get(lane)
@@ -106,18 +124,32 @@ class AccessLoop(ExploringLoop):
                 break
         super()._withdraw(handle, lane)
 
-    # Time ------------------------------------------------------------------------------------------------------------
+    def offer_fault(self, label: str, action: Callable[[], object], key: Any = None, *, times: int = 1) -> Lane:
+        lane = super().offer_fault(label, action, key, times=times)
+        self._offers[lane] = self.accesses.now
+        return lane
+
+    # Time and chance -------------------------------------------------------------------------------------------------
 
     def _leap(self, when: float) -> None:
         self.accesses.advance(early=bool(self._runnable))
         super()._leap(when)
 
-    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> TimerHandle:  # type: ignore[override]
-        handle = super().call_at(when, callback, *args, context=context)
+    def _set_timer(self, when: float, callback: Any, args: tuple[Any, ...], context: Context | None) -> TimerHandle:
         if when <= self._now:
             # asyncio starts it when all that is ready has run, which depends on the schedule and not on a cause.
             self.accesses.untracked.add("a timer that was due when it was set")
-        return handle
+        return super()._set_timer(when, callback, args, context)
+
+    def block(self, seconds: float) -> None:
+        self.accesses.untracked.add("time.sleep, which lets time pass in the middle of a step")
+        super().block(seconds)
+
+    @property
+    def random(self) -> Random:
+        """The random numbers of the program: who draws first gets other ones."""
+        self.accesses.write(self, "random")
+        return super().random
 
     # Tasks and futures -----------------------------------------------------------------------------------------------
 
@@ -126,10 +158,15 @@ class AccessLoop(ExploringLoop):
         self.accesses.name(future)
         return future
 
-    def _make_task(self, coro: Any, name: str | None, context: Any, options: dict[str, Any]) -> Any:
-        task = super()._make_task(coro, name, context, options)
+    def _make_task(self, coro: Any, name: str | None, context: Context | None, options: dict[str, Any]) -> Any:
+        return self._tracked(super()._make_task(coro, name, context, options))
+
+    def create_task_in(self, lane: Lane, coro: Any, *, name: str, context: Context | None = None) -> Any:
+        return self._tracked(super().create_task_in(lane, coro, name=name, context=context))
+
+    def _tracked(self, task: Any) -> Any:
         task.__class__ = TrackedTask
-        self.accesses.call(("task", task.explored_lane.path), task)
+        self.accesses.name(task)
         return task
 
 

@@ -17,7 +17,7 @@ this to be true, a receive must end the step also when there is a message alread
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
 from typing import Any, Protocol
 
 __all__ = ["Accesses", "Path", "Step", "dependent"]
@@ -46,7 +46,7 @@ class Step:
         writes: Keys of what it wrote.
         adds: Keys of what it changed in a way that commutes with itself, as counting does.
         disabled: Lanes whose next step this one took away (a cancelled callback), each with the cause of that step.
-        last: Whether the run stopped with this step, whatever else could have run.
+        last: Whether the program came to its end in this step, whatever else could have run.
         early: Whether time was made to pass for this step although others could run.
     """
 
@@ -93,7 +93,7 @@ def _adding_matters(one: Step, other: Step) -> bool:
 
 
 class Accesses:
-    """Notes the steps of one run. The loop calls `begin`, `caused`, `advance`, `cancelled` and `stop`.
+    """Notes the steps of one run: the loop says what runs and why, objects say what is done to them.
 
     Attributes:
         steps: The steps so far; the last one may still be running.
@@ -130,7 +130,6 @@ class Accesses:
         step.reads.add(("lane", step.lane))
         step.early = self._early
         self._early = False
-        self.waiting = []
         self.steps.append(step)
 
     def advance(self, *, early: bool = False) -> None:
@@ -154,10 +153,9 @@ class Accesses:
         """Note that the current step took away a step of *lane* that was runnable because of the steps *causes*."""
         self._step.disabled.append((lane.path, causes))
 
-    def stop(self, waiting: Iterable[tuple[HasPath, tuple[int, ...]]]) -> None:
-        """Note that the current step ended the run, with the lanes in *waiting* (maybe none) still runnable."""
+    def stop(self) -> None:
+        """Note that the run ends with the current step, whatever else may still run."""
         self._step.last = True
-        self.waiting = [(lane.path, causes) for lane, causes in waiting]
 
     def read(self, item: object, part: Hashable = None) -> None:
         """Note that the current step read *item*, or a *part* of it such as one attribute."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from supertester.schedule.explored_task import ExploredTask
+from supertester.schedule.loop.explored_task import ExploredTask
 
 __all__ = ["TrackedFuture", "TrackedTask", "is_counting", "target_of"]
 

@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
-from supertester.otp import Root, Runtime
+from supertester.otp import Pid, Root, Runtime, sys
 from supertester.schedule.exploring_loop import ExploringLoop
 from supertester.schedule.lanes import Lane
 from supertester.schedule.strategies import Strategy
 
-__all__ = ["Exhaustive", "explore", "outcomes", "world"]
+__all__ = ["Exhaustive", "asked", "explore", "outcomes", "world"]
 
 Program = Callable[[], Coroutine[Any, Any, Any]]
 
@@ -81,5 +81,10 @@ def explore(*, on: bool = True) -> None:
     """Try all orders from here on, or no longer."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, ExploringLoop)
-    assert isinstance(loop.strategy, Exhaustive)
-    loop.strategy.on = on
+    if isinstance(loop.strategy, Exhaustive):
+        loop.strategy.on = on
+
+
+async def asked(pid: Pid) -> Any:
+    """Return the state of *pid*, without a message that a fault could hit."""
+    return await sys.get_state(pid)

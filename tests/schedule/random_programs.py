@@ -37,16 +37,22 @@ def explore(program: Program, strategy: Strategy, *, limit: int = 100_000) -> Ex
     while strategy.begin(random.Random(0), len(outcomes)):
         if len(outcomes) == limit:
             raise TooMany(f"more than {limit} runs")
-        loop = loop_for(strategy)
-        try:
-            outcomes.append(loop.run(program()))
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 that is one of its outcomes
-            outcomes.append(type(error).__name__)
-        for task in loop.tasks:
-            if inspect.getcoroutinestate(task.get_coro()) == inspect.CORO_CREATED:
-                task.get_coro().close()  # Or it is reported as never awaited.
+        outcomes.append(_outcome(program, loop_for(strategy)))
         strategy.end(None)
     return Explored(outcomes, strategy)
+
+
+def _outcome(program: Program, loop: Any) -> Hashable:
+    try:
+        outcome: Hashable = loop.run_until_complete(program())
+    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 that is one of its outcomes
+        outcome = type(error).__name__
+    left = program.left() if isinstance(program, RandomProgram) else None
+    for task in loop.tasks:
+        if inspect.getcoroutinestate(task.get_coro()) == inspect.CORO_CREATED:
+            task.get_coro().close()  # Or it is reported as never awaited.
+    loop.close()
+    return outcome, left
 
 
 class Cell(Shared):
@@ -232,7 +238,34 @@ async def op_fail(world: World, me: int, name: str, number: int) -> None:
 OPERATIONS = {name.removeprefix("op_"): value for name, value in list(globals().items()) if name.startswith("op_")}
 
 
-def random_program(seed: int, *, operations: list[str] | None = None) -> Program:
+class RandomProgram:
+    """A task for each of *scripts*; *strict*: the first failure of a task is that of the program."""
+
+    def __init__(self, scripts: list[list[Operation]], *, strict: bool) -> None:
+        self.scripts = scripts
+        self.strict = strict
+        self.world: World | None = None
+
+    def __repr__(self) -> str:
+        return f"RandomProgram({self.scripts}, strict={self.strict})"
+
+    async def __call__(self) -> Hashable:
+        world = self.world = World()
+        world.seen = [[] for _ in self.scripts]
+        tasks = [asyncio.create_task(self.run(world, me, script)) for me, script in enumerate(self.scripts)]
+        world.tasks.extend(tasks)
+        return world.outcome(await asyncio.gather(*tasks, return_exceptions=not self.strict))
+
+    async def run(self, world: World, me: int, script: list[Operation]) -> None:
+        for name, where, number in script:
+            await OPERATIONS[name](world, me, where, number)
+
+    def left(self) -> Hashable:
+        """What the run left behind."""
+        return None if self.world is None else self.world.outcome([])
+
+
+def random_program(seed: int, *, operations: list[str] | None = None) -> RandomProgram:
     """Return the program of this *seed*: two or three tasks of up to three operations."""
     rng = random.Random(seed)
     names = operations or list(OPERATIONS)
@@ -241,23 +274,4 @@ def random_program(seed: int, *, operations: list[str] | None = None) -> Program
     scripts: list[list[Operation]] = [
         [(rng.choice(palette), rng.choice("xxy"), rng.randrange(3)) for _ in range(size)] for size in sizes
     ]
-    return program_of(scripts, strict=rng.random() < 0.3)
-
-
-def program_of(scripts: list[list[Operation]], *, strict: bool) -> Program:
-    """Return a program with a task for each of *scripts*; *strict*: the first failure of a task ends it."""
-
-    async def main() -> Hashable:
-        world = World()
-        world.seen = [[] for _ in scripts]
-
-        async def run(me: int, script: list[Operation]) -> None:
-            for name, where, number in script:
-                await OPERATIONS[name](world, me, where, number)
-
-        tasks = [asyncio.create_task(run(me, script)) for me, script in enumerate(scripts)]
-        world.tasks.extend(tasks)
-        return world.outcome(await asyncio.gather(*tasks, return_exceptions=not strict))
-
-    main.__doc__ = f"{scripts} strict={strict}"
-    return main
+    return RandomProgram(scripts, strict=rng.random() < 0.3)

@@ -101,7 +101,8 @@ class Toy:
                 lane = runnable[self.strategy.choose(runnable, self.current if self.current in runnable else None)]
             self.step(lane)
         if self.failed is not None:
-            self.accesses.stop((lane, lane.causes[0]) for lane in runnable)
+            self.accesses.stop()
+            self.accesses.waiting = [(lane.path, lane.causes[0]) for lane in runnable]
         stuck = tuple(lane.path for lane in self.lanes if not lane.done)
         return (self.failed, () if self.failed else stuck, tuple(sorted(self.variables.items(), key=repr)))
 

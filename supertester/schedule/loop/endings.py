@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from supertester._core.naming import describe
 from supertester.schedule.lanes import Lane
-from supertester.schedule.loop.faults import Faults
+from supertester.schedule.loop.connections import Connections
+from supertester.schedule.loop.faults import FaultLanes
 from supertester.schedule.loop.tasks import Tasks
 from supertester.schedule.strategies.fifo import Fifo
 
@@ -21,7 +22,7 @@ _PATIENCE: Final = 10_000
 """Steps in which the tasks that are left have to end when they are cancelled."""
 
 
-class Endings(Faults, Tasks):
+class Endings(Connections, FaultLanes, Tasks):
     """Keeps what went wrong without anybody noticing, and ends what is left."""
 
     unhandled: list[dict[str, Any]]
@@ -144,6 +145,10 @@ class Endings(Faults, Tasks):
             lane.owner = None
         for lane in self._owned.values():
             lane.owner = None
+        if self._network is not None:
+            for transport in self._network.transports:
+                transport.forget()
+            self._network = None
         self.tasks = []
         self._runnable.clear()
         self._timers.clear()

@@ -102,7 +102,12 @@ class Dpor(Strategy):
         for index, lane in enumerate(runnable):
             if lane.path == chosen:
                 return index
-        raise UsageError(_DIVERGED.format(position=position, lane=chosen))
+        if not any(step.last for step in self.accesses.steps):
+            raise UsageError(_DIVERGED.format(position=position, lane=chosen))
+        # After the end of the program asyncio runs what was ready at certain moments, and no more.
+        self._nodes[position].todo.update(lane.path for lane in runnable)
+        self._asleep = True
+        return 0
 
     def _branch(self, runnable: Sequence[Lane], current: Lane | None) -> bool:
         """Decide for the first time what runs in a new state; ``False`` if everything there sleeps."""
@@ -123,9 +128,10 @@ class Dpor(Strategy):
         for position in range(self._followed, len(steps)):
             step = steps[position]
             if position == len(nodes):
-                if self._asleep or step.lane in self._sleep:
-                    self._asleep = True
-                    return
+                self._asleep |= step.lane in self._sleep
+            if self._asleep:
+                return
+            if position == len(nodes):
                 nodes.append(_Node(step.lane, self._sleep, {step.lane}))
             node = nodes[position]
             if node.chosen != step.lane and not step.early:
@@ -151,9 +157,9 @@ class Dpor(Strategy):
                 self._plan(first, order.reversal(first, number))
             for lane, causes in order.steps[number].disabled:
                 self._plan_missing(number, lane, causes)
-        if not self._asleep:
+        for number in [step for step in range(self._followed) if order.steps[step].last][-1:]:
             for lane, causes in self.accesses.waiting:
-                self._plan_missing(self._followed - 1, lane, causes)
+                self._plan_missing(number, lane, causes)
 
     def _plan(self, position: int, lanes: list[Path]) -> None:
         """See to it that a run begins, from the state at *position*, with one of *lanes*."""
@@ -163,7 +169,7 @@ class Dpor(Strategy):
 
     def _plan_missing(self, position: int, lane: Path, causes: tuple[int, ...]) -> None:
         """See to it that *lane* also runs before the step at *position*, which took its turn away."""
-        if position not in causes and lane != self._nodes[position].chosen:
+        if max(causes, default=-1) < position and lane != self._nodes[position].chosen:
             self._plan(position, [lane])
 
 
