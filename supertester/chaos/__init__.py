@@ -14,6 +14,7 @@ from supertester.chaos.fault import Fault
 from supertester.chaos.interception import MessageFault, MessageHit
 from supertester.chaos.journal import ChaosEvent, Journal, journaled
 from supertester.chaos.messages import Delay, Drop, Duplicate, Reorder, delay, drop, duplicate, reorder
+from supertester.chaos.network import NetworkFault, NetworkProxy, Toxic, network_proxy
 from supertester.chaos.random_failures import FAILURE_TYPES, RandomFailures, inject_random_failures
 from supertester.chaos.resilience import Resilience, probe_chaos_resilience
 from supertester.chaos.state import Corrupt, Corruption, Pause, Paused, corrupt_state, pause, resume
@@ -38,11 +39,14 @@ __all__ = [
     "Journal",
     "MessageFault",
     "MessageHit",
+    "NetworkFault",
+    "NetworkProxy",
     "Pause",
     "Paused",
     "RandomFailures",
     "Reorder",
     "Resilience",
+    "Toxic",
     "cancel_at_every_await",
     "chaos_kill_children",
     "check_cancellation_safe",
@@ -56,6 +60,7 @@ __all__ = [
     "inject_random_failures",
     "journaled",
     "kill_random_worker",
+    "network_proxy",
     "pause",
     "probe_chaos_resilience",
     "reorder",

@@ -41,6 +41,10 @@ except ImportError:  # Where there is neither, what is on its way cannot be seen
 __all__ = ["OutsideWork"]
 
 _WAITING = (Process.wait.__code__, Process.communicate.__code__)
+_INFO = 136
+"""Bytes of ``struct tcp_info`` up to the numbers of bytes acknowledged and received."""
+_HANDSHAKE = 2
+"""What beginning and end of a connection may count among the bytes that were sent."""
 _WILDCARDS = ("0.0.0.0", "::")
 Address = tuple[Any, ...]
 
@@ -131,6 +135,18 @@ class OutsideWork:
         if ioctl is None:
             return False
         return any(_unacknowledged(fd) for fd in self._known(self._registered()))
+
+    def is_on_its_way(self) -> bool:
+        """Say whether a connection with both ends in the loop has sent what has not arrived, and is waited for."""
+        keys = self._registered()
+        reading = {key.fd for key in keys if key.events & selectors.EVENT_READ}
+        ends = {(own, peer): fd for fd in reading for own, peer in _connected(fd)}
+        return any(
+            (other := ends.get((peer, own))) is not None and _sent(fd) - _received(other) > _HANDSHAKE
+            for fd in self._known(keys)
+            if ioctl is not None and _unacknowledged(fd)
+            for own, peer in _connected(fd)
+        )
 
 
 class _Ends:
@@ -227,6 +243,34 @@ def _unacknowledged(fd: int) -> int:
             return count
         except OSError:
             return 0  # A listening socket sends nothing.
+
+
+def _connected(fd: int) -> Iterator[tuple[Address, Address]]:
+    """Yield the addresses of both ends of *fd* if it is a connection of TCP."""
+    with _borrowed(fd) as sock:
+        if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6) and sock.type == socket.SOCK_STREAM:
+            own, peer = _names(sock)
+            if peer is not None:
+                yield own, peer
+
+
+def _sent(fd: int) -> int:
+    """Return how many bytes *fd* was given to send; one more if it began the connection, and one for its end."""
+    return _counts(fd)[0] + _unacknowledged(fd)
+
+
+def _received(fd: int) -> int:
+    """Return how many bytes have arrived at *fd*, read or not."""
+    return _counts(fd)[1]
+
+
+def _counts(fd: int) -> tuple[int, int]:
+    """Return the bytes acknowledged and received, of Linux' ``struct tcp_info``."""
+    with _borrowed(fd) as sock:
+        if sock is None or not hasattr(socket, "TCP_INFO"):
+            return 0, 0
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO)
+        return struct.unpack_from("QQ", info, _INFO - 16) if len(info) == _INFO else (0, 0)
 
 
 def _shown(fd: int) -> str:

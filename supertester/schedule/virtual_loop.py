@@ -40,7 +40,7 @@ LONG_PATIENCE: Final = 10.0
 _LOOK: Final = 0.01
 """Real seconds between looks for the end of what wakes no loop."""
 _FLIGHT: Final = 0.005
-"""Real seconds that data between two sockets of the loop may take to arrive."""
+"""Real seconds that data between two sockets of the loop may take to be acknowledged, if all has arrived."""
 
 _RESOLUTION: Final = 1e-9
 
@@ -127,7 +127,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
                 return events
             if self.outside.is_possible():
                 return self._stand(poll)
-            if self.outside.is_in_flight() and (events := self._let_arrive(poll)):
+            if events := self._let_arrive(poll):
                 return events
         self._still_since = None
         return self._leap(poll)
@@ -144,11 +144,16 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return events
 
     def _let_arrive(self, poll: Poll) -> list[Any]:
-        deadline = time.monotonic() + _FLIGHT
-        while time.monotonic() < deadline and self.outside.is_in_flight():
+        """Return what happens at the descriptors until all that the loop has sent to itself has arrived."""
+        began = time.monotonic()
+        while self.outside.is_in_flight():
             if events := poll(0.001):
                 return events
-        return []
+            passed = time.monotonic() - began
+            # What the other end could not take at first is sent again later, the more so if it was much.
+            if passed > PATIENCE or (passed > _FLIGHT and not self.outside.is_on_its_way()):
+                break
+        return poll(0)  # It may have arrived since the last look.
 
     def _stand(self, poll: Poll) -> list[Any]:
         """Wait for what may come from outside."""

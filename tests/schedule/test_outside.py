@@ -128,6 +128,23 @@ class TestSockets(unittest.TestCase):
 
         self.assertEqual(run(main()), size)
 
+    def test_that_nobody_reads_from_hold_nothing_up(self) -> None:
+        deaf: list[asyncio.StreamWriter] = []
+
+        async def ignore(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            deaf.append(writer)
+
+        async def main() -> float:
+            async with connected(ignore) as (_, writer):
+                writer.write(bytes(20_000_000))
+                with self.assertRaises(TimeoutError):
+                    await asyncio.wait_for(writer.drain(), DAY)
+                writer.transport.abort()
+                deaf[0].transport.abort()
+                return here().time()
+
+        self.assertEqual(run(main()), DAY)
+
     def test_of_the_file_system_do_not_either(self) -> None:
         async def main(path: str) -> float:
             server = await asyncio.start_unix_server(echo, path)
