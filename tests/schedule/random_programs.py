@@ -72,7 +72,7 @@ class World:
         self.room = asyncio.Semaphore(1)
         self.condition = asyncio.Condition()
         self.future = asyncio.get_running_loop().create_future()
-        self.tasks: list[asyncio.Task[None]] = []
+        self.tasks: list[asyncio.Task[None]] = track([])
         self.seen: list[list[Hashable]] = []
 
     def outcome(self, results: list[Any]) -> Hashable:

@@ -9,7 +9,7 @@ rule for locks: a task that waits for an `asyncio.Lock` has run the step in whic
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from random import Random
 from typing import Any
 
@@ -102,12 +102,23 @@ class Dpor(Strategy):
         for index, lane in enumerate(runnable):
             if lane.path == chosen:
                 return index
-        if not any(step.last for step in self.accesses.steps):
-            raise UsageError(_DIVERGED.format(position=position, lane=chosen))
-        # After the end of the program asyncio runs what was ready at certain moments, and no more.
-        self._nodes[position].todo.update(lane.path for lane in runnable)
-        self._asleep = True
+        self._miss(position, [lane.path for lane in runnable])
         return 0
+
+    def _miss(self, position: int, runnable: Iterable[Path]) -> None:
+        """Go on after the lane that was to run next turned out not to be among the runnable ones.
+
+        After the end of the program asyncio runs what was ready at certain moments, and no more; what that is can
+        differ for orders that are otherwise the same. Then all that can run there is tried.
+
+        Raises:
+            UsageError: This is not after the end of the program.
+        """
+        node = self._nodes[position]
+        if not any(step.last for step in self.accesses.steps[:position]):
+            raise UsageError(_DIVERGED.format(position=position, lane=node.chosen))
+        node.todo.update(runnable)
+        self._asleep = True
 
     def _branch(self, runnable: Sequence[Lane], current: Lane | None) -> bool:
         """Decide for the first time what runs in a new state; ``False`` if everything there sleeps."""
@@ -135,7 +146,8 @@ class Dpor(Strategy):
                 nodes.append(_Node(step.lane, self._sleep, {step.lane}))
             node = nodes[position]
             if node.chosen != step.lane and not step.early:
-                raise UsageError(_DIVERGED.format(position=position, lane=node.chosen))
+                self._miss(position, [step.lane])
+                return
             node.step = step
             self._followed = position + 1
             if self._followed >= self._planned:
