@@ -14,8 +14,10 @@ __all__ = ["as_data", "quantity", "summary", "table"]
 _SCALES = {
     "seconds": ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (0.0, "ns")),
     "bytes": ((0.0, "B"),),
+    "runs": ((0.0, "runs"),),
+    "share": ((0.0, "%"),),
 }
-_FACTORS = {"s": 1.0, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9, "B": 1.0}
+_FACTORS = {"s": 1.0, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9, "B": 1.0, "runs": 1.0, "%": 0.01}
 
 
 def quantity(value: float, kind: str = "seconds") -> str:

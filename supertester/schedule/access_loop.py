@@ -22,6 +22,8 @@ __all__ = ["AccessLoop", "loop_for"]
 _Cause = tuple[tuple[int, ...], object | None, bool]
 """The steps that made a callback runnable, the object that it changes, and whether it does so by counting."""
 _OUTSIDE: _Cause = ((), None, False)
+_GOING_ON = frozenset({"task", "process"})
+"""Kinds of lanes whose callbacks say that their owner goes on: two that are scheduled do the same in either order."""
 
 
 def loop_for(strategy: Strategy, **options: Any) -> ExploringLoop:
@@ -96,6 +98,10 @@ class AccessLoop(ExploringLoop):
     def call_soon(self, callback: Any, *args: Any, context: Any = None) -> Any:  # type: ignore[override]
         lane = getattr(getattr(callback, "__self__", None), "explored_lane", None)
         if context is not None and lane is not None:
+            if lane.kind in _GOING_ON:
+                self.accesses.resumed(lane)
+            else:
+                self.accesses.scheduled(lane)
             self._note_cause(lane, None, counting=False)
         return super().call_soon(callback, *args, context=context)
 
@@ -103,16 +109,16 @@ class AccessLoop(ExploringLoop):
         target = target_of(handle._callback)
         if target is not None:
             self.accesses.name(target)
+        self.accesses.scheduled(lane)
         self._note_cause(lane, target, counting=target is not None and is_counting(handle._callback, handle._args))
         return super()._put(lane, handle)
 
     def _note_cause(self, lane: Lane, target: object | None, *, counting: bool) -> None:
-        causes = self._causes.get(lane)
-        if causes is None:
-            causes = self._causes[lane] = deque()
-        else:
-            self.accesses.scheduled(lane)
-        causes.append((self.accesses.now, target, counting))
+        entry = (self.accesses.now, target, counting)
+        try:
+            self._causes[lane].append(entry)
+        except KeyError:
+            self._causes[lane] = deque((entry,))
 
     def _withdraw(self, handle: Handle | TimerHandle, lane: Lane) -> None:
         self.accesses.interrupt(lane)

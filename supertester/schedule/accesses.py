@@ -146,8 +146,12 @@ class Accesses:
         self._step.writes.add(("lane", lane.path))
 
     def scheduled(self, lane: HasPath) -> None:
-        """Note that the current step put a callback at the end of the queue of *lane*, an existing lane of another."""
+        """Note that the current step put a callback at the end of the queue of *lane*: callbacks keep their order."""
         self._step.writes.add(("queue", lane.path))
+
+    def resumed(self, lane: HasPath) -> None:
+        """Note that the current step let the owner of *lane* go on, after what is in its queue already."""
+        self._step.reads.add(("queue", lane.path))
 
     def cancelled(self, lane: HasPath, causes: tuple[int, ...]) -> None:
         """Note that the current step took away a step of *lane* that was runnable because of the steps *causes*."""

@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Callable, Generator, Hashable, Iterator
 from typing import Any
 
+from benchmarks.reduction.every_order import EveryOrder
 from supertester.schedule.accesses import Accesses
-from supertester.schedule.strategies.base import Strategy
 from supertester.schedule.strategies.dpor import Dpor
 
 __all__ = ["Box", "EveryOrder", "Latch", "Mutex", "Toy", "outcomes"]
@@ -19,33 +19,6 @@ __all__ = ["Box", "EveryOrder", "Latch", "Mutex", "Toy", "outcomes"]
 Steps = Iterator[object]
 BLOCKED = object()
 """What a lane yields if it goes on only when it is woken; any other value means that it merely lets others run."""
-
-
-class EveryOrder(Strategy):
-    """Runs every sequence of choices there is, without any reduction."""
-
-    def __init__(self) -> None:
-        self.exhausted = False
-        self._choices: list[list[int]] = []  # The number of lanes at each choice, and which of them runs.
-        self._position = 0
-
-    def begin(self, _random: random.Random, number: int) -> bool:
-        self._position = 0
-        if number == 0:
-            return True
-        while self._choices and self._choices[-1][1] + 1 == self._choices[-1][0]:
-            self._choices.pop()
-        if not self._choices:
-            self.exhausted = True
-            return False
-        self._choices[-1][1] += 1
-        return True
-
-    def choose(self, runnable: list[Any], _current: Any) -> int:
-        if self._position == len(self._choices):
-            self._choices.append([len(runnable), 0])
-        self._position += 1
-        return self._choices[self._position - 1][1]
 
 
 class Lane:

@@ -1,0 +1,1 @@
+"""Partial order reduction held against running every order."""

@@ -1,0 +1,139 @@
+"""The reduction on the exploring loop, held against every order of the same program."""
+
+import asyncio
+import unittest
+
+from benchmarks.dpor import compared
+from benchmarks.reduction.every_order import EveryOrder
+from benchmarks.reduction.explored import explore
+from benchmarks.reduction.programs import actors, casts, counter, independent, philosophers
+from benchmarks.reduction.random_programs import RandomProgram
+from supertester.schedule.access_loop import AccessLoop, loop_for
+from supertester.schedule.exploring_loop import ExploringLoop
+from supertester.schedule.happens_before import class_of
+from supertester.schedule.strategies import Dpor, Fifo
+from supertester.schedule.tracked import Shared
+
+
+class TestRuns(unittest.TestCase):
+    def check(self, program, runs, *, outcomes=1):
+        found = explore(program, Dpor())
+        self.assertEqual((len(found.outcomes), len(set(found.outcomes)), found.strategy.redundant), (runs, outcomes, 0))
+        self.assertTrue(found.strategy.exhausted)
+        self.assertEqual(found.strategy.untracked, set())
+
+    def test_independent_tasks_need_one(self):
+        self.check(independent(6), 1)
+
+    def test_messages_to_a_mailbox_need_one_for_each_order(self):
+        self.check(actors(clients=3, servers=1, messages=1), 6, outcomes=6)
+        self.check(actors(clients=4, servers=2, messages=2), 36, outcomes=36)
+        self.check(actors(clients=4, servers=4, messages=4), 1)
+
+    def test_a_queue_tells_more_than_a_mailbox(self):
+        self.check(casts(3), 48, outcomes=6)
+
+    def test_locks_need_one_for_each_way_to_meet_at_them(self):
+        self.check(counter(3), 36)
+        self.check(philosophers(3), 36)
+
+    def test_a_lost_update_is_found_within_two_runs(self):
+        self.assertEqual(set(explore(counter(2, locked=False), Dpor()).outcomes[:2]), {1, 2})
+
+    def test_a_deadlock_is_an_outcome(self):
+        found = explore(philosophers(3, ordered=False), Dpor())
+        self.assertEqual(set(found.outcomes), {None, "Deadlock"})
+
+
+class TestNothingIsLost(unittest.TestCase):
+    def test_random_programs_come_to_the_same(self):
+        count, every, some = compared(range(40))
+        self.assertGreater(count, 15)
+        self.assertLess(some, every)
+
+    def check(self, *scripts, strict=False):
+        program = RandomProgram(list(scripts), strict=strict)
+        every, some = explore(program, EveryOrder()), explore(program, Dpor())
+        self.assertEqual(set(some.outcomes), set(every.outcomes))
+        self.assertLess(len(some.outcomes), len(every.outcomes))
+
+    def test_what_still_runs_after_the_end_is_explored_too(self):
+        self.check([("write", "x", 0), ("fail", "x", 2)], [("write", "x", 2)], strict=True)
+
+    def test_tasks_that_are_cancelled_while_others_look(self):
+        self.check([("cancel", "x", 1)], [("sleep", "x", 0)], [("done", "x", 1)])
+
+    def test_timeouts_at_the_very_moment(self):
+        self.check([("deadline", "x", 0)], [("sleep", "x", 0), ("set", "x", 0)])
+        self.check([("timeout", "x", 0)], [("sleep", "x", 0), ("set", "x", 0)])
+
+    def test_callbacks_that_are_cancelled(self):
+        self.check([("soon", "x", 1), ("read", "x", 0)], [("write", "x", 0)])
+
+
+class TestTheLoop(unittest.TestCase):
+    def test_only_strategies_that_need_accesses_get_them(self):
+        self.assertIs(type(loop_for(Fifo())), ExploringLoop)
+        strategy = Dpor()
+        loop = loop_for(strategy)
+        self.assertIs(type(loop), AccessLoop)
+        self.assertIs(loop.accesses, strategy.accesses)
+
+    def test_a_step_knows_what_made_it_runnable(self):
+        async def main():
+            await asyncio.create_task(asyncio.sleep(0))
+
+        strategy = Dpor()
+        strategy.begin(None, 0)
+        loop_for(strategy).run(main())
+        seen = [(step.lane, step.causes) for step in strategy.accesses.steps]
+        self.assertEqual(seen, [((0,), ()), ((0, 0), (0,)), ((0, 0), (1,)), ((0,), (2,))])
+
+    def test_runs_of_one_class_are_told_by_their_accesses(self):
+        class State(Shared):
+            value = 0
+
+        async def main():
+            state = State()
+
+            async def write(number):
+                state.value = number
+
+            await asyncio.gather(write(1), write(2), asyncio.sleep(0))
+
+        classes = []
+        strategy = EveryOrder()
+        strategy.needs_accesses = True
+        number = 0
+        while strategy.begin(None, number):
+            loop = loop_for(strategy)
+            accesses = loop.accesses
+            loop.run(main())
+            classes.append(class_of(accesses.steps))
+            number += 1
+        self.assertGreater(len(classes), 10)
+        self.assertEqual(len(set(classes)), 2)
+
+    def test_an_endless_run_leaves_it_unproved(self):
+        async def main():
+            while True:  # noqa: ASYNC110 that is the point
+                await asyncio.sleep(0)
+
+        strategy = Dpor()
+        strategy.begin(None, 0)
+        with self.assertRaisesRegex(AssertionError, "no end within 50 steps"):
+            loop_for(strategy, step_limit=50).run(main())
+        strategy.end(None)
+        self.assertFalse(strategy.begin(None, 1))
+        self.assertFalse(strategy.exhausted)
+
+    def test_timers_that_are_due_at_once_are_told(self):
+        async def main():
+            asyncio.get_running_loop().call_later(0, print)
+
+        found = explore(main, Dpor())
+        self.assertEqual(found.strategy.untracked, {"a timer that was due when it was set"})
+
+
+if __name__ == "__main__":
+    unittest.main()
