@@ -192,7 +192,7 @@ class TestPlantedBugs(unittest.TestCase):
         self.assertEqual(size(program), 3)
         steps = [*program.before, *(step for branch in program.branches for step in branch), *program.after]
         self.assertEqual(sorted(map(str, steps)), ["read()", "read()", "write(1)"])
-        self.assertIn("read() -> None, but there it returns 1", str(run(program)))
+        self.assertIn("read() -> None saw what was there at the beginning, but was called after", str(run(program)))
 
     def test_a_double_pop_needs_two_poppers(self) -> None:
         program = smallest(DoublePop)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from itertools import chain
 from typing import Any
 
 from supertester._core.evidence import shown
@@ -12,6 +14,7 @@ from supertester.linear.history import Operation, checked
 from supertester.linear.model import Model, Whole, model_of
 from supertester.linear.picture import drawn
 from supertester.linear.search import Search, fits
+from supertester.linear.special import Order, Violation, decided
 
 __all__ = ["Linearizability", "check_linearizable"]
 
@@ -24,22 +27,31 @@ class Linearizability:
 
     Attributes:
         verdict: ``"linearizable"``, ``"not_linearizable"``, or ``"unknown"`` where the budget was used up.
-        order: An order that the model allows, for each independent part after the other; empty unless there is one.
         explanation: What stands against it, as a sentence and a picture.
-        configurations: How many configurations were looked at.
+        configurations: How many configurations were looked at; 0 where no search was needed.
     """
 
     verdict: str
-    order: tuple[Operation, ...] = ()
     explanation: str = ""
     configurations: int = 0
+    _parts: tuple[Order, ...] = field(default=(), repr=False, compare=False)
 
     def __bool__(self) -> bool:
         return self.verdict == "linearizable"
 
+    @cached_property
+    def order(self) -> tuple[Operation, ...]:
+        """An order that the model allows, of each independent part after the other; empty unless there is one."""
+        return tuple(chain.from_iterable(part() for part in self._parts))
+
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON-ready form: operations as text."""
-        return {**vars(self), "order": [str(each) for each in self.order]}
+        return {
+            "verdict": self.verdict,
+            "order": [str(each) for each in self.order],
+            "explanation": self.explanation,
+            "configurations": self.configurations,
+        }
 
 
 def check_linearizable(
@@ -72,26 +84,40 @@ def check_linearizable(
     # Sequential consistency does not hold of an object when it holds of each part, so there the parts are one.
     behaviour = Whole(model_of(model)) if sequential else model_of(model)
     parts: dict[Hashable, list[Operation]] = {}
-    for operation in checked(history):
-        parts.setdefault(behaviour.key(operation), []).append(operation)
-    order: list[Operation] = []
+    operations = checked(history)
+    if getattr(behaviour, "keyed", True):
+        for operation in operations:
+            parts.setdefault(behaviour.key(operation), []).append(operation)
+    elif operations:
+        parts[None] = operations
+    orders: list[Order] = []
     looked_at = 0
-    unknown = ""
-    for operations in parts.values():
-        search = Search(operations, behaviour, budget - looked_at, sequential)
-        found = search.run()
-        looked_at += search.looked_at
-        if found is not None:
-            order += [operations[index] for index in found]
-        elif search.exhausted:
-            unknown = f"undecided after {budget} configurations; raise budget"
-            break
-        else:
-            text = _explained(operations, behaviour, search)
+    for part in parts.values():
+        decision = decided(part, behaviour)
+        if decision is None:
+            search = Search(part, behaviour, budget - looked_at, sequential)
+            found = search.run()
+            looked_at += search.looked_at
+            if search.exhausted:
+                text = f"undecided after {budget} configurations; raise budget"
+                return Linearizability(verdict="unknown", explanation=text, configurations=looked_at)
+            if found is None:
+                text = _explained(part, behaviour, search)
+                return Linearizability(verdict="not_linearizable", explanation=text, configurations=looked_at)
+            decision = partial(_picked, part, found)
+        if isinstance(decision, Violation):
+            text = f"{_nothing_fits(behaviour)}:\n{decision.sentence}\n\n{drawn(decision.evidence)}"
             return Linearizability(verdict="not_linearizable", explanation=text, configurations=looked_at)
-    if unknown:
-        return Linearizability(verdict="unknown", explanation=unknown, configurations=looked_at)
-    return Linearizability(verdict="linearizable", order=tuple(order), configurations=looked_at)
+        orders.append(decision)
+    return Linearizability(verdict="linearizable", configurations=looked_at, _parts=tuple(orders))
+
+
+def _picked(operations: Sequence[Operation], order: Sequence[int]) -> list[Operation]:
+    return [operations[number] for number in order]
+
+
+def _nothing_fits(model: Model) -> str:
+    return f"no order of these operations is one of a {model.name}"
 
 
 def _explained(operations: list[Operation], model: Model, search: Search) -> str:
@@ -100,10 +126,7 @@ def _explained(operations: list[Operation], model: Model, search: Search) -> str
     best = search.best
     for index in best:
         _, state = model.step(state, operations[index])
-    lines = [
-        f"no order of these operations is one of a {model.name}"
-        + (", even if only the order of each process counts" if search.sequential else "")
-    ]
+    lines = [_nothing_fits(model) + (", even if only the order of each process counts" if search.sequential else "")]
     if best:
         lines.append(f"the longest that is legal has {len(best)} of {len(operations)}, and ends with:")
         lines += [f"  {operations[index]}" for index in best[-_SHOWN:]]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from itertools import pairwise
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
 
 from supertester._core.evidence import shown
 from supertester.errors import UsageError
@@ -16,25 +18,21 @@ PENDING: Final = float("inf")
 """When an operation returned that never did: it may have had its effect at any time since it was called, or never."""
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One call of an object.
-
-    Attributes:
-        process: Who called; one caller does one thing after the other.
-        name: What was called, e.g. ``"enqueue"``.
-        args: With which arguments.
-        result: What came back; without meaning while it is pending.
-        invoked: When it was called, on any clock that all calls share.
-        returned: When it returned, or `PENDING`.
-    """
+class Operation(NamedTuple):
+    """One call of an object."""
 
     process: Hashable
+    """Who called; one caller does one thing after the other."""
     name: str
+    """What was called, e.g. ``"enqueue"``."""
     args: tuple[Any, ...] = ()
+    """With which arguments."""
     result: Any = None
+    """What came back; without meaning while it is pending."""
     invoked: float = 0
+    """When it was called, on any clock that all calls share."""
     returned: float = PENDING
+    """When it returned, or `PENDING`."""
 
     @property
     def pending(self) -> bool:
@@ -98,18 +96,31 @@ def checked(operations: Iterable[Any]) -> list[Operation]:
         UsageError: One returned before it was called, or a process made two calls at once.
     """
     ordered = list(operations)
-    for operation in ordered:
-        if not isinstance(operation, Operation):
-            raise TypeError(f"a history consists of Operation(process, name, args, result, ...), got {operation!r}")
-        if not operation.returned >= operation.invoked:
-            raise UsageError(
-                f"{operation} returned at {operation.returned!r}, before its call at {operation.invoked!r}"
-            )
-    ordered.sort(key=lambda operation: operation.invoked)
-    last: dict[Hashable, Operation] = {}
-    for operation in ordered:
-        before = last.get(operation.process)
-        if before is not None and not before.pending and before.returned > operation.invoked:
-            raise UsageError(f"the process {operation.process!r} called twice at once: {before} and {operation}")
-        last[operation.process] = operation
+    if not set(map(type, ordered)).issubset({Operation}):
+        for each in ordered:
+            if not isinstance(each, Operation):
+                raise TypeError(f"a history consists of Operation(process, name, args, result, ...), got {each!r}")
+    ordered.sort(key=attrgetter("invoked"))
+    free: dict[Hashable, float] = {}
+    busy_until = free.get
+    for process, _, _, _, invoked, returned in ordered:
+        if not returned >= invoked:
+            raise _returned_too_soon(ordered)
+        if busy_until(process, invoked) > invoked:
+            raise _two_at_once(ordered, process)
+        # After one that never returned a process may go on: it is given up.
+        free[process] = invoked if returned == PENDING else returned
     return ordered
+
+
+def _returned_too_soon(ordered: list[Operation]) -> UsageError:
+    each = next(each for each in ordered if not each.returned >= each.invoked)
+    return UsageError(f"{each} returned at {each.returned!r}, before its call at {each.invoked!r}")
+
+
+def _two_at_once(ordered: list[Operation], process: Hashable) -> UsageError:
+    calls = [each for each in ordered if each.process == process]
+    one, other = next(
+        (one, other) for one, other in pairwise(calls) if not one.pending and one.returned > other.invoked
+    )
+    return UsageError(f"the process {process!r} called twice at once: {one} and {other}")

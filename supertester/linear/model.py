@@ -13,6 +13,8 @@ from supertester.linear.history import Operation
 
 __all__ = ["ClassModel", "Model", "Whole", "model_of"]
 
+_PLAIN = frozenset({str, int, float, bool, bytes, type(None)})
+
 
 @runtime_checkable
 class Model(Protocol):
@@ -170,6 +172,8 @@ def _held(instance: Any) -> tuple[Any, ...]:
 def frozen(value: Any) -> Hashable:
     """Return a hashable stand-in for *value*: equal values have equal ones, and what differs has not."""
     kind = type(value)
+    if kind in _PLAIN:
+        return ("value", value)
     if kind is dict:
         return (kind, frozenset((frozen(key), frozen(item)) for key, item in value.items()))
     if kind in (list, tuple):

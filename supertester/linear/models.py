@@ -14,7 +14,7 @@ __all__ = ["MODELS", "counter", "lock", "map", "queue", "register", "set", "stac
 Step = Callable[..., tuple[Any, Any]]
 
 
-class _Functions:
+class Functions:
     """A model made of a function for each operation, ``function(state, *args) -> (result, new state)``.
 
     *reads* are the operations that never change anything, *tries* those that change nothing when they return ``False``.
@@ -26,9 +26,11 @@ class _Functions:
         self.name = name
         self._start = start
         self._steps = {alias: step for names, step in steps.items() for alias in names.split()}
+        self.roles = {alias: names.split()[0] for names in steps for alias in names.split()}
+        """What each name does: the first name of the same function."""
         self._reads = frozenset(reads.split())
         self._tries = frozenset(tries.split())
-        self._keyed = keyed
+        self.keyed = keyed
 
     def initial(self) -> Hashable:
         return self._start  # type: ignore[no-any-return]
@@ -47,7 +49,7 @@ class _Functions:
         return operation.name in self._reads or (operation.name in self._tries and operation.result is False)
 
     def key(self, operation: Operation) -> Hashable:
-        return frozen(operation.args[0]) if self._keyed and operation.args else None
+        return frozen(operation.args[0]) if self.keyed and operation.args else None
 
     def __repr__(self) -> str:
         return f"<model {self.name}>"
@@ -57,7 +59,7 @@ def _compare_and_set(state: Any, old: Any, new: Any) -> tuple[bool, Any]:
     return (True, new) if state == old else (False, state)
 
 
-register: Final = _Functions(
+register: Final = Functions(
     "register",
     None,
     {
@@ -70,7 +72,7 @@ register: Final = _Functions(
 )
 """One value, ``None`` at first: ``read``, ``write``, ``compare_and_set(old, new)``."""
 
-counter: Final = _Functions(
+counter: Final = Functions(
     "counter",
     0,
     {
@@ -84,7 +86,7 @@ counter: Final = _Functions(
 )
 """A number, 0 at first: ``read``, ``add(n)``, ``increment``, ``decrement``; ``next`` adds one and returns the sum."""
 
-queue: Final = _Functions(
+queue: Final = Functions(
     "queue",
     (),
     {
@@ -96,7 +98,7 @@ queue: Final = _Functions(
 )
 """First in, first out: ``enqueue(value)``, ``dequeue`` (``None`` when empty), ``size``."""
 
-stack: Final = _Functions(
+stack: Final = Functions(
     "stack",
     (),
     {
@@ -112,7 +114,7 @@ _ABSENT: Final = None
 _ABSENT_MEMBER: Final = False
 _FREE: Final = False
 
-map: Final = _Functions(
+map: Final = Functions(
     "map",
     _ABSENT,
     {
@@ -129,7 +131,7 @@ map: Final = _Functions(
 Each key is checked by itself: a map is linearizable if and only if each of its keys is.
 """
 
-set: Final = _Functions(
+set: Final = Functions(
     "set",
     _ABSENT_MEMBER,
     {
@@ -146,7 +148,7 @@ set: Final = _Functions(
 Each value is checked by itself.
 """
 
-lock: Final = _Functions(
+lock: Final = Functions(
     "lock",
     _FREE,
     {

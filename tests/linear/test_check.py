@@ -194,14 +194,17 @@ class TestVerdicts(unittest.TestCase):
     def test_a_violation_is_explained(self) -> None:
         history = [
             Operation("writer", "write", (1,), None, 0, 1),
-            Operation("reader", "read", (), 1, 2, 3),
+            Operation("reader", "cas", (2, 3), False, 2, 3),
             Operation("late reader", "read", (), None, 4, 5),
         ]
         found = check_linearizable(history, "register")
         self.assertEqual(found.verdict, "not_linearizable")
         for part in (
             "no order of these operations is one of a register",
-            "the longest that is legal has 2 of 3, and ends with:\n  writer: write(1) -> None\n  reader: read() -> 1",
+            (
+                "the longest that is legal has 2 of 3, and ends with:\n  writer: write(1) -> None\n"
+                "  reader: cas(2, 3) -> False"
+            ),
             "after it the state is 1, and next could only come:\n  late reader: read() -> None, but there it returns 1",
             "writer: write(1) -> None     |---|",
         ):
@@ -215,7 +218,8 @@ class TestVerdicts(unittest.TestCase):
         self.assertFalse(check_linearizable([write, Operation("b", "read", (), 2, 1, 2)], "register"))
 
     def test_the_budget_makes_it_unknown(self) -> None:
-        history = [Operation(n, "enqueue", (n,), None, 0, 100) for n in range(12)]
+        # One value twice, which only the search can tell apart.
+        history = [Operation(n, "enqueue", (max(n, 1),), None, 0, 100) for n in range(12)]
         history += [Operation(n, "dequeue", (), 11 - n, 101 + 2 * n, 102 + 2 * n) for n in range(11)]
         history.append(Operation(12, "dequeue", (), 99, 200, 201))
         found = check_linearizable(history, "queue", budget=50)

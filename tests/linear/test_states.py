@@ -134,7 +134,7 @@ class TestValues(unittest.TestCase):
 
 class TestLongHistories(unittest.TestCase):
     def test_each_operation_is_looked_at_once_where_nothing_is_to_choose(self) -> None:
-        history = [Operation(n % 4, "write", (n,), None, 2 * n, 2 * n + 1) for n in range(3_000)]
+        history = [Operation(n % 4, "write", (n // 2,), None, 2 * n, 2 * n + 1) for n in range(3_000)]
         for sequential in (False, True):
             with self.subTest(sequential=sequential):
                 found = check_linearizable(history, "register", sequential=sequential)

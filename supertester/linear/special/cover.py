@@ -1,0 +1,78 @@
+"""When something is certainly there: from the return of the call that put it in to the call that took it out."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from operator import itemgetter
+
+from supertester._core.evidence import shown
+from supertester.linear.special.pairs import Pairs
+from supertester.linear.special.violation import Violation, violation
+
+__all__ = ["chain_over", "empty_moments", "segments"]
+
+_NAMED = 4
+
+
+def segments(pairs: Pairs) -> list[tuple[float, float]]:
+    """Return the times at which the object can not be empty, in order, as open intervals that do not overlap."""
+    spans = [span for span in zip(pairs.put_returned, pairs.take_called, strict=True) if span[0] < span[1]]
+    spans.sort()
+    merged: list[tuple[float, float]] = []
+    begin = end = -float("inf")
+    for low, high in spans:
+        if low >= end:
+            merged.append((begin, end))
+            begin, end = low, high
+        elif high > end:
+            end = high
+    return [*merged[1:], (begin, end)] if spans else []
+
+
+def empty_moments(pairs: Pairs, occupied: Sequence[tuple[float, float]]) -> list[float] | Violation:
+    """Return for each operation that found the object empty the first moment at which it can have been."""
+    begins = [begin for begin, _ in occupied]
+    moments = []
+    for operation in pairs.empty:
+        moment = operation.invoked
+        before = bisect_left(begins, moment) - 1
+        if before >= 0 and moment < occupied[before][1]:
+            moment = occupied[before][1]
+        if moment > operation.returned:
+            return _never_empty(pairs, operation.invoked, operation.returned, str(operation), operation)
+        moments.append(moment)
+    return moments
+
+
+def _never_empty(pairs: Pairs, begin: float, end: float, name: str, operation: object) -> Violation:
+    chain = chain_over(pairs, range(len(pairs.put)), begin, end)
+    parts = [
+        f"{shown(pairs.put[each].args[0])} from the return of {pairs.put[each]} to {pairs.end_of(each)}"
+        for each in chain[:_NAMED]
+    ]
+    more = f", and {len(chain) - _NAMED} more" if len(chain) > _NAMED else ""
+    evidence = [operation, *[one for each in chain[:_NAMED] for one in (pairs.put[each], pairs.take[each])]]
+    sentence = f"{name} found nothing, but there was always something while it ran: {'; '.join(parts)}{more}"
+    return violation(sentence, evidence)  # type: ignore[arg-type]
+
+
+def chain_over(pairs: Pairs, among: Iterable[int], begin: float, end: float) -> list[int]:
+    """Return the fewest values of *among* which together are there at every moment from *begin* to *end*."""
+    spans = sorted((pairs.put_returned[each], pairs.take_called[each], each) for each in among)
+    chain: list[int] = []
+    position, reached = 0, begin
+    while reached <= end:
+        furthest = (reached, -1)
+        while position < len(spans):
+            low = spans[position][0]
+            # What begins just then is the first only if nothing was there before.
+            if low > reached or (low == reached and (low > begin or furthest[1] >= 0)):
+                break
+            furthest = max(furthest, spans[position][1:], key=itemgetter(0))
+            position += 1
+        if furthest[1] < 0:
+            break
+        reached = furthest[0]
+        chain.append(furthest[1])
+    return chain
