@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         WaitTimeout,
     )
     from supertester.harness import Scenario, run_scenario
+    from supertester.isolation.explored import explore
     from supertester.isolation.installed import uninstall
     from supertester.isolation.leaks.allowed import allow_leak
     from supertester.isolation.sleeps import allow_sleep
@@ -61,6 +62,7 @@ __all__ = [
     "__version__",
     "allow_leak",
     "allow_sleep",
+    "explore",
     "main",
     "run_scenario",
     "tag",
@@ -83,6 +85,7 @@ _HOMES = {
         "WaitTimeout",
     ),
     "supertester.harness": ("Scenario", "run_scenario"),
+    "supertester.isolation.explored": ("explore",),
     "supertester.isolation.installed": ("uninstall",),
     "supertester.mixins.chaos": ("ChaosMixin",),
     "supertester.mixins.harness": ("HarnessMixin",),

@@ -20,16 +20,20 @@ from supertester.context import IsolationContext
 from supertester.env import current_env
 from supertester.errors import UsageError
 from supertester.isolation.features import check_tags
-from supertester.isolation.given import Examples, is_given
+from supertester.isolation.given import EXPLORED, Examples, is_given
 from supertester.isolation.identity import innermost
 from supertester.isolation.leaks import allowed
 from supertester.isolation.loops import TestLoop
 from supertester.isolation.modes import isolation_timeout
-from supertester.isolation.options import Options
+from supertester.isolation.options import Options, explored_options
 from supertester.isolation.scope import Scope, evidence
 from supertester.isolation.tags import module_tags, tag, tags_of
 from supertester.mixins.fixtures import Fixtures
 from supertester.mixins.telemetry import TelemetryAssertions
+
+if TYPE_CHECKING:
+    from supertester.isolation.explored import ScheduleRunner, Schedules
+    from supertester.schedule.exploring_loop import ExploringLoop
 
 __all__ = ["IsolatedTestCase", "tag"]
 
@@ -171,13 +175,17 @@ class IsolatedTestCase(Fixtures, TelemetryAssertions, _Stock):
 
     # One test: what `unittest` calls, in its order ----------------------------------------------------------------
 
-    _asyncioRunner: TestLoop | None
+    _asyncioRunner: TestLoop | ScheduleRunner | None
     _asyncioTestContext: Context
     _examples: Examples | None = None
     """What Hypothesis makes of this test, which then is none itself."""
+    _schedules: Schedules | None = None
+    """The schedules of this test, each of which is a test case of its own, as this then is not."""
     _has_failed = False
     """Whether this is an example that has failed already; Hypothesis makes hundreds of them to find the smallest."""
     __example: tuple[Callable[[], Any], float | None] | None = None
+    __exploring: tuple[ExploringLoop, type[ScheduleRunner]] | None = None
+    """The loop of the one schedule that this test case is for, and what runs coroutines in it."""
     __scope: Scope | None = None
     __result: Any = None
 
@@ -200,10 +208,18 @@ class IsolatedTestCase(Fixtures, TelemetryAssertions, _Stock):
         )  # Hypothesis puts its own there, which warns; here a failing one fails the example.
         self.__example = (test, timeout)
 
+    def _begin_schedule(self, test: Callable[[], Any], loop: ExploringLoop, runner: type[ScheduleRunner]) -> None:
+        """Become one of `_schedules`: the whole test around *test*, in *loop*, by a *runner*."""
+        self.__example, self.__exploring = (test, None), (loop, runner)
+
+    def _is_schedule(self) -> bool:
+        return self.__exploring is not None
+
     def __begin(self, method: Any, timeout: float | None) -> None:
         method = inspect.unwrap(method)
         code = getattr(method, "__code__", None)
-        options = self.__options
+        exploring = self.__exploring
+        options = self.__options if exploring is None else explored_options(self.__options)
         named = getattr(self, self._testMethodName)
         # Not bound to this test case: in a ring of references it would stay until the next collection.
         named = getattr(named, "__func__", named)
@@ -218,13 +234,19 @@ class IsolatedTestCase(Fixtures, TelemetryAssertions, _Stock):
             filename=code.co_filename if code is not None else None,
             modules=self.__modules,
             allowances=partial(allowed.allowances_of, type(self), named),
+            seed=None if exploring is None else exploring[0].seed,
         )
-        runner = TestLoop(
-            factory=type(self).loop_factory,
-            debug=options.debug,
-            virtual=options.clock == "virtual",
-            enter=scope.enter_loop,
-        )
+        runner: TestLoop | ScheduleRunner
+        if exploring is not None:
+            loop, kind = exploring
+            runner = kind(loop, scope.enter_loop)
+        else:
+            runner = TestLoop(
+                factory=type(self).loop_factory,
+                debug=options.debug,
+                virtual=options.clock == "virtual",
+                enter=scope.enter_loop,
+            )
         self._asyncioRunner = runner
         scope.context.postpone_world(runner.get_loop)
         self.isolation = scope.context
@@ -256,6 +278,11 @@ class IsolatedTestCase(Fixtures, TelemetryAssertions, _Stock):
             if is_given(method):
                 self._examples = Examples(timeout)
                 return  # Its fixtures are those of each example.
+            if (settings := getattr(method, EXPLORED, None)) is not None:
+                from supertester.isolation.explored import Schedules  # Few tests need it.
+
+                self._schedules = Schedules(settings, timeout, unittest.SkipTest)
+                return  # And those of each schedule.
         self.__begin(method, timeout)
         with _Explained(self):
             if self.__prepared is not type(self):
@@ -269,12 +296,23 @@ class IsolatedTestCase(Fixtures, TelemetryAssertions, _Stock):
             if self._examples is not None:
                 self._examples.run(method, partial(copy_context().run, _Plain._callTestMethod, self))
                 return
+            if self._schedules is not None:
+                self._explore(self._schedules)
+                return
             super()._callTestMethod(method)
             assert self._asyncioRunner is not None
             self._asyncioRunner.check()
 
+    def _explore(self, schedules: Schedules) -> None:
+        """Explore the schedules of this test, and raise what is wrong with one of them, with the report as a note."""
+        report = schedules.run(self, self._testMethodName)
+        if (error := report.error) is not None:
+            if str(report) != str(error):
+                error.add_note(str(report))
+            raise error
+
     def _callTearDown(self) -> None:
-        if self._examples is not None:
+        if self.__is_whole():
             return
         with _Explained(self):
             if type(self).asyncTearDown is not unittest.IsolatedAsyncioTestCase.asyncTearDown:
@@ -287,11 +325,15 @@ class IsolatedTestCase(Fixtures, TelemetryAssertions, _Stock):
             if function in (self.__finish, self.__raise_cleanup_errors):
                 function()  # These enter the context themselves.
                 return
-            if self._examples is not None:
+            if self.__is_whole():
                 function(*args, **kwargs)
                 return
             self.__limit_cleanup()
             super()._callCleanup(function, *args, **kwargs)
+
+    def __is_whole(self) -> bool:
+        """Say whether this stands for many tests: examples or schedules, each with fixtures of its own."""
+        return self._examples is not None or self._schedules is not None
 
     def __limit_cleanup(self) -> None:
         if self.__options.timeout is not None and self._asyncioRunner is not None:
@@ -307,7 +349,7 @@ class IsolatedTestCase(Fixtures, TelemetryAssertions, _Stock):
         if self.__allows_leaks and self._outcome is not None and self._outcome.success:
             allowed.note_passed(type(self), self._testMethodName)
 
-    def __unwind(self, scope: Scope, runner: TestLoop) -> None:
+    def __unwind(self, scope: Scope, runner: TestLoop | ScheduleRunner) -> None:
         if not scope.is_clean():
             runner.limit(isolation_timeout(self.__options.isolation) + _MARGIN)
             runner.run(scope.unwind(), context=self._asyncioTestContext)
@@ -403,6 +445,12 @@ class _Explained:
         if error is None or isinstance(error, (unittest.SkipTest, KeyboardInterrupt)):
             return
         _trim(error)
+        if self._case._schedules is not None:
+            return  # It has been explained already, as the failure of a schedule.
+        if self._case._is_schedule():
+            if found := evidence(self._case.isolation):
+                error.add_note(found)
+            return
         # A failure that passes through here twice, as one of a subtest does, is explained once.
         if not any(VARIABLE in note for note in getattr(error, "__notes__", ())):
             error.add_note(_how_to_repeat(self._case))

@@ -22,7 +22,10 @@ from typing import Any
 from supertester._core.forking import free_in_children
 from supertester.isolation.loops import TestTimeout
 
-__all__ = ["Examples", "is_given", "run_parts"]
+__all__ = ["EXPLORED", "Examples", "is_given", "run_parts"]
+
+EXPLORED = "_supertester_explored"
+"""The attribute of tests with ``@explore``; here because few tests need what comes with it."""
 
 __unittest = True  # `unittest` leaves frames of such modules out of the tracebacks that it shows,
 __hypothesistracebackhide__ = True  # and so does Hypothesis.

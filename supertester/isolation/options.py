@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -15,7 +15,7 @@ from supertester.isolation.features import FEATURES, checked_setting
 from supertester.isolation.leaks.kinds import LEAK_KINDS, WORLD_KINDS
 from supertester.isolation.modes import checked_mode
 
-__all__ = ["Options"]
+__all__ = ["Options", "explored_options"]
 
 _POLICIES = ("fail", "warn", "ignore")
 _FULL = (Isolation.FULL_ISOLATION.value, Isolation.CONTAMINATION_DETECTION.value)
@@ -116,6 +116,15 @@ class Options:
         settings = {name: value for name, value in given.items() if name in FEATURES}
         own = {name: value for name, value in given.items() if name not in FEATURES}
         return cls(**own, features=MappingProxyType(settings))
+
+
+def explored_options(options: Options) -> Options:
+    """Return *options* for a schedule: its time is virtual, and asyncio's debug mode has no meaning there."""
+    explored: Options | None = options.__dict__.get("_explored")
+    if explored is None:
+        explored = replace(options, clock="virtual", debug=False)
+        object.__setattr__(options, "_explored", explored)  # They are the same for thousands of schedules.
+    return explored
 
 
 def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:

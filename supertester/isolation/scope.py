@@ -56,6 +56,7 @@ class Scope:
         filename: The test's source file, as its code objects hold it.
         modules: The names of the modules whose code is the test's own.
         allowances: Returns the leaks that are allowed in this test.
+        seed: The seed of the test; by default it is derived from that of the run.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Scope:
         filename: str | None = None,
         modules: frozenset[str] = frozenset(),
         allowances: Callable[[], Iterable[Allowance]] = tuple,
+        seed: int | None = None,
     ) -> None:
         self.options = options
         self.loop = loop
@@ -76,7 +78,7 @@ class Scope:
         self.context = context = IsolationContext(
             test_id=f"{name}-{_next_test()}",
             mode=options.isolation,
-            seed=derive_seed(run, name),
+            seed=derive_seed(run, name) if seed is None else seed,
             run_seed=run,
             env=env,
             source=filename,
@@ -174,8 +176,8 @@ class Scope:
             await self._end_tasks()
             if self._leaks is not None:
                 if self.options.clock == "virtual" and self._whole_loop:
-                    loop: Any = self.loop
-                    loop.go_with_real_time()  # What ends by itself needs that.
+                    # What ends by itself needs that, where time can be real.
+                    getattr(self.loop, "go_with_real_time", _nothing)()
                 await self._leaks.end()
 
     async def _end_processes(self) -> None:
@@ -222,6 +224,8 @@ class Scope:
             for task in tasks.failed_tasks(self.loop):
                 if self._whole_loop or tasks.owner_of(task) is self.context:
                     self.context.report(tasks.failure_problem(task))
+            if self._whole_loop and (forget := getattr(self.loop, "forget_done", None)) is not None:
+                forget()  # Else the coroutines of its tasks would look as if nobody had awaited them.
         if thorough:
             self._watch.look()
         if self._leaks is not None:

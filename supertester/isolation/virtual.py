@@ -16,7 +16,9 @@ from supertester.isolation.identity import stamp_of
 from supertester.isolation.leaks import children, threads
 from supertester.otp.messages import Call
 from supertester.otp.process import Process
-from supertester.schedule import VirtualClock, VirtualLoop
+from supertester.schedule.clock import ExploringClock, VirtualClock
+from supertester.schedule.exploring_loop import ExploringLoop
+from supertester.schedule.virtual_loop import VirtualLoop
 
 __all__ = ["enter_virtual_time", "new_loop"]
 
@@ -47,11 +49,18 @@ def enter_virtual_time(context: IsolationContext, loop: Any) -> Callable[[], obj
     Returns:
         What ends that.
     """
+    if isinstance(loop, ExploringLoop):
+        context.clock = ExploringClock(loop)
+        loop.explain = _explain
+        return _nothing
     context.clock = VirtualClock(loop)
     context.jobs = loop.outside.add_job
     source = partial(_running_of, context, loop)
     loop.outside.sources.append(source)
     return partial(loop.outside.sources.remove, source)
+
+
+def _nothing() -> None: ...
 
 
 def _running_of(context: IsolationContext, loop: VirtualLoop) -> Iterator[str]:

@@ -1,6 +1,65 @@
-"""Time and order under control, on the standard library alone: an event loop whose clock leaps over waiting."""
+"""Time and order under control, on the standard library alone.
 
-from supertester.schedule.clock import VirtualClock
+Event loops whose clock leaps over waiting, and `explore_schedules`, which runs a program under one schedule after
+another and says which one fails, and why.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from supertester.schedule.virtual_loop import LONG_PATIENCE, PATIENCE, Deadlock, VirtualLoop
 
-__all__ = ["LONG_PATIENCE", "PATIENCE", "Deadlock", "VirtualClock", "VirtualLoop"]
+if TYPE_CHECKING:
+    from supertester.schedule.clock import ExploringClock, VirtualClock
+    from supertester.schedule.explore import explore_schedules, replay_schedule
+    from supertester.schedule.exploring_loop import ExploringLoop, Livelock
+    from supertester.schedule.invariants import watch_invariant
+    from supertester.schedule.report import ExplorationReport, FailingSchedule
+    from supertester.schedule.run import InvariantViolated, Leaked
+    from supertester.schedule.strategies.base import Strategy
+
+__all__ = [
+    "LONG_PATIENCE",
+    "PATIENCE",
+    "Deadlock",
+    "ExplorationReport",
+    "ExploringClock",
+    "ExploringLoop",
+    "FailingSchedule",
+    "InvariantViolated",
+    "Leaked",
+    "Livelock",
+    "Strategy",
+    "VirtualClock",
+    "VirtualLoop",
+    "explore_schedules",
+    "replay_schedule",
+    "watch_invariant",
+]
+
+# What only exploration needs is loaded by who explores.
+_HOMES = {
+    "supertester.schedule.clock": ("ExploringClock", "VirtualClock"),
+    "supertester.schedule.explore": ("explore_schedules", "replay_schedule"),
+    "supertester.schedule.exploring_loop": ("ExploringLoop", "Livelock"),
+    "supertester.schedule.invariants": ("watch_invariant",),
+    "supertester.schedule.report": ("ExplorationReport", "FailingSchedule"),
+    "supertester.schedule.run": ("InvariantViolated", "Leaked"),
+    "supertester.schedule.strategies.base": ("Strategy",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+if not TYPE_CHECKING:  # A type checker reads the imports above.
+
+    def __getattr__(name: str) -> object:
+        home = _HOME_OF.get(name)
+        if home is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(home), name)
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
+
 from supertester._core.clock import LoopClock
+from supertester._core.waiting import checked_seconds
+from supertester.errors import UsageError
+from supertester.schedule.exploring_loop import ExploringLoop
 from supertester.schedule.virtual_loop import VirtualLoop
 
-__all__ = ["VirtualClock"]
+__all__ = ["ExploringClock", "VirtualClock"]
+
+_SOON = 2e-9
+"""Seconds after a time when all that was due at it has come to rest: time passes only when nothing is left to do."""
 
 
 class VirtualClock(LoopClock):
@@ -41,3 +50,29 @@ class VirtualClock(LoopClock):
 
     def __repr__(self) -> str:
         return f"<VirtualClock at {self.time():g} s>"
+
+
+class ExploringClock(LoopClock):
+    """Seconds of virtual time in one explored schedule; `advance` is as in `VirtualClock`."""
+
+    __slots__ = ("_loop",)
+
+    def __init__(self, loop: ExploringLoop) -> None:
+        super().__init__(loop)
+        self._loop = loop
+
+    async def advance(self, seconds: float) -> None:
+        """Let *seconds* pass, and all that becomes due in them come to rest.
+
+        Raises:
+            UsageError: *seconds* is negative or infinite.
+            TypeError: It is no number.
+        """
+        if math.isinf(checked_seconds("seconds", seconds)):
+            raise UsageError(f"seconds must be finite, got seconds={seconds!r}")
+        target = self.time() + seconds
+        await asyncio.sleep(seconds + _SOON)
+        self._loop.set_back(target)
+
+    def __repr__(self) -> str:
+        return f"<ExploringClock at {self.time():g} s>"

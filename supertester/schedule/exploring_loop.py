@@ -63,6 +63,8 @@ class ExploringLoop(Endings, Jobs, Senses):
     # What most schedules never change costs nothing to make when it belongs to the class.
     get_debug = bool
     """Returns `False`; each future asks for it, and a function of Python's own is the quickest answer."""
+    first_failure: Any = None
+    """For whoever runs the schedule; the loop never touches it."""
     _stopping = False
     _limit: int | None = None
     """The age from which on callbacks are no longer run, because the program has ended."""
@@ -143,7 +145,7 @@ class ExploringLoop(Endings, Jobs, Senses):
         """Run one step after the other until *main* is done, and what asyncio would still run then."""
         runnable, offered, timers = self._runnable, self._offered, self._timers
         choose, choices = self.strategy.choose, self.choices
-        before, after = self.before_step, self.after_step
+        before = self.before_step
         main_lane = getattr(main, "explored_lane", None)
         if main is not None and main_lane is None:
             main.add_done_callback(self._stop_with)
@@ -191,8 +193,8 @@ class ExploringLoop(Endings, Jobs, Senses):
                     raise
                 except BaseException as error:  # noqa: BLE001 as asyncio does
                     self._callback_failed(callback, error)
-                if after is not None:
-                    after()
+                if self.after_step is not None:  # May be set by what the step ran.
+                    self.after_step()
                 if self._stopping or (lane is main_lane and main.done()):
                     main_lane = None
                     is_ending = True

@@ -87,6 +87,12 @@ class Callbacks(Escapes):
             return self._lane_of_task(owner)
         return self.lane
 
+    @property
+    def _ready(self) -> list[Handle]:
+        """The handles that are ready to run, as asyncio's own loops call them."""
+        entries = [entry for lane in self._runnable for entry in lane.queue]
+        return [callback for _, callback, _, _ in entries if isinstance(callback, Handle)]
+
     def lane_of(self, owner: Any) -> Lane:
         """Return the lane that *owner* has of its own: a task, or an object whose type has ``schedule_lane``.
 

@@ -86,6 +86,14 @@ class Endings(Connections, FaultLanes, Tasks):
         """Return the tasks that are not done, oldest first."""
         return [task for task in self.tasks if not task.done()]
 
+    def forget_done(self) -> None:
+        """Let go of the tasks that are done, and of the coroutines that they hold."""
+        left = self.pending()
+        for task in self.tasks:
+            if task.done():
+                _empty(task.explored_lane)
+        self.tasks = left
+
     # The end ---------------------------------------------------------------------------------------------------------
 
     def is_closed(self) -> bool:
@@ -140,7 +148,7 @@ class Endings(Connections, FaultLanes, Tasks):
                 _drop(task)
             if task._log_traceback:
                 task._log_traceback = False
-            task.explored_lane.owner = None
+            _empty(task.explored_lane)
         for lane in self._offered:
             lane.owner = None
         for lane in self._owned.values():
@@ -154,6 +162,12 @@ class Endings(Connections, FaultLanes, Tasks):
         self._timers.clear()
         self._offered.clear()
         self._owned.clear()
+
+
+def _empty(lane: Lane) -> None:
+    """Let go of what *lane* ran last, which leads back to it."""
+    lane.owner = lane.context = None
+    lane.args = ()
 
 
 def _drop(task: Any) -> None:

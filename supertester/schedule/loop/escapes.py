@@ -48,9 +48,13 @@ _REMEDIES: Final = {
 }
 
 
+REFUSED: Final = "cannot be explored"
+"""The reason of the errors for what no schedule can control: such a program is misused, and no schedule failed."""
+
+
 def refusal(what: str, remedy: str) -> UsageError:
     """Return the error for *what*, with the line of the user's code that is calling it."""
-    return UsageError(f"{what} cannot be explored ({Origin(2).line}): {remedy}")
+    return UsageError(f"{what} cannot be explored ({Origin(2).line}): {remedy}", reason=REFUSED)
 
 
 def _refuse(name: str) -> Callable[..., Any]:

@@ -38,6 +38,15 @@ class Timers(Callbacks):
         """Return the virtual time in seconds, from 0."""
         return self._now
 
+    def set_back(self, when: float) -> None:
+        """Set the time back to *when*, by less than anybody waits."""
+        self._now = when
+
+    @property
+    def _scheduled(self) -> list[TimerHandle]:
+        """The timers, as asyncio's own loops call them."""
+        return [timer for _, _, timer in self._timers]
+
     def call_later(  # type: ignore[override]
         self, delay: float, callback: Any, *args: Any, context: Context | None = None
     ) -> TimerHandle:

@@ -1,0 +1,309 @@
+"""`Explorer`: runs a program under one schedule after another until one fails, and finds out why."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from supertester._core.seeds import derive_seed, run_seed
+from supertester.errors import UsageError
+from supertester.schedule import diagnosis
+from supertester.schedule.database import Database
+from supertester.schedule.entropy import controlled_entropy
+from supertester.schedule.exploring_loop import ExploringLoop
+from supertester.schedule.invariants import watched_by
+from supertester.schedule.report import ExplorationReport, FailingSchedule
+from supertester.schedule.report.conflict import conflicts_of
+from supertester.schedule.report.explain import feasibility_text, wait_lines
+from supertester.schedule.report.swimlane import named, rows_of, swimlane
+from supertester.schedule.run import Program, Run, run_schedule
+from supertester.schedule.settings import Settings
+from supertester.schedule.strategies.base import Strategy
+from supertester.schedule.strategies.io_level import IoLevel
+from supertester.schedule.strategies.named import named_strategy
+from supertester.schedule.strategies.replay import Replay
+from supertester.schedule.token import Schedule, Switch, fingerprint
+
+__all__ = ["Explorer", "Subject"]
+
+_TRACED = 20_000
+"""Steps that a schedule may have to be told line by line."""
+_AUDITED = 1
+"""The schedule that is run twice: the second one, when the caches of the program are warm."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is explored.
+
+    Attributes:
+        program: Runs one schedule.
+        name: What it is called, the same in every run.
+        command: What shows a failure again, given the token.
+        through: Exceptions that are no failures, and end the exploration.
+    """
+
+    program: Program
+    name: str
+    command: Callable[[str], str]
+    through: tuple[type[BaseException], ...] = ()
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A schedule that failed, and how it was come upon."""
+
+    run: Run
+    by: str
+
+
+class Explorer:
+    """Explores one program.
+
+    Args:
+        subject: The program.
+        settings: How.
+        deadline: When time is over by `time.monotonic`, enough of it or not; ``None`` for no limit.
+    """
+
+    def __init__(self, subject: Subject, settings: Settings, *, deadline: float | None = None) -> None:
+        self._subject = subject
+        self._settings = settings
+        self._began = time.monotonic()
+        seed = settings.seed
+        self._seed = derive_seed(run_seed(), subject.name) if seed is None else seed
+        self._random = Random(self._seed)
+        self._enough = math.inf if settings.seconds is None else self._began + settings.seconds
+        self._deadline = math.inf if deadline is None else deadline
+        self._out_of_time = False
+        self._database = _database(subject.name, settings)
+        self._watch = None if settings.invariant is None else watched_by(settings.invariant)
+        self._count = 0
+        self._exhausted = False
+        self._untracked: list[str] = []
+
+    # Running one -----------------------------------------------------------------------------------------------------
+
+    def _run(self, strategy: Strategy, *, prepare: Callable[[ExploringLoop], object] | None = None) -> Run:
+        """Run the program once; *strategy* has begun."""
+
+        def prepared(loop: ExploringLoop) -> None:
+            loop.after_step = self._watch
+            if prepare is not None:
+                prepare(loop)
+
+        return run_schedule(
+            self._subject.program,
+            strategy,
+            number=self._count,
+            seed=self._seed,
+            make_loop=self._make_loop,
+            prepare=None if prepare is None and self._watch is None else prepared,
+            through=self._subject.through,
+        )
+
+    def _make_loop(self, strategy: Strategy) -> ExploringLoop:
+        settings = self._settings
+        loop: ExploringLoop = _kind_of_loop(strategy)(
+            strategy,
+            step_limit=settings.step_limit,
+            timer_first=settings.timer_first,
+            fault_budget=settings.faults + settings.timer_first,
+            seed=self._seed,
+        )
+        return loop
+
+    # Looking for a failure -------------------------------------------------------------------------------------------
+
+    def explore(self) -> ExplorationReport:
+        """Look for a schedule that fails, the saved ones first."""
+        with controlled_entropy():
+            try:
+                found = self._saved() or self._hunt()
+            except diagnosis.NotDeterministic as error:
+                return self._report(divergence=str(error))
+            return self._report() if found is None else self._diagnose(found)
+
+    def _saved(self) -> _Found | None:
+        for token in self._database.tokens() if self._database is not None else ():
+            schedule = Schedule.of_token(token)
+            run = self._replayed(Replay(schedule.switches))
+            if run.failure is not None:
+                return _Found(run, "saved")
+            assert self._database is not None
+            self._database.drop(token)
+        return None
+
+    def _replayed(self, strategy: Strategy) -> Run:
+        strategy.begin(self._random, 0)
+        return self._run(strategy)
+
+    def _hunt(self) -> _Found | None:
+        strategy = self._strategy()
+        for number in range(self._settings.schedules):
+            if not strategy.begin(self._random, number):
+                self._exhausted = True
+                self._untracked = sorted(getattr(strategy, "untracked", ()))
+                return None
+            run = self._run(strategy)
+            self._count = number + 1
+            strategy.end(run)
+            if run.failure is not None:
+                return _Found(run, strategy.name)
+            if number == _AUDITED and (problem := diagnosis.diverging(run, self._run)) is not None:
+                raise problem
+            now = time.monotonic()
+            if now > self._enough:
+                return None
+            if now > self._deadline and number + 1 < self._settings.schedules:
+                self._out_of_time = True
+                return None
+        return None
+
+    def _strategy(self) -> Strategy:
+        settings = self._settings
+        strategy = settings.strategy
+        if isinstance(strategy, str):
+            strategy = named_strategy("dpor" if strategy == "auto" and settings.complete else strategy)
+        return IoLevel(strategy) if settings.level == "io" else strategy
+
+    # Finding out why -------------------------------------------------------------------------------------------------
+
+    def _diagnose(self, found: _Found) -> ExplorationReport:
+        run = found.run
+        assert run.failure is not None
+        switches, _, difference = diagnosis.followed(run, self._run)
+        if difference is not None:
+            error = diagnosis.NotDeterministic(diagnosis.blame(difference))
+            error.__cause__ = run.failure.exception
+            return self._report(divergence=f"{error}\nthe first time it failed with {run.failure.exception!r}")
+        began = time.monotonic()
+        least = diagnosis.shrunk(switches, run.failure, self._run)
+        failing = self._explained(least.switches, found.by)
+        failing = replace(
+            failing,
+            switches_found=len(switches),
+            replays=least.replays,
+            shrink_seconds=time.monotonic() - began,
+            is_least=least.is_least,
+        )
+        return self._report(failing=self._kept(failing))
+
+    def _explained(self, switches: tuple[Switch, ...], by: str) -> FailingSchedule:
+        """Run the schedule of *switches* once more and say what happens in it."""
+        traced = diagnosis.traced(switches, self._run)
+        run, tracer = traced.run, traced.tracer
+        failure = run.failure
+        assert failure is not None
+        names = named(tracer.names)
+        conflicts = conflicts_of(tracer.steps)
+        important = frozenset(line for each in conflicts for line in each.lines)
+        rows = rows_of(tracer.steps, important)
+        feasible = diagnosis.feasibility(failure, self._run, named_strategy("auto"), self._random)
+        token = self._token(traced.switches, traced.choices)
+        return FailingSchedule(
+            error=failure.exception,
+            kind=failure.kind,
+            found_by=by,
+            found_at=self._count,
+            token=token,
+            switches=len(switches),
+            switches_found=len(switches),
+            feasible=feasible.level,
+            feasible_token=self._feasible_token(feasible),
+            feasibility=feasibility_text(feasible, tracer.steps, names),
+            conflicts=[each.text(names) for each in conflicts],
+            waits=wait_lines(failure, tracer, names),
+            rows=rows,
+            lanes=names,
+            swimlane=swimlane(rows, names),
+            command=self._subject.command(token),
+        )
+
+    def _feasible_token(self, feasible: diagnosis.Feasibility) -> str | None:
+        if feasible.run is None:
+            return None
+        switches, choices, difference = diagnosis.followed(feasible.run, self._run)
+        return None if difference is not None else self._token(switches, choices)
+
+    def _token(self, switches: tuple[Switch, ...], choices: int) -> str:
+        return Schedule(switches, choices, self._seed, fingerprint(self._subject.name)).token()
+
+    def _kept(self, failing: FailingSchedule) -> FailingSchedule:
+        if self._database is None:
+            return failing
+        facts = {"failure": failing.sentence, "command": failing.command}
+        return replace(failing, saved=self._database.add(failing.token, facts))
+
+    # Replaying -------------------------------------------------------------------------------------------------------
+
+    def replay(self, token: str) -> ExplorationReport:
+        """Run the one schedule that *token* stands for.
+
+        Raises:
+            UsageError: It is no token, or the program goes another way than the token says.
+        """
+        with controlled_entropy():
+            return self._replay(Schedule.of_token(token))
+
+    def _replay(self, schedule: Schedule) -> ExplorationReport:
+        self._seed = schedule.seed
+        strategy = Replay(schedule.switches)
+        run = self._replayed(strategy)
+        self._count = 1
+        if (difference := strategy.finish(schedule.choices)) is not None:
+            raise UsageError(self._other_program(schedule, difference))
+        if run.failure is None:
+            return self._report(limit=1)
+        return self._report(failing=self._explained(schedule.switches, "replay"), limit=1)
+
+    def _other_program(self, schedule: Schedule, difference: str) -> str:
+        name = self._subject.name
+        whose = (
+            "the program has changed since it was made, or depends on more than its schedule, such as the order of "
+            "sets, which goes by PYTHONHASHSEED"
+            if schedule.program == fingerprint(name)
+            else "it was made for another test"
+        )
+        return f"the replay token does not fit {name}: {difference}; {whose}"
+
+    def _report(
+        self, *, failing: FailingSchedule | None = None, divergence: str | None = None, limit: int | None = None
+    ) -> ExplorationReport:
+        settings = self._settings
+        strategy = settings.strategy if isinstance(settings.strategy, str) else settings.strategy.name
+        return ExplorationReport(
+            name=self._subject.name,
+            schedules=self._count,
+            limit=settings.schedules if limit is None else limit,
+            seconds=time.monotonic() - self._began,
+            strategy=strategy,
+            seed=self._seed,
+            level=settings.level,
+            exhausted=self._exhausted,
+            untracked=self._untracked,
+            out_of_time=self._out_of_time,
+            complete=settings.complete and limit is None,
+            failing=failing,
+            divergence=divergence,
+        )
+
+
+def _kind_of_loop(strategy: Strategy) -> Any:
+    if not strategy.needs_accesses:
+        return ExploringLoop
+    from supertester.schedule.access_loop import AccessLoop  # Few explorations need it.
+
+    return AccessLoop
+
+
+def _database(name: str, settings: Settings) -> Database | None:
+    given = settings.database
+    if given is False:
+        return None
+    return Database(name, None if given is True else Path(given))

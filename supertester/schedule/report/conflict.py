@@ -1,0 +1,142 @@
+"""The conflicting pair: two accesses whose order a forced switch has changed, and that made the difference."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from supertester.schedule.lanes import Lane
+from supertester.schedule.report.touched import Touch
+from supertester.schedule.report.tracer import Line, Step
+
+__all__ = ["Access", "Conflict", "conflicts_of"]
+
+
+@dataclass(frozen=True)
+class Access:
+    """Who touched something, and where."""
+
+    lane: Lane
+    line: Line
+    touch: Touch
+    step: int
+
+    @property
+    def place(self) -> Hashable:
+        """What was touched."""
+        return self.touch.place
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """Two accesses in an order that the lane did not expect.
+
+    Attributes:
+        between: What the other lane did while this one stood still.
+        after: What this one does with the same thing afterwards.
+        before: What it had done with it before, on which it builds; ``None`` if nothing.
+    """
+
+    between: Access
+    after: Access
+    before: Access | None = None
+
+    @property
+    def lines(self) -> list[Line]:
+        """The lines that it is about."""
+        accesses = [self.between, self.after] + ([self.before] if self.before is not None else [])
+        return [access.line for access in accesses]
+
+    def text(self, names: dict[Lane, str]) -> str:
+        """Return the conflict as a sentence."""
+        other, own = names[self.between.lane], names[self.after.lane]
+        what = self.after.touch.text if self.before is None else self.before.touch.text
+        if self.before is None:
+            return (
+                f"`{what}`: {other} {_does(self.between)} it at {_at(self.between)} before {own} "
+                f"{_does(self.after)} it at {_at(self.after)}"
+            )
+        return (
+            f"`{what}`: {other} {_does(self.between)} it at {_at(self.between)}, after {own} "
+            f"{_did(self.before)} it at {_at(self.before)} and before {own} {_does(self.after)} it at {_at(self.after)}"
+        )
+
+
+def _does(access: Access) -> str:
+    return "writes" if access.touch.writes else "reads"
+
+
+def _did(access: Access) -> str:
+    return "wrote" if access.touch.writes else "read"
+
+
+def _at(access: Access) -> str:
+    return f"{Path(access.line.filename).name}:{access.line.number}"
+
+
+def conflicts_of(steps: Sequence[Step]) -> list[Conflict]:
+    """Return the conflict that each forced switch made, as far as there is one, without repetition."""
+    found: list[Conflict] = []
+    for step in steps:
+        if step.forced and step.instead_of is not None:
+            conflict = _conflict(steps, step, step.instead_of)
+            if conflict is not None and not any(_is_same(conflict, each) for each in found):
+                found.append(conflict)
+    return found
+
+
+def _conflict(steps: Sequence[Step], switch: Step, waiting: Lane) -> Conflict | None:
+    """Return what happened to what *waiting* uses, while it waited because of *switch*."""
+    resumed = next((step.number for step in steps[switch.number :] if step.lane is waiting), len(steps))
+    between = list(_accesses(steps[switch.number : resumed]))
+    after = [access for access in _accesses(steps[resumed:]) if access.lane is waiting]
+    before = [access for access in _accesses(steps[: switch.number]) if access.lane is waiting]
+    candidates = [
+        Conflict(theirs, mine, _last(before, mine))
+        for mine in after
+        for theirs in reversed(between)
+        if _conflicts(theirs, mine)
+    ]
+    return max(candidates, key=_weight, default=None)
+
+
+def _weight(conflict: Conflict) -> tuple[bool, bool, bool]:
+    """Say how likely it is that *conflict* explains a failure: a check that has become untrue is the most likely."""
+    before = conflict.before
+    return (
+        before is not None and not before.touch.writes and conflict.between.touch.writes,
+        conflict.between.touch.writes,
+        conflict.after.touch.writes,
+    )
+
+
+def _last(accesses: Sequence[Access], like: Access) -> Access | None:
+    return next((each for each in reversed(accesses) if _is_one_place(each.place, like.place)), None)
+
+
+def _conflicts(one: Access, other: Access) -> bool:
+    return (one.touch.writes or other.touch.writes) and _is_one_place(one.place, other.place)
+
+
+def _is_one_place(one: Hashable, other: Hashable) -> bool:
+    if one == other:
+        return True
+    # A container as a whole and an item in it.
+    return (
+        isinstance(one, tuple)
+        and isinstance(other, tuple)
+        and {one[0], other[0]} == {"container", "item"}
+        and one[1] == other[1]
+    )
+
+
+def _accesses(steps: Sequence[Step]) -> Iterator[Access]:
+    for step in steps:
+        for line in step.lines:
+            for touch in line.touches:
+                yield Access(step.lane, line, touch, step.number)
+
+
+def _is_same(one: Conflict, other: Conflict) -> bool:
+    return (one.between.line, one.after.line) == (other.between.line, other.after.line)

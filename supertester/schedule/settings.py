@@ -1,0 +1,103 @@
+"""`Settings`: how a program is explored, checked when they are given."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+
+from supertester._core.waiting import checked_seconds
+from supertester.errors import UsageError
+from supertester.schedule.strategies.base import Strategy
+from supertester.schedule.strategies.named import named_strategy
+
+__all__ = ["LEVELS", "REPLAY", "Settings", "token_to_replay"]
+
+REPLAY: Final = "SUPERTESTER_REPLAY"
+"""The environment variable with the token of the one schedule that is to run."""
+LEVELS: Final = ("io", "await")
+
+
+def token_to_replay() -> str | None:
+    """Return the token in the environment, if there is one."""
+    return os.environ.get(REPLAY) or None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How a program is explored; see `supertester.schedule.explore_schedules` for what each means.
+
+    Raises:
+        UsageError: A value makes no sense.
+        TypeError: One is of a wrong type.
+    """
+
+    schedules: int = 1000
+    strategy: str | Strategy = "auto"
+    seed: int | None = None
+    seconds: float | None = None
+    level: str = "await"
+    complete: bool = False
+    invariant: Callable[[], Any] | None = None
+    step_limit: int = 100_000
+    faults: int = 0
+    timer_first: int = 0
+    leaks: str = "fail"
+    database: Path | str | bool = True
+
+    def __post_init__(self) -> None:
+        _check_count("schedules", self.schedules, 1)
+        _check_count("step_limit", self.step_limit, 1)
+        _check_count("faults", self.faults, 0)
+        _check_count("timer_first", self.timer_first, 0)
+        if self.seed is not None:
+            _check_count("seed", self.seed, 0)
+        _check_seconds(self.seconds)
+        _check_choice("level", self.level, LEVELS)
+        _check_choice("leaks", self.leaks, ("fail", "ignore"))
+        if not isinstance(self.complete, bool):
+            raise TypeError(f"complete must be True or False, got complete={self.complete!r}")
+        if self.invariant is not None and not callable(self.invariant):
+            raise TypeError(f"invariant must be a function without arguments, got invariant={self.invariant!r}")
+        if not isinstance(self.database, (bool, str, Path)):
+            raise TypeError(f"database must be a folder, True or False, got database={self.database!r}")
+        if not isinstance(self.strategy, (str, Strategy)):
+            raise TypeError(f"strategy must be a name or a Strategy, got strategy={self.strategy!r}")
+        if isinstance(self.strategy, str):
+            named_strategy(self.strategy)
+
+    @classmethod
+    def made_of(cls, options: Mapping[str, Any], whose: str) -> Settings:
+        """Return the settings that *options* stand for.
+
+        Raises:
+            TypeError: One is unknown.
+        """
+        known = [each.name for each in fields(cls)]
+        for name in options:
+            if name not in known:
+                close = difflib.get_close_matches(name, known, 1)
+                hint = f" (did you mean {close[0]!r}?)" if close else ""
+                raise TypeError(f"unknown option {name!r} of {whose}{hint}; the options are {', '.join(known)}")
+        return cls(**options)
+
+
+def _check_count(name: str, value: Any, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be an integer, got {name}={value!r}")
+    if value < least:
+        raise UsageError(f"{name} must be {least} or more, got {name}={value!r}")
+
+
+def _check_seconds(seconds: float | None) -> None:
+    if seconds is not None and not 0 < checked_seconds("seconds", seconds) < math.inf:
+        raise UsageError(f"seconds must be more than 0, got seconds={seconds!r}; None is no limit")
+
+
+def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise UsageError(f"{name} must be one of {', '.join(choices)}, got {name}={value!r}")
