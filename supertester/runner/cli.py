@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from supertester.errors import UsageError
 from supertester.runner.options import DEFAULT_TIMEOUT, Options
 from supertester.runner.outcomes import OUTCOMES
 from supertester.runner.settings import Collected
@@ -76,6 +77,15 @@ def _add_workers(add: Any) -> None:
 
 def _add_selection(add: Any) -> None:
     add.add_argument("--layer", dest="layers", action=Collected, default=[], metavar="NAME", help="only this layer")
+    add.add_argument(
+        "--layer-limit",
+        dest="layer_limits",
+        action=Collected,
+        default=[],
+        type=_layer_limit,
+        metavar="NAME=S",
+        help="seconds that a test of a layer may take, or none",
+    )
     add.add_argument("--tag", metavar="EXPR", help="only tests whose tags fulfil this")
     add.add_argument("--last-failed", action="store_true", help="only tests that failed last")
     add.add_argument("--failed-first", action="store_true", help="begin with tests that failed last")
@@ -136,6 +146,15 @@ def _seed(text: str) -> int:
     return int(text)
 
 
+def _layer_limit(text: str) -> tuple[str, float | None]:
+    from supertester.runner.layers import parse_limit
+
+    try:
+        return parse_limit(text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def _outcomes(text: str) -> frozenset[str]:
     names = frozenset(filter(None, (name.strip() for name in text.split(","))))
     if unknown := sorted(names - set(OUTCOMES)):
@@ -179,6 +198,7 @@ def options_of(parsed: argparse.Namespace, parser: argparse.ArgumentParser) -> O
             del given[name]
     for name in ("name_patterns", "layers"):
         given[name] = tuple(given[name])
+    given["layer_limits"] = dict(given["layer_limits"])
     return Options(names=tuple(map(module_name, names)), discover=discover, **given)
 
 

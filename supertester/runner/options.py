@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from supertester.errors import UsageError
@@ -92,6 +93,8 @@ class Options:
     junit: str | None = None
     html: str | None = None
     coverage: bool = False
+    layer_limits: Mapping[str, float | None] = field(default_factory=dict)
+    """Seconds that a test of a layer may take, beside what is usual; ``None`` is for ever."""
 
     # What only callers ask for
     keep_order: bool = False

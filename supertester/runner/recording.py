@@ -6,11 +6,12 @@ from __future__ import annotations
 import time
 import traceback
 import unittest
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
+from supertester.runner.companions import Companion
 from supertester.runner.declared import DeclaredTest, id_of
 from supertester.runner.outcomes import OutcomeName, Problem, Subtest, TestOutcome
 
@@ -45,6 +46,7 @@ class Recorder(unittest.TestResult):
         end: Called with the outcome of a test, or of a class or module fixture that failed.
         tb_locals: Whether tracebacks show local variables.
         keep_exceptions: Whether outcomes hold what was raised.
+        companions: Who goes along with each test.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Recorder(unittest.TestResult):
         end: Callable[[TestOutcome], None],
         tb_locals: bool = False,
         keep_exceptions: bool = False,
+        companions: Sequence[Companion] = (),
     ) -> None:
         super().__init__()
         self.tb_locals = tb_locals
@@ -62,6 +65,7 @@ class Recorder(unittest.TestResult):
         self._begin = begin
         self._end = end
         self._keep_exceptions = keep_exceptions
+        self._companions = companions
         self._open: _Open | None = None
         self.fixture_skip: str | None = None
         """Why the class or module fixture that ran last skipped its tests."""
@@ -80,6 +84,9 @@ class Recorder(unittest.TestResult):
         test_id = declared.test_id if declared is not None else id_of(test)
         self._open = _Open(declared=declared, test_id=test_id, at=time.time(), clock=time.perf_counter())
         self._begin(declared, test_id, self._open.at)
+        if declared is not None:
+            for each in self._companions:
+                each.begin(declared)
         return self._open
 
     def stopTest(self, test: Any) -> None:
@@ -91,6 +98,8 @@ class Recorder(unittest.TestResult):
         if current is None:
             return False
         outcome = self._outcome_of(current)
+        for each in self._companions:
+            outcome = each.end(outcome)
         self._end(outcome if change is None else change(outcome))
         return True
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from supertester._core.seeds import run_seed
 from supertester.errors import UsageError
+from supertester.runner.companions import companions_of
 from supertester.runner.declared import DeclaredTest
 from supertester.runner.ledger import Ledger
 from supertester.runner.loading import Loaded
@@ -63,6 +64,7 @@ def _in_workers(loaded: Loaded, options: Options, observers: Sequence[Observer])
         threads=options.threads,
         timeout=options.timeout,
         warnings=options.warnings,
+        layer_limits=dict(options.layer_limits),
     )
     ledger = Ledger(plan.tests, observers)
     workers = max(1, min(options.jobs, len(plan.units)))
@@ -125,6 +127,7 @@ class _InProcess:
             end=self._end,
             tb_locals=self._options.tb_locals,
             keep_exceptions=self._options.keep_exceptions,
+            companions=companions_of(self._loaded.tests, layer_limits=self._options.layer_limits),
         )
         recorder.failfast = self._options.failfast
         return recorder

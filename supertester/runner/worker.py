@@ -7,7 +7,7 @@ import socket
 import sys
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from unittest.util import strclass
@@ -15,6 +15,7 @@ from unittest.util import strclass
 from supertester.runner import wire
 from supertester.runner.blame import ThreadWatch
 from supertester.runner.capture import Capture, flush
+from supertester.runner.companions import companions_of
 from supertester.runner.declared import DeclaredTest, fixture_of
 from supertester.runner.ladder import FixtureTimeout, Ladder, TestTimeout
 from supertester.runner.outcomes import Problem, TestOutcome
@@ -39,6 +40,7 @@ class Settings:
     threads: int = 1
     timeout: float | None = None
     warnings: str | None = None
+    layer_limits: Mapping[str, float | None] | None = None
 
     def limit_of(self, test: DeclaredTest) -> float | None:
         """Return the seconds that *test* may take."""
@@ -91,6 +93,7 @@ class Worker:
             end=self._end,
             tb_locals=settings.tb_locals,
             keep_exceptions=settings.keep_exceptions,
+            companions=companions_of(tests, layer_limits=settings.layer_limits),
         )
         self._recorder.failfast = settings.failfast
         self._walk = Walk(self._recorder, self._not_run, self._fixture)

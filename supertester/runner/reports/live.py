@@ -27,6 +27,10 @@ _LONG: Final = 1.0
 _STYLES: Final[Mapping[str, str]] = {"passed": "green", "skipped": "dim", "flaky": "yellow", "contaminated": "yellow"}
 
 
+def _rich(name: str) -> Any:
+    return lazy_import(f"rich.{name}", purpose="the live display", extra="run")
+
+
 def can_be_live(stream: TextIO, environ: Mapping[str, str] = os.environ) -> bool:
     """Say whether *stream* is a terminal that can be drawn on, for somebody to look at, and ``rich`` is there to do it.
 
@@ -59,8 +63,7 @@ class LiveReport:
         console: Any = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        rich: Any = lazy_import("rich.console", purpose="the live display", extra="perf")
-        self._console = console or rich.Console(file=stream or sys.stderr)
+        self._console = console or _rich("console").Console(file=stream or sys.stderr)
         self._end = end
         self._buffer = buffer
         self._now = now
@@ -77,10 +80,11 @@ class LiveReport:
         self._total += len(tests)
         self._end.began(tests, workers=workers, seed=seed)
         if self._live is None:
-            from rich.live import Live
-
             self._begun = self._now()
-            self._live = Live(console=self._console, auto_refresh=False, transient=True, get_renderable=self._picture)
+            # It draws when something happens, and so needs no thread of its own.
+            self._live = _rich("live").Live(
+                console=self._console, auto_refresh=False, transient=True, get_renderable=self._picture
+            )
             self._live.start()
 
     def started(self, test_id: str, worker: int, at: float) -> None:
@@ -131,25 +135,19 @@ class LiveReport:
             self._live = None
 
     def _picture(self) -> Any:
-        from rich.console import Group
-        from rich.progress_bar import ProgressBar
-        from rich.table import Table
-        from rich.text import Text
-
+        text = _rich("text").Text
         done = sum(self._counts.values())
-        line = Table.grid(padding=(0, 1))
-        bar = ProgressBar(total=max(self._total, 1), completed=min(done, self._total), width=30)
-        line.add_row(bar, Text(f"{done}/{self._total}"), self._outcomes(), Text(self._times(done), style="dim"))
+        line = _rich("table").Table.grid(padding=(0, 1))
+        bar = _rich("progress_bar").ProgressBar(total=max(self._total, 1), completed=min(done, self._total), width=30)
+        line.add_row(bar, text(f"{done}/{self._total}"), self._outcomes(), text(self._times(done), style="dim"))
         rows = [
-            Text(f"  {each.seconds:4.0f} s  {each.test_id}", overflow="ellipsis", no_wrap=True)
+            text(f"  {each.seconds:4.0f} s  {each.test_id}", overflow="ellipsis", no_wrap=True)
             for each in self._running
         ]
-        return Group(line, *rows)
+        return _rich("console").Group(line, *rows)
 
     def _outcomes(self) -> Any:
-        from rich.text import Text
-
-        text = Text()
+        text = _rich("text").Text()
         for name, count in self._counts.items():
             text.append(f"{count} {name.replace('_', ' ')} ", style=_STYLES.get(name, "red" if name in _BAD else "dim"))
         return text
