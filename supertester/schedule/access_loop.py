@@ -72,8 +72,10 @@ class AccessLoop(ExploringLoop):
         causes, target, counting = queued.popleft() if queued else _OUTSIDE
         if lane.kind == "fault" and lane.parent is not None:
             lane = lane.parent  # What was offered; the action itself got a lane for what it schedules.
-            causes = self._offers[lane]
-        self.accesses.begin(lane, causes)
+            self.accesses.begin(lane, self._offers[lane])
+            self.accesses.write(self, "faults")
+        else:
+            self.accesses.begin(lane, causes)
         if target is not None:
             (self.accesses.add if counting else self.accesses.write)(target)
         self._task = getattr(lane.callback, "__self__", None)
@@ -130,10 +132,16 @@ class AccessLoop(ExploringLoop):
                 break
         super()._withdraw(handle, lane)
 
-    def offer_fault(self, label: str, action: Callable[[], object], key: Any = None, *, times: int = 1) -> Lane:
-        lane = super().offer_fault(label, action, key, times=times)
+    def offer_fault(
+        self, label: str | Callable[[], str], action: Callable[[], object], key: Any = None, **options: Any
+    ) -> Lane:
+        lane = super().offer_fault(label, action, key, **options)
         self._offers[lane] = self.accesses.now
         return lane
+
+    def fault_left(self, kind: str) -> bool:
+        self.accesses.read(self, "faults")
+        return super().fault_left(kind)
 
     # Time and chance -------------------------------------------------------------------------------------------------
 
