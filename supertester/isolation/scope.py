@@ -10,6 +10,7 @@ from threading import get_ident
 from typing import Any
 
 from supertester._core.seeds import derive_seed, run_seed
+from supertester.attachments import attach, is_collecting
 from supertester.context import Isolation, IsolationContext, Problem, current_context
 from supertester.env import Env
 from supertester.isolation import cleanup, gate, hooks, identity, tasks, world
@@ -19,7 +20,7 @@ from supertester.isolation.features import FeatureSet
 from supertester.isolation.leaks.allowed import Allowance, is_allowed
 from supertester.isolation.leaks.kinds import LEAK_KINDS
 from supertester.isolation.leaks.watch import LeakWatch
-from supertester.isolation.logs.routing import log_evidence, route_records
+from supertester.isolation.logs.routing import last_records, log_evidence, route_records
 from supertester.isolation.loop_errors import LoopErrors
 from supertester.isolation.modes import isolation_timeout
 from supertester.isolation.options import Options
@@ -32,6 +33,8 @@ __all__ = ["IsolationFailure", "Scope", "evidence"]
 _next_test = itertools.count(1).__next__
 _DYING = 0.5
 """Seconds that what is killed or cancelled at the end of a test has to end."""
+_ATTACHED = 500
+"""Log records, and events, that go into the report of a run: the last ones."""
 
 
 class IsolationFailure(AssertionError):
@@ -230,6 +233,8 @@ class Scope:
             self._watch.look()
         if self._leaks is not None:
             self._leaks.settle()
+        if is_collecting():
+            _attach_evidence(self.context)
         try:
             self._features.close()
         except BaseException as error:  # noqa: BLE001 - shown with the other failures of the cleanup
@@ -280,6 +285,15 @@ class Scope:
 
 
 def _nothing() -> None: ...
+
+
+def _attach_evidence(context: IsolationContext) -> None:
+    """Attach the logs and the telemetry of a test to the report of its run."""
+    if lines := last_records(context, _ATTACHED):
+        attach("log records", "\n".join(lines))
+    telemetry = context.features.get("telemetry")
+    if telemetry is not None and (events := telemetry.events):
+        attach("telemetry", "\n".join(map(str, events[-_ATTACHED:])))
 
 
 def evidence(context: IsolationContext) -> str:

@@ -22,17 +22,25 @@ class Companion(Protocol):
 
 
 def companions_of(
-    tests: Sequence[DeclaredTest], *, layer_limits: Mapping[str, float | None] | None = None
+    tests: Sequence[DeclaredTest],
+    *,
+    layer_limits: Mapping[str, float | None] | None = None,
+    attachments: bool = False,
 ) -> list[Companion]:
     """Return who goes along with *tests*; nobody where there is nothing to do.
 
     Args:
         tests: What is to run.
         layer_limits: Seconds that a test of each layer may take, beside what is usual.
+        attachments: Whether what tests attach is wanted.
     """
     found: list[Companion] = []
     if any("layer" in test.tags for test in tests):
         from supertester.runner.guard import LayerGuard
 
         found.append(LayerGuard(layer_limits))
+    if attachments:
+        from supertester.runner.attaching import Attacher
+
+        found.append(Attacher())
     return found

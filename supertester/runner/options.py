@@ -102,6 +102,11 @@ class Options:
     keep_exceptions: bool = False
     """Bring back what tests raised as exceptions too, where they survive the way."""
 
+    @property
+    def attachments(self) -> bool:
+        """Whether what tests attach is wanted by a report."""
+        return bool(self.html or self.junit)
+
     def __post_init__(self) -> None:
         self._check_counts()
         for name in ("timeout", "grace"):

@@ -65,6 +65,7 @@ def _in_workers(loaded: Loaded, options: Options, observers: Sequence[Observer])
         timeout=options.timeout,
         warnings=options.warnings,
         layer_limits=dict(options.layer_limits),
+        attachments=options.attachments,
     )
     ledger = Ledger(plan.tests, observers)
     workers = max(1, min(options.jobs, len(plan.units)))
@@ -127,7 +128,9 @@ class _InProcess:
             end=self._end,
             tb_locals=self._options.tb_locals,
             keep_exceptions=self._options.keep_exceptions,
-            companions=companions_of(self._loaded.tests, layer_limits=self._options.layer_limits),
+            companions=companions_of(
+                self._loaded.tests, layer_limits=self._options.layer_limits, attachments=self._options.attachments
+            ),
         )
         recorder.failfast = self._options.failfast
         return recorder

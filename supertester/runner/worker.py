@@ -41,6 +41,7 @@ class Settings:
     timeout: float | None = None
     warnings: str | None = None
     layer_limits: Mapping[str, float | None] | None = None
+    attachments: bool = False
 
     def limit_of(self, test: DeclaredTest) -> float | None:
         """Return the seconds that *test* may take."""
@@ -93,7 +94,7 @@ class Worker:
             end=self._end,
             tb_locals=settings.tb_locals,
             keep_exceptions=settings.keep_exceptions,
-            companions=companions_of(tests, layer_limits=settings.layer_limits),
+            companions=companions_of(tests, layer_limits=settings.layer_limits, attachments=settings.attachments),
         )
         self._recorder.failfast = settings.failfast
         self._walk = Walk(self._recorder, self._not_run, self._fixture)

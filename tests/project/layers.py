@@ -24,6 +24,7 @@ LAYERS: dict[str, float] = {
     "telemetry": 1,
     "context": 2,
     "env": 2,
+    "attachments": 2,
     "failpoints": 2,
     "targets": 2,
     "isolation": 3,
