@@ -131,7 +131,7 @@ class TestTimerFirst(unittest.TestCase):
             await yielding()
             return asyncio.get_running_loop().time()
 
-        self.assertEqual(explored(main(), Last(), timer_first=2), 1)
+        self.assertEqual(explored(main(), Last(), timer_first=2), 2)
         strategy = Scripted()
         explored(main(), strategy, timer_first=2)
         self.assertEqual(strategy.offered[0], ["main", "the next timer first"])

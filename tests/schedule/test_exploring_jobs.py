@@ -159,5 +159,5 @@ class TestThreads(unittest.TestCase):
         explored(main())
         self.assertRegex(
             str(found[0]),
-            r"call_soon_threadsafe\(\) from another thread cannot be explored \(.*_jobs.py:\d+ in call\): .* use asyncio",
+            r"call_soon_threadsafe\(\) from another thread cannot be explored \(.*_jobs.py:\d+ in call\): .* use async",
         )
