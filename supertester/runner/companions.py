@@ -26,6 +26,7 @@ def companions_of(
     *,
     layer_limits: Mapping[str, float | None] | None = None,
     attachments: bool = False,
+    coverage: bool = False,
 ) -> list[Companion]:
     """Return who goes along with *tests*; nobody where there is nothing to do.
 
@@ -33,6 +34,7 @@ def companions_of(
         tests: What is to run.
         layer_limits: Seconds that a test of each layer may take, beside what is usual.
         attachments: Whether what tests attach is wanted.
+        coverage: Whether lines are measured, in a process that may die.
     """
     found: list[Companion] = []
     if any("layer" in test.tags for test in tests):
@@ -43,4 +45,8 @@ def companions_of(
         from supertester.runner.attaching import Attacher
 
         found.append(Attacher())
+    if coverage:
+        from supertester.runner.covering import Saver
+
+        found.append(Saver())
     return found

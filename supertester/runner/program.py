@@ -87,5 +87,19 @@ def _set_defaults(parser: Any, defaults: dict[str, Any]) -> None:
 
 def run_options(options: Options) -> RunReport:
     """Load, choose, run and report."""
+    if options.coverage:
+        return _run_covered(options)
     with load(options) as loaded:
         return run_session(loaded, options, [display(options)])
+
+
+def _run_covered(options: Options) -> RunReport:
+    from supertester.runner.covering import Covering
+
+    with Covering() as covering:
+        with load(options) as loaded:
+            if not loaded.is_here:
+                covering.stop_here()
+            report = run_session(loaded, options, [display(options)])
+        sys.stdout.write(covering.finish())
+    return report

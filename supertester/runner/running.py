@@ -66,6 +66,7 @@ def _in_workers(loaded: Loaded, options: Options, observers: Sequence[Observer])
         warnings=options.warnings,
         layer_limits=dict(options.layer_limits),
         attachments=options.attachments,
+        coverage=options.coverage,
     )
     ledger = Ledger(plan.tests, observers)
     workers = max(1, min(options.jobs, len(plan.units)))

@@ -42,6 +42,7 @@ class Settings:
     warnings: str | None = None
     layer_limits: Mapping[str, float | None] | None = None
     attachments: bool = False
+    coverage: bool = False
 
     def limit_of(self, test: DeclaredTest) -> float | None:
         """Return the seconds that *test* may take."""
@@ -94,7 +95,9 @@ class Worker:
             end=self._end,
             tb_locals=settings.tb_locals,
             keep_exceptions=settings.keep_exceptions,
-            companions=companions_of(tests, layer_limits=settings.layer_limits, attachments=settings.attachments),
+            companions=companions_of(
+                tests, layer_limits=settings.layer_limits, attachments=settings.attachments, coverage=settings.coverage
+            ),
         )
         self._recorder.failfast = settings.failfast
         self._walk = Walk(self._recorder, self._not_run, self._fixture)
