@@ -28,9 +28,10 @@ from supertester.isolation.sleeps import watch as watch_sleeps
 from supertester.isolation.telemetry.routing import begin_routing
 from supertester.otp.reasons import NORMAL
 
-__all__ = ["IsolationFailure", "Scope", "evidence"]
+__all__ = ["IsolationFailure", "Scope", "evidence", "next_test"]
 
-_next_test = itertools.count(1).__next__
+next_test = itertools.count(1).__next__
+"""Returns a number that no other test of this process has."""
 _DYING = 0.5
 """Seconds that what is killed or cancelled at the end of a test has to end."""
 _ATTACHED = 500
@@ -59,8 +60,11 @@ class Scope:
         filename: The test's source file, as its code objects hold it.
         modules: The names of the modules whose code is the test's own.
         allowances: Returns the leaks that are allowed in this test.
-        seed: The seed of the test; by default it is derived from that of the run.
     """
+
+    _stop_watching: Callable[[], object] = staticmethod(lambda: None)
+    _leave_time: Callable[[], object] = staticmethod(lambda: None)
+    _loop_errors: LoopErrors | None = None
 
     def __init__(
         self,
@@ -73,15 +77,14 @@ class Scope:
         filename: str | None = None,
         modules: frozenset[str] = frozenset(),
         allowances: Callable[[], Iterable[Allowance]] = tuple,
-        seed: int | None = None,
     ) -> None:
         self.options = options
         self.loop = loop
         run = run_seed()
         self.context = context = IsolationContext(
-            test_id=f"{name}-{_next_test()}",
+            test_id=f"{name}-{next_test()}",
             mode=options.isolation,
-            seed=derive_seed(run, name) if seed is None else seed,
+            seed=derive_seed(run, name),
             run_seed=run,
             env=env,
             source=filename,
@@ -89,11 +92,8 @@ class Scope:
         )
         self.errors: list[BaseException] = []
         self.settled = False
-        self._stop_watching: Callable[[], object] = _nothing
-        self._leave_time: Callable[[], object] = _nothing
         self._modules = modules
         self._whole_loop = loop is None
-        self._loop_errors: LoopErrors | None = None
         self._features = FeatureSet(context, options.features)
         self._tasks_before: frozenset[tasks.Task] = frozenset()
         self._allowances = allowances
