@@ -11,7 +11,6 @@ import asyncio
 import platform
 import selectors
 import sys
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -149,8 +148,6 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--programs", type=int, default=5_000, metavar="N", help="how many programs (5000)")
     parser.add_argument("--first", type=int, default=0, metavar="SEED", help="the seed of the first (0)")
     options = parser.parse_args(arguments)
-    # `TaskGroup` of some versions lets go of coroutines that it refuses.
-    warnings.simplefilter("ignore", RuntimeWarning)
     found = differences(range(options.first, options.first + options.programs))
     print(
         "\n".join([*found, f"Python {platform.python_version()}: {len(found)} of {options.programs:,} programs differ"])

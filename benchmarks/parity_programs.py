@@ -191,7 +191,12 @@ async def _group(program: Program, numbers: list[int], blocks: list[Any]) -> Non
     try:
         async with asyncio.TaskGroup() as group:
             for block in blocks:
-                group.create_task(program.run(block))
+                coroutine = program.run(block)
+                try:
+                    group.create_task(coroutine)
+                except RuntimeError:
+                    coroutine.close()  # Not all versions do, for a group that has failed already.
+                    raise
             await _sleep(program, numbers, [])
     except* (LookupError, TimeoutError) as errors:
         program.note("group failed", len(errors.exceptions))
