@@ -181,6 +181,14 @@ class Accesses:
         self._step.adds.add(key)
         self._added.setdefault(key, []).append(len(self.steps) - 1)
 
+    def follows(self, causes: tuple[int, ...]) -> None:
+        """Note that the current step could not have come before the steps *causes*, whatever made it runnable.
+
+        It takes a message that one of them put into a mailbox, say. What *causes* were is `now` in such a step.
+        """
+        step = self._step
+        step.causes = (*step.causes, *(cause for cause in causes if cause < len(self.steps) - 1))
+
     put = write
     """Note that the current step put a message into the mailbox *item*."""
 
