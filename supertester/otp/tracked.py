@@ -41,6 +41,7 @@ class TrackedNames(dict[Any, Any]):
     def __init__(self, runtime: Runtime) -> None:
         super().__init__()
         self._runtime = runtime
+        accesses_of(runtime).name(self)
 
     def get(self, name: Any, default: Any = None) -> Any:
         accesses_of(self._runtime).read(self, name)
@@ -185,7 +186,10 @@ class TrackedWatch:
         self.explored_lane = loop.new_lane(self.schedule_lane, self)
 
     def rested(self) -> None:
-        """Let who waits go on, in a step of its own: that one follows from the beginning of the waiting, this does not."""
+        """Let who waits go on, in a step of its own: one that follows from the beginning of the waiting.
+
+        Else all that this step did would seem to come after that beginning.
+        """
         self._runtime.loop.call_soon(self._tell)
 
     def _tell(self) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 from supertester.errors import CallExit, StartFailed, UsageError
 from supertester.otp import (
     KILL,
-    NOREPLY,
     SHUTDOWN,
     Agent,
     Down,
@@ -22,7 +21,6 @@ from supertester.otp import (
     link,
     monitor,
     register,
-    send,
     until_idle,
     whereis,
 )
@@ -50,7 +48,7 @@ _KINDS = {
 class Plain(GenServer):
     """Writes down what comes, and passes on what it is asked to."""
 
-    def init(self, number: int, trap: bool, diary: list[Any]) -> Any:  # noqa: FBT001
+    def init(self, number: int, trap: bool, diary: list[Any]) -> Any:
         self.number = number
         self.diary = diary
         flag_trap_exit(trap)
@@ -133,7 +131,7 @@ class Client:
 
     async def whereis(self, kind: str, target: Pid, other: Pid, what: str) -> Any:
         found = whereis("name")
-        return found is not None and self.servers.index(found)
+        return None if found is None else found in self.servers
 
     async def stop(self, kind: str, target: Pid, other: Pid, what: str) -> Any:
         await target.stop()
@@ -156,7 +154,9 @@ def random_program(seed: int) -> Callable[[], Coroutine[Any, Any, Any]]:
     async def program() -> Any:
         diary: list[Any] = []
         async with world():
-            servers = [await kind.start(at, trap, diary) for at, (kind, trap) in enumerate(zip(kinds, traps, strict=True))]
+            servers = [
+                await kind.start(at, trap, diary) for at, (kind, trap) in enumerate(zip(kinds, traps, strict=True))
+            ]
             clients = [Client(at, script, servers) for at, script in enumerate(scripts)]
             await asyncio.gather(*(client.run() for client in clients))
             await until_idle()
