@@ -13,7 +13,6 @@ from supertester.runner import cli
 from supertester.runner.loading import load
 from supertester.runner.options import Options
 from supertester.runner.outcomes import RunReport
-from supertester.runner.session import display, run_session
 from supertester.runner.settings import apply_settings
 
 __all__ = ["main", "run_program"]
@@ -90,11 +89,14 @@ def run_options(options: Options) -> RunReport:
     if options.coverage:
         return _run_covered(options)
     with load(options) as loaded:
+        from supertester.runner.session import display, run_session  # While another process loads the tests.
+
         return run_session(loaded, options, [display(options)])
 
 
 def _run_covered(options: Options) -> RunReport:
     from supertester.runner.covering import Covering
+    from supertester.runner.session import display, run_session
 
     with Covering() as covering:
         with load(options) as loaded:
