@@ -15,6 +15,7 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
 from typing import Any, Final, TypeVar, overload
 
+from supertester.attachments import attach
 from supertester.context import current_context
 from supertester.errors import UsageError
 from supertester.isolation.given import EXPLORED
@@ -115,6 +116,7 @@ class Schedules:
                 f"{report.schedules} of {report.limit} schedules passed within the timeout of {self._timeout:g} s, and "
                 "then it was over; ask for fewer schedules or less seconds=, or give the class a longer timeout"
             )
+        attach("schedules", report)
         return report
 
 

@@ -39,7 +39,7 @@ class Attacher:
 
 
 def rendered(attached: Attached) -> Iterator[Attachment]:
-    """Yield *attached* as what can be shown; a load also as a page with its charts."""
+    """Yield *attached* as what can be shown; a load, and a schedule that fails, also as a page."""
     content: Any = attached.content
     if not isinstance(content, str) and f"{type(content).__module__}".startswith("supertester.performance.load"):
         from supertester.reporting import load_page, load_table
@@ -48,6 +48,10 @@ def rendered(attached: Attached) -> Iterator[Attachment]:
         yield Attachment(name=attached.name, kind="text/html", content=load_page(content, title=attached.name))
         return
     yield Attachment(name=attached.name, kind=attached.kind or "text/plain", content=_shown(content))
+    if getattr(content, "failing", None) is not None and type(content).__module__.startswith("supertester.schedule."):
+        from supertester.reporting import exploration_page
+
+        yield Attachment(name=attached.name, kind="text/html", content=exploration_page(content, title=attached.name))
 
 
 def _shown(content: Any) -> str:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from supertester.schedule.clock import ExploringClock, VirtualClock
     from supertester.schedule.explore import explore_schedules, replay_schedule
     from supertester.schedule.exploring_loop import ExploringLoop, Livelock
+    from supertester.schedule.faults import Faults, no_more_faults
     from supertester.schedule.invariants import watch_invariant
     from supertester.schedule.report import ExplorationReport, FailingSchedule
     from supertester.schedule.run import InvariantViolated, Leaked
@@ -28,6 +29,7 @@ __all__ = [
     "ExploringClock",
     "ExploringLoop",
     "FailingSchedule",
+    "Faults",
     "InvariantViolated",
     "Leaked",
     "Livelock",
@@ -35,6 +37,7 @@ __all__ = [
     "VirtualClock",
     "VirtualLoop",
     "explore_schedules",
+    "no_more_faults",
     "replay_schedule",
     "watch_invariant",
 ]
@@ -44,6 +47,7 @@ _HOMES = {
     "supertester.schedule.clock": ("ExploringClock", "VirtualClock"),
     "supertester.schedule.explore": ("explore_schedules", "replay_schedule"),
     "supertester.schedule.exploring_loop": ("ExploringLoop", "Livelock"),
+    "supertester.schedule.faults": ("Faults", "no_more_faults"),
     "supertester.schedule.invariants": ("watch_invariant",),
     "supertester.schedule.report": ("ExplorationReport", "FailingSchedule"),
     "supertester.schedule.run": ("InvariantViolated", "Leaked"),

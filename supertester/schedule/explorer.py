@@ -112,10 +112,10 @@ class Explorer:
         loop: ExploringLoop = _kind_of_loop(strategy)(
             strategy,
             step_limit=settings.step_limit,
-            timer_first=settings.timer_first,
-            fault_budget=settings.faults + settings.timer_first,
             seed=self._seed,
         )
+        if settings.faults is not None:
+            loop.allow_faults(settings.faults)
         return loop
 
     # Looking for a failure -------------------------------------------------------------------------------------------

@@ -17,6 +17,8 @@ __all__ = ["Row", "named", "rows_of", "swimlane"]
 _WIDTH: Final = 118
 _WIDEST: Final = 48
 _MARGIN: Final = 11
+_NAME: Final = 28
+"""Letters of a name, where it stands before each line."""
 _SHOWN: Final = 6
 """Lines that are shown of what a lane does in a row."""
 _ROWS: Final = 60
@@ -163,6 +165,7 @@ def _cut(text: str, width: int) -> str:
 
 
 def _listed(rows: Sequence[Row], names: Mapping[Lane, str]) -> Iterator[str]:
-    widest = max((len(names[row.lane]) for row in rows), default=0)
+    widest = min(max((len(names[row.lane]) for row in rows), default=0), _NAME)
     for row in rows:
-        yield f"{_begin(row)}{names[row.lane]:<{widest}}  {_cut(row.text, _WIDTH - widest - _MARGIN - 2)}"
+        name = _cut(names[row.lane], widest + 1)
+        yield f"{_begin(row)}{name:<{widest}}  {_cut(row.text, _WIDTH - widest - _MARGIN - 2)}"
