@@ -17,7 +17,7 @@ from supertester.schedule.tracked import Shared
 
 class TestRuns(unittest.TestCase):
     def check(self, program, runs, *, outcomes=1):
-        found = explore(program, Dpor())
+        found = explore(program, Dpor(watches_lines=False))
         self.assertEqual((len(found.outcomes), len(set(found.outcomes)), found.strategy.redundant), (runs, outcomes, 0))
         self.assertTrue(found.strategy.exhausted)
         self.assertEqual(found.strategy.untracked, set())
@@ -47,7 +47,7 @@ class TestRuns(unittest.TestCase):
 
 class TestNothingIsLost(unittest.TestCase):
     def test_random_programs_come_to_the_same(self):
-        count, every, some = compared(range(40))
+        count, every, some = compared(range(40), plain=False)
         self.assertGreater(count, 15)
         self.assertLess(some, every)
 
