@@ -298,7 +298,7 @@ def _attach_evidence(context: IsolationContext) -> None:
 
 def evidence(context: IsolationContext) -> str:
     """Return what happened in the test before it failed, as far as that is known, or an empty string."""
-    return "\n".join(filter(None, (_deaths(context), log_evidence(context))))
+    return "\n".join(filter(None, (_deaths(context), log_evidence(context), *(each() for each in context.evidence))))
 
 
 def _deaths(context: IsolationContext, *, limit: int = 5) -> str:
