@@ -10,6 +10,8 @@ from supertester.runner.outcomes import Running, RunReport, Silent
 from supertester.runner.reports.live import LiveReport, can_be_live
 from tests.runner.made import declared, outcome, report
 
+__tags__ = {"layer": "unit"}
+
 has_rich = importlib.util.find_spec("rich") is not None
 
 
