@@ -38,7 +38,7 @@ class Use:
         stores: Whether what it names is changed: the variable, the attribute.
         loads: Whether that is looked at.
         how: What happens to the value that is found there.
-        call: The call of which it is an argument.
+        call: The call of which it is an argument, or the function.
         is_late: Whether all this happens after an ``await`` in the same line.
     """
 
@@ -189,8 +189,8 @@ def _how(node: ast.expr, parent: Any, grandparent: Any) -> tuple[How, ast.Call |
     if isinstance(parent, ast.Subscript):
         reads = parent.slice is node or isinstance(parent.ctx, ast.Load)
         return (How.READ if reads else How.WRITE), None
-    if isinstance(parent, ast.Call) and parent.func is not node:
-        return How.PASS, parent
+    if isinstance(parent, ast.Call):
+        return (How.HOLD if parent.func is node else How.PASS), parent
     if isinstance(parent, ast.keyword) and isinstance(grandparent, ast.Call):
         return How.PASS, grandparent
     if isinstance(parent, (ast.Await, ast.withitem)):

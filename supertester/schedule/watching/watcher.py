@@ -116,6 +116,8 @@ class Watcher:
         node = use.node
         if isinstance(node, ast.Name):
             self._note_variable(node.id, use, frame)
+            if node.id in _BY_NAME and use.call is not None and use.call.func is node:
+                self._note_by_name(use.call, frame)
             value = value_of(node, frame) if use.loads else UNKNOWN
         elif isinstance(node, ast.Attribute):
             value = self._note_attribute(node, use, frame)
@@ -163,27 +165,27 @@ class Watcher:
         return value_of(node, frame)
 
     def _note_object(self, value: Any, use: Use, frame: FrameType) -> None:
-        """Note what happens to an object whose inside no line of the user's shows."""
-        if not _is_opaque(value):
-            return
+        """Note what happens to an object, as far as no line of the user's shows it."""
         how = use.how
         if how is How.PASS:
             assert use.call is not None
             how = self._how_called(use.call, frame)
+            if how is How.WRITE and _has_attributes_to_note(value):
+                for name in getattr(value, "__dict__", ()):
+                    self._accesses.note_part(value, name, writes=False)
+        if how is How.HOLD or not _is_opaque(value):
+            return
         if how is How.ITERATE:
             how = How.READ if isinstance(value, _CONTAINERS) else How.WRITE
-        if how is not How.HOLD:
-            is_read = how is How.READ and isinstance(value, _CONTAINERS)
-            self._accesses.note_part(value, None, writes=not is_read)
+        self._accesses.note_part(value, None, writes=how is How.WRITE or not isinstance(value, _CONTAINERS))
 
     def _how_called(self, call: ast.Call, frame: FrameType) -> How:
         """Say what a call does to its arguments: nothing, if its own lines will show it."""
-        function = value_of(call.func, frame)
-        if isinstance(function, BuiltinFunctionType) and function.__name__ in _BY_NAME:
-            self._note_by_name(function, call, frame)
-            return How.HOLD
         if isinstance(call.func, ast.Name) and call.func.id in PURE:
             return How.READ
+        if isinstance(call.func, ast.Name) and call.func.id in _BY_NAME:
+            return How.HOLD  # That is noted already.
+        function = value_of(call.func, frame)
         if isinstance(function, MethodType):
             function = function.__func__
         if isinstance(function, type):
@@ -192,9 +194,12 @@ class Watcher:
             return How.HOLD
         return How.WRITE
 
-    def _note_by_name(self, function: BuiltinFunctionType, call: ast.Call, frame: FrameType) -> None:
+    def _note_by_name(self, call: ast.Call, frame: FrameType) -> None:
         """Note what a function does that is told a name."""
+        function = value_of(call.func, frame)
         values = [value_of(each, frame) for each in call.args]
+        if not isinstance(function, BuiltinFunctionType):
+            return  # Somebody else's of this name.
         if function.__name__ in _OF_ATTRIBUTES and len(values) > 1 and isinstance(values[1], str):
             note_call(self._accesses, function, values)
         else:
