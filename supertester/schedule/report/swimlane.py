@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Final
 
@@ -113,8 +113,13 @@ def _lines(block: Sequence[Step]) -> Iterator[tuple[float, Line]]:
     """Yield the lines of *block*, each once where it comes several times in a row."""
     before: Line | None = None
     for step in block:
-        for line in step.lines:
+        for line, following in pairwise([*step.lines, None]):
+            assert line is not None
             is_again = before is not None and (before.filename, before.number) == (line.filename, line.number)
+            # Where a coroutine goes on, so do all that wait for it; the innermost says enough.
+            is_outer = line.resumed and following is not None and following.resumed
+            if is_outer:
+                continue
             if not is_again:
                 yield step.time, line
             before = line
