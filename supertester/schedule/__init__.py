@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from supertester.schedule.report import ExplorationReport, FailingSchedule
     from supertester.schedule.run import InvariantViolated, Leaked
     from supertester.schedule.strategies.base import Strategy
+    from supertester.schedule.tracked import Shared, track
 
 __all__ = [
     "LONG_PATIENCE",
@@ -33,12 +34,14 @@ __all__ = [
     "InvariantViolated",
     "Leaked",
     "Livelock",
+    "Shared",
     "Strategy",
     "VirtualClock",
     "VirtualLoop",
     "explore_schedules",
     "no_more_faults",
     "replay_schedule",
+    "track",
     "watch_invariant",
 ]
 
@@ -52,6 +55,7 @@ _HOMES = {
     "supertester.schedule.report": ("ExplorationReport", "FailingSchedule"),
     "supertester.schedule.run": ("InvariantViolated", "Leaked"),
     "supertester.schedule.strategies.base": ("Strategy",),
+    "supertester.schedule.tracked": ("Shared", "track"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

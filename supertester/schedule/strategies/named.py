@@ -10,6 +10,7 @@ from typing import Final
 from supertester.errors import UsageError
 from supertester.schedule.lanes import Lane
 from supertester.schedule.strategies.base import Strategy
+from supertester.schedule.strategies.dpor import Dpor
 from supertester.schedule.strategies.fifo import Fifo
 
 __all__ = ["STRATEGIES", "named_strategy"]
@@ -31,7 +32,12 @@ class Uniform(Strategy):
         return int(self._draw() * len(runnable))
 
 
-STRATEGIES: Final[dict[str, Callable[[], Strategy]]] = {"auto": Uniform, "fifo": Fifo, "random": Uniform}
+STRATEGIES: Final[dict[str, Callable[[], Strategy]]] = {
+    "auto": Uniform,
+    "dpor": Dpor,
+    "fifo": Fifo,
+    "random": Uniform,
+}
 
 
 def named_strategy(name: str) -> Strategy:
