@@ -26,6 +26,7 @@ LAYERS: dict[str, float] = {
     "env": 2,
     "attachments": 2,
     "failpoints": 2,
+    "sim_process": 2,
     "isolation": 3,
     "processes": 3,
     "servers": 3,
