@@ -176,7 +176,9 @@ class TestOpening(unittest.TestCase):
 
         before = look()
         with controlled_entropy(), controlled_entropy():
-            self.assertEqual([mine is theirs for mine, theirs in zip(look(), before, strict=True)].count(True), 0)
+            same = [theirs for mine, theirs in zip(look(), before, strict=True) if mine is theirs]
+            # Isolated tests of the same process have random numbers of their own in the same way.
+            self.assertLessEqual({*map(repr, same)}, {repr(before[6]), repr(before[8])})
         for mine, theirs in zip(look(), before, strict=True):
             self.assertIs(type(mine), type(theirs))
             self.assertEqual(mine, theirs)

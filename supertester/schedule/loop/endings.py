@@ -145,12 +145,15 @@ class Endings(Connections, FaultLanes, Tasks):
 
     def _forget(self) -> None:
         """Drop everything that leads in a circle, so that nothing waits for the garbage collector."""
-        for task in self.tasks:
+        for task in self.left:
             if not task.done():
                 _drop(task)
+        for task in self.tasks:
             if task._log_traceback:
                 task._log_traceback = False
-            _empty(task.explored_lane)
+            lane = task.explored_lane
+            lane.owner = lane.context = None
+            lane.args = ()
         for lane in self._offered:
             lane.owner = None
         for lane in self._owned.values():

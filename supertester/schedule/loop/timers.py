@@ -67,7 +67,8 @@ class Timers(Callbacks):
         handle = TimerHandle(when, callback, args, self, context, self.lane)
         age = self._age
         self._age = age + 1
-        heapq.heappush(self._timers, (_nanosecond(when), age, handle))
+        nanosecond = int(when * PER_SECOND + 0.5) if when < math.inf else when
+        heapq.heappush(self._timers, (nanosecond, age, handle))
         return handle
 
     def _timer_handle_cancelled(self, handle: TimerHandle) -> None:
@@ -99,7 +100,7 @@ class Timers(Callbacks):
     def _ring(self) -> None:
         """Give each timer that is due a lane."""
         timers = self._timers
-        end = _nanosecond(self._now)
+        end = self._now * PER_SECOND + 0.5
         while timers and timers[0][0] <= end:
             handle = heapq.heappop(timers)[2]
             if handle._cancelled:
@@ -110,7 +111,3 @@ class Timers(Callbacks):
             if self._created is not None:
                 self._created(lane, handle.parent)
             self._put(lane, handle)
-
-
-def _nanosecond(when: float) -> float:
-    return int(when * PER_SECOND + 0.5) if when < math.inf else when
