@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import ast
 import functools
+import inspect
 import linecache
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
+from types import CodeType
 from typing import Any, Final
 
 __all__ = ["MUTATING", "PURE", "How", "Use", "uses_in"]
@@ -145,19 +148,35 @@ _HOLDERS: Final = (
 _DEFINITIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
+def uses_in(code: CodeType) -> dict[int, list[Use]] | None:
+    """Return the uses in each line of a function's file; ``None`` if its source cannot be read."""
+    found = _in_file(code.co_filename)
+    # A page of documentation, say, is no module, but its blocks are Python.
+    return _in_block(code.co_filename, code.co_firstlineno) if found is None else found
+
+
 @functools.lru_cache(maxsize=64)
-def uses_in(filename: str) -> dict[int, list[Use]] | None:
-    """Return the uses in each line of a file; ``None`` if its source cannot be read."""
-    source = "".join(linecache.getlines(filename))
-    if not source:
-        return None
+def _in_file(filename: str) -> dict[int, list[Use]] | None:
+    return _parsed("".join(linecache.getlines(filename)), 0)
+
+
+@functools.lru_cache(maxsize=256)
+def _in_block(filename: str, first: int) -> dict[int, list[Use]] | None:
+    lines = linecache.getlines(filename)[first - 1 :]
+    return _parsed(textwrap.dedent("".join(inspect.getblock(lines))), first - 1) if lines else None
+
+
+def _parsed(source: str, above: int) -> dict[int, list[Use]] | None:
+    """Return the uses in each line of *source*, which is preceded by so many lines *above*."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):
         return None
+    if not tree.body:
+        return None
     found: dict[int, list[Use]] = {}
     for use in _uses(tree, None, None, is_late=False):
-        found.setdefault(use.node.lineno, []).append(use)
+        found.setdefault(use.node.lineno + above, []).append(use)
     return found
 
 

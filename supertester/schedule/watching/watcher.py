@@ -8,6 +8,7 @@ something, all attributes of that name count as one.
 from __future__ import annotations
 
 import ast
+import inspect
 import sys
 from collections.abc import Callable, Hashable, Sequence
 from types import (
@@ -57,7 +58,7 @@ class Watcher:
         self._accesses = accesses
         self.is_on = False
         self._before: Any = None
-        self._is_watched: dict[str, bool] = {}
+        self._is_watched: dict[tuple[str, int], bool] = {}
 
     def __enter__(self) -> Watcher:
         self._before = sys.gettrace()
@@ -88,13 +89,16 @@ class Watcher:
 
     def _watches(self, code: CodeType) -> bool:
         name = code.co_filename
-        known = self._is_watched.get(name)
+        key = (name, code.co_firstlineno)
+        known = self._is_watched.get(key)
         if known is None:
-            known = not (is_foreign(name) or is_standard(name) or name.startswith("<"))
-            if known and uses_in(name) is None:
+            known = not (is_foreign(name) or is_standard(name))
+            if known and uses_in(code) is None:
                 known = False
-                self._accesses.untracked.add(f"what {name} does, whose source cannot be read")
-            self._is_watched[name] = known
+                # What a dataclass generates has no source either, and does nothing that its user does not see.
+                if not name.startswith("<") or code.co_flags & inspect.CO_COROUTINE:
+                    self._accesses.untracked.add(f"what {name} does, whose source cannot be read")
+            self._is_watched[key] = known
         return known
 
     def _born(self, item: Any) -> None:
@@ -105,7 +109,7 @@ class Watcher:
     # Notes -----------------------------------------------------------------------------------------------------------
 
     def _note(self, frame: FrameType, *, goes_on: bool) -> None:
-        lines = uses_in(frame.f_code.co_filename)
+        lines = uses_in(frame.f_code)
         if lines is None or frame.f_lineno is None:
             return
         for use in lines.get(frame.f_lineno, ()):
