@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ from supertester.runner.outcomes import TestOutcome
 
 __all__ = ["History"]
 
-_DURATIONS = "durations.txt"
+_DURATIONS = "durations.json"
 _MOST = 100_000
 """Tests whose durations are kept: those seen last."""
 _OLD = 0.5
@@ -19,7 +20,7 @@ _OLD = 0.5
 
 
 class History:
-    """The durations of earlier runs, in the file ``durations.txt`` of a folder: seconds and an id in each line.
+    """The durations of earlier runs, in the file ``durations.json`` of a folder.
 
     What cannot be read or written is not remembered: that costs time, and no test.
     """
@@ -32,14 +33,10 @@ class History:
         if self._folder is None:
             return {}
         try:
-            lines = (self._folder / _DURATIONS).read_text(encoding="utf-8", errors="replace").splitlines()
-        except OSError:
+            found = json.loads((self._folder / _DURATIONS).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
             return {}
-        found: dict[str, float] = {}
-        for seconds, _, name in (line.partition(" ") for line in lines):
-            with contextlib.suppress(ValueError):
-                found[name] = float(seconds)
-        return found
+        return {name: float(took) for name, took in found.items()} if isinstance(found, dict) else {}
 
     def remember(self, outcomes: Iterable[TestOutcome]) -> None:
         """Take note of how long those took that ran."""
@@ -49,11 +46,10 @@ class History:
         known = dict(self.durations())
         for each in ran:
             before = known.pop(each.test_id, each.duration)  # What was seen last goes last.
-            known[each.test_id] = _OLD * before + (1 - _OLD) * each.duration
-        kept = list(known.items())[-_MOST:]
-        text = "".join(f"{seconds:.6f} {name}\n" for name, seconds in kept if "\n" not in name)
+            known[each.test_id] = round(_OLD * before + (1 - _OLD) * each.duration, 6)
+        kept = dict(list(known.items())[-_MOST:])
         with contextlib.suppress(OSError):
-            self._write(_DURATIONS, text)
+            self._write(_DURATIONS, json.dumps(kept, indent=0))
 
     def _write(self, name: str, text: str) -> None:
         """Write a whole file or none, also if another run does so too."""

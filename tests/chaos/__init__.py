@@ -1,1 +1,0 @@
-__tags__ = {"layer": "stress", "chaos": True}

@@ -1,3 +1,1 @@
 """Tests of the runner."""
-
-__tags__ = {"layer": "system"}

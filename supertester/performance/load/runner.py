@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any, Final
 
 from supertester._core.waiting import checked_seconds
-from supertester.attachments import attach
 from supertester.performance.load.first import FirstOperation
 from supertester.performance.load.histogram import Histogram
 from supertester.performance.load.machine import Busyness
@@ -101,7 +100,7 @@ async def run_plan(
     await run.run(deadline, chaos, plan.duration >= _WORTH_SHOWING if progress is None else progress)
     reason = _objection(check)
     totals = run.recorder.totals()
-    report = LoadReport(
+    return LoadReport(
         users=len(plan.numbers),
         rate=plan.rate,
         duration=plan.duration,
@@ -120,8 +119,6 @@ async def run_plan(
         foreign_cpu=busyness.foreign(),
         timeline=totals.timeline,
     )
-    attach(f"load of {report.users} users", report)
-    return report
 
 
 def _of_user(operation: Callable[..., Any]) -> Callable[[int], Any]:

@@ -1,1 +1,0 @@
-"""The state of the user's own code, read off its lines while they run."""
