@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import cases, dpor, imports, lives, load, messages, scale, sleeps
+from benchmarks import cases, dpor, imports, linear, lives, load, messages, scale, schedules, sleeps
 from benchmarks.beam import Beam, opened_beam
 from benchmarks.measure import Figure, measure
 from benchmarks.peers import with_peers
@@ -30,7 +30,9 @@ def all_figures(beam: Beam | None, *, peers: bool = False) -> list[Figure]:
         *imports.figures(),
         *load.figures(),
         *sleeps.figures(),
+        *schedules.figures(),
         *scale.figures(),
+        *linear.figures(),
         *dpor.figures(),
     ]
     return with_peers(figures) if peers else figures

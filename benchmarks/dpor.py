@@ -22,7 +22,7 @@ def runs_of(program: Program) -> Callable[[int], float]:
     """Return what counts the runs that the reduction needs for *program*."""
 
     def run(_units: int) -> float:
-        found = explore(program, Dpor())
+        found = explore(program, Dpor(watches_lines=False))
         if not found.strategy.exhausted or found.strategy.untracked:
             raise RuntimeError(f"this proves nothing: {found.strategy.untracked}")
         return len(found.outcomes)
@@ -30,20 +30,24 @@ def runs_of(program: Program) -> Callable[[int], float]:
     return run
 
 
-def compared(seeds: range) -> tuple[int, int, int]:
+def compared(seeds: range, *, plain: bool) -> tuple[int, int, int]:
     """Compare the outcomes of random programs with and without reduction; return how many, and the runs of both.
+
+    Args:
+        seeds: Of the programs.
+        plain: Whether their state is ordinary, so that their lines have to be watched.
 
     Raises:
         RuntimeError: Those of a program differ.
     """
     count = every_runs = some_runs = 0
     for seed in seeds:
-        program = random_program(seed)
+        program = random_program(seed, plain=plain)
         try:
             every = explore(program, EveryOrder(), limit=MOST)
         except TooMany:
             continue
-        some = explore(program, Dpor())
+        some = explore(program, Dpor(watches_lines=plain))
         if set(every.outcomes) != set(some.outcomes):
             missed = set(every.outcomes) ^ set(some.outcomes)
             raise RuntimeError(f"{len(missed)} outcomes of {program!r}, seed {seed}, differ: {missed}")
@@ -53,19 +57,28 @@ def compared(seeds: range) -> tuple[int, int, int]:
     return count, every_runs, some_runs
 
 
-def share_of_runs(units: int) -> float:
-    """Return how many runs random programs need, as a share of all orders."""
-    _, every, some = compared(range(units))
-    return some / every
+def share_of_runs(*, plain: bool) -> Callable[[int], float]:
+    """Return what tells how many runs random programs need, as a share of all orders."""
+
+    def run(units: int) -> float:
+        _, every, some = compared(range(units), plain=plain)
+        return some / every
+
+    return run
 
 
-def seconds_a_run(units: int) -> float:
-    """Return how long one of many runs takes."""
-    begun = perf_counter()
-    runs = 0
-    while runs < units:
-        runs += len(explore(actors(clients=4, servers=2, messages=2), Dpor()).outcomes)
-    return (perf_counter() - begun) / runs
+def seconds_a_run(*, watches_lines: bool) -> Callable[[int], float]:
+    """Return what tells how long one of many runs takes."""
+
+    def run(units: int) -> float:
+        begun = perf_counter()
+        runs = 0
+        while runs < units:
+            strategy = Dpor(watches_lines=watches_lines)
+            runs += len(explore(actors(clients=4, servers=2, messages=2), strategy).outcomes)
+        return (perf_counter() - begun) / runs
+
+    return run
 
 
 def figures() -> list[Figure]:
@@ -95,17 +108,23 @@ def figures() -> list[Figure]:
             name="dpor-random",
             title="as a share of all orders, with the same outcomes",
             unit="run",
-            reference="random programs",
+            reference="tracked state",
             compared=Compared.ALONE,
             quantity="share",
-            subjects=[Subject(name="random programs", run=share_of_runs, units=500)],
+            subjects=[
+                Subject(name="tracked state", run=share_of_runs(plain=False), units=500),
+                Subject(name="plain state", run=share_of_runs(plain=True), units=500),
+            ],
         ),
         Figure(
             name="dpor-speed",
             title="4 clients, 2 servers, 2 messages each",
             unit="run",
-            reference="dpor",
+            reference="accesses reported by objects",
             compared=Compared.ALONE,
-            subjects=[Subject(name="dpor", run=seconds_a_run, units=3_000)],
+            subjects=[
+                Subject(name="accesses reported by objects", run=seconds_a_run(watches_lines=False), units=3_000),
+                Subject(name="lines watched", run=seconds_a_run(watches_lines=True), units=500),
+            ],
         ),
     ]

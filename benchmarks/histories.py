@@ -15,7 +15,7 @@ from supertester.linear import MODELS, PENDING, Operation
 from supertester.linear.history import checked
 from supertester.linear.search import fits
 
-__all__ = ["OBJECTS", "is_legal", "keeps_time", "large", "possible", "small"]
+__all__ = ["OBJECTS", "is_legal", "keeps_time", "large", "possible", "small", "spoilt"]
 
 Call = tuple[str, tuple[Any, ...]]
 
@@ -68,16 +68,15 @@ def _run(name: str, choice: random.Random, count: int, clients: int, *, pending:
     moment = number = 0
     while number < count or called or answered:
         moment += 1
-        steps = [free] * (number < count and bool(free)) + [called] * bool(called) + [answered] * bool(answered)
-        if not steps:
+        ready = [*(free if number < count else ()), *called, *answered]
+        if not ready:
             return  # All have been given up.
-        step: Any = choice.choice(steps)
-        client = choice.choice(list(step))
-        if step is free:
+        client = choice.choice(ready)
+        if client in free:
             number += 1
             free.remove(client)
             called[client] = Operation(client, *choice.choice(OBJECTS[name])(choice, number), None, moment)
-        elif step is called:
+        elif client in called:
             operation = called.pop(client)
             if pending and choice.random() < pending / 2:
                 yield operation
@@ -133,6 +132,26 @@ def large(name: str, count: int, clients: int, seed: Any = 0) -> list[Operation]
     """Return a linearizable history of *count* operations by *clients* that are always busy."""
     choice = random.Random(f"{name} {count} {clients} {seed}")
     return sorted(_run(name, choice, count, clients), key=lambda each: each.invoked)
+
+
+def spoilt(operations: Sequence[Operation], name: str, *, at: float = 0.6) -> list[Operation]:
+    """Return a linearizable history of *name* with one violation: about there, something is seen long after it was."""
+    found = list(operations)
+    start = int(len(found) * at)
+    for place in range(start, len(found)):
+        one = found[place]
+        # What was put in last of all that was out of date, or far away, when this was called.
+        old = [each for each in found[:place] if each.returned < one.invoked and each.name == one.name]
+        if name in ("register", "map") and one.name in ("read", "get"):
+            stale = [each.result for each in old if each.args == one.args and each.result != one.result]
+        elif name == "counter" and one.name == "read":
+            stale = [each.result for each in old if each.result < one.result - 10]
+        else:
+            continue
+        if len(stale) > 10:
+            found[place] = one._replace(result=stale[len(stale) // 2])
+            return found
+    raise ValueError(f"there is nothing to spoil in a history of a {name} with {len(found)} operations")
 
 
 def possible(history: Sequence[Operation], model: Any) -> bool:

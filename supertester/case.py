@@ -33,7 +33,7 @@ from supertester.mixins.telemetry import TelemetryAssertions
 
 if TYPE_CHECKING:
     from supertester.isolation.explored import ScheduleRunner, Schedules
-    from supertester.schedule.exploring_loop import ExploringLoop
+    from supertester.isolation.schedule_scope import Plan
 
 __all__ = ["IsolatedTestCase", "tag"]
 
@@ -184,8 +184,8 @@ class IsolatedTestCase(Fixtures, TelemetryAssertions, _Stock):
     _has_failed = False
     """Whether this is an example that has failed already; Hypothesis makes hundreds of them to find the smallest."""
     __example: tuple[Callable[[], Any], float | None] | None = None
-    __exploring: tuple[ExploringLoop, type[ScheduleRunner]] | None = None
-    """The loop of the one schedule that this test case is for, and what runs coroutines in it."""
+    __is_schedule = False
+    """Whether this is the test case of one schedule."""
     __scope: Scope | None = None
     __result: Any = None
 
@@ -208,18 +208,51 @@ class IsolatedTestCase(Fixtures, TelemetryAssertions, _Stock):
         )  # Hypothesis puts its own there, which warns; here a failing one fails the example.
         self.__example = (test, timeout)
 
-    def _begin_schedule(self, test: Callable[[], Any], loop: ExploringLoop, runner: type[ScheduleRunner]) -> None:
-        """Become one of `_schedules`: the whole test around *test*, in *loop*, by a *runner*."""
-        self.__example, self.__exploring = (test, None), (loop, runner)
+    def _begin_schedule(self, isolation: IsolationContext, runner: ScheduleRunner, context: Context) -> None:
+        """Become the test case of one schedule, which is run from outside."""
+        self.isolation = isolation
+        self.__is_schedule = True
+        self._asyncioRunner = runner
+        self._asyncioTestContext = context
 
-    def _is_schedule(self) -> bool:
-        return self.__exploring is not None
+    def _plan_schedules(self) -> Plan:
+        """Return what all schedules of this test have in common."""
+        from supertester.isolation.schedule_scope import Plan
+
+        with _Explained(self):
+            self.__check_class_fixtures()
+        named = getattr(type(self), self._testMethodName)
+        method = inspect.unwrap(named)
+        options = explored_options(self.__options)
+        return Plan(
+            name=self.id(),
+            options=options,
+            tags={**self.__tags(method, method.__code__, named), "mode": options.isolation},
+            filename=method.__code__.co_filename,
+            modules=self.__modules,
+            allowances=partial(allowed.allowances_of, type(self), named),
+        )
+
+    @classmethod
+    def _overrides(cls, name: str) -> bool:
+        """Say whether the class has an async fixture of its own."""
+        return getattr(cls, name) is not getattr(unittest.IsolatedAsyncioTestCase, name)
+
+    def _explain(self, error: BaseException) -> None:
+        """Add to *error*, which a schedule failed with, what the test's processes had been through."""
+        if not isinstance(error, unittest.SkipTest):
+            _trim(error)
+            if found := evidence(self.isolation):
+                error.add_note(found)
+
+    def _is_explained_later(self) -> bool:
+        """Say whether a failure here is that of a schedule, to which its report belongs."""
+        return self.__is_schedule or self._schedules is not None
 
     def __begin(self, method: Any, timeout: float | None) -> None:
         method = inspect.unwrap(method)
         code = getattr(method, "__code__", None)
-        exploring = self.__exploring
-        options = self.__options if exploring is None else explored_options(self.__options)
+        options = self.__options
         named = getattr(self, self._testMethodName)
         # Not bound to this test case: in a ring of references it would stay until the next collection.
         named = getattr(named, "__func__", named)
@@ -234,19 +267,13 @@ class IsolatedTestCase(Fixtures, TelemetryAssertions, _Stock):
             filename=code.co_filename if code is not None else None,
             modules=self.__modules,
             allowances=partial(allowed.allowances_of, type(self), named),
-            seed=None if exploring is None else exploring[0].seed,
         )
-        runner: TestLoop | ScheduleRunner
-        if exploring is not None:
-            loop, kind = exploring
-            runner = kind(loop, scope.enter_loop)
-        else:
-            runner = TestLoop(
-                factory=type(self).loop_factory,
-                debug=options.debug,
-                virtual=options.clock == "virtual",
-                enter=scope.enter_loop,
-            )
+        runner = TestLoop(
+            factory=type(self).loop_factory,
+            debug=options.debug,
+            virtual=options.clock == "virtual",
+            enter=scope.enter_loop,
+        )
         self._asyncioRunner = runner
         scope.context.postpone_world(runner.get_loop)
         self.isolation = scope.context
@@ -300,7 +327,7 @@ class IsolatedTestCase(Fixtures, TelemetryAssertions, _Stock):
                 self._explore(self._schedules)
                 return
             super()._callTestMethod(method)
-            assert self._asyncioRunner is not None
+            assert isinstance(self._asyncioRunner, TestLoop)
             self._asyncioRunner.check()
 
     def _explore(self, schedules: Schedules) -> None:
@@ -310,6 +337,8 @@ class IsolatedTestCase(Fixtures, TelemetryAssertions, _Stock):
             if str(report) != str(error):
                 error.add_note(str(report))
             raise error
+        if self.__allows_leaks:
+            allowed.note_passed(type(self), self._testMethodName)
 
     def _callTearDown(self) -> None:
         if self.__is_whole():
@@ -336,20 +365,20 @@ class IsolatedTestCase(Fixtures, TelemetryAssertions, _Stock):
         return self._examples is not None or self._schedules is not None
 
     def __limit_cleanup(self) -> None:
-        if self.__options.timeout is not None and self._asyncioRunner is not None:
+        if self.__options.timeout is not None and isinstance(self._asyncioRunner, TestLoop):
             self._asyncioRunner.limit(isolation_timeout(self.__options.isolation))
 
     def __finish(self) -> None:
         """Undo what the test did and raise what it left behind."""
         scope, runner = self.__scope, self._asyncioRunner
-        assert runner is not None and scope is not None
+        assert isinstance(runner, TestLoop) and scope is not None
         self.__unwind(scope, runner)
         if (failure := scope.take_failure()) is not None:
             raise failure
         if self.__allows_leaks and self._outcome is not None and self._outcome.success:
             allowed.note_passed(type(self), self._testMethodName)
 
-    def __unwind(self, scope: Scope, runner: TestLoop | ScheduleRunner) -> None:
+    def __unwind(self, scope: Scope, runner: TestLoop) -> None:
         if not scope.is_clean():
             runner.limit(isolation_timeout(self.__options.isolation) + _MARGIN)
             runner.run(scope.unwind(), context=self._asyncioTestContext)
@@ -362,7 +391,7 @@ class IsolatedTestCase(Fixtures, TelemetryAssertions, _Stock):
 
     def _tearDownAsyncioRunner(self) -> None:
         runner = self._asyncioRunner
-        if runner is None:
+        if not isinstance(runner, TestLoop):
             return  # It was skipped.
         scope, result = self.__scope, self.__result
         self._asyncioRunner = self.__result = None
@@ -445,11 +474,7 @@ class _Explained:
         if error is None or isinstance(error, (unittest.SkipTest, KeyboardInterrupt)):
             return
         _trim(error)
-        if self._case._schedules is not None:
-            return  # It has been explained already, as the failure of a schedule.
-        if self._case._is_schedule():
-            if found := evidence(self._case.isolation):
-                error.add_note(found)
+        if self._case._is_explained_later():
             return
         # A failure that passes through here twice, as one of a subtest does, is explained once.
         if not any(VARIABLE in note for note in getattr(error, "__notes__", ())):

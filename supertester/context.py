@@ -99,6 +99,7 @@ class IsolationContext:
         run_seed: The seed of the run, which the test itself may have hidden by changing its environment.
         os_pid: The operating system's number of the process that the test runs in; one that it forks sees another.
         problems: What will fail the test at its end, see `report`.
+        evidence: Functions that return what a failure of the test is to show.
     """
 
     test_id: str
@@ -124,6 +125,7 @@ class IsolationContext:
     births: Any = field(default=None, repr=False)
     jobs: Callable[[Any], object] | None = field(default=None, repr=False)
     cleanups: list[tuple[int, Callable[[], object]]] = field(default_factory=list, repr=False)
+    evidence: list[Callable[[], str]] = field(default_factory=list, repr=False)
     features: dict[str, Any] = field(default_factory=dict, repr=False)
     open_feature: Callable[[str], Any] | None = field(default=None, repr=False)
     has_feature: Callable[[str], bool] | None = field(default=None, repr=False)

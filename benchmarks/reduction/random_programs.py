@@ -24,19 +24,24 @@ class Cell(Shared):
         self.value = "0"
 
 
-class World:
-    """What the tasks of one run share, and what they saw."""
-
+class PlainCell:
     def __init__(self) -> None:
-        self.cells = {name: Cell() for name in "xy"}
-        self.items: list[str] = track([])
+        self.value = "0"
+
+
+class World:
+    """What the tasks of one run share, and what they saw; *plain*: nothing of that says by itself who touches it."""
+
+    def __init__(self, *, plain: bool) -> None:
+        self.cells: dict[str, Any] = {name: PlainCell() if plain else Cell() for name in "xy"}
+        self.items: list[str] = [] if plain else track([])
         self.locks = {name: asyncio.Lock() for name in "xy"}
         self.events = {name: asyncio.Event() for name in "xy"}
         self.queues = {name: asyncio.Queue[str](1 if name == "x" else 0) for name in "xy"}
         self.room = asyncio.Semaphore(1)
         self.condition = asyncio.Condition()
         self.future = asyncio.get_running_loop().create_future()
-        self.tasks: list[asyncio.Task[None]] = track([])
+        self.tasks: list[asyncio.Task[None]] = [] if plain else track([])
         self.seen: list[list[Hashable]] = []
 
     def outcome(self, results: list[Any]) -> Hashable:
@@ -173,7 +178,8 @@ OPERATIONS = [name for name, value in vars(World).items() if inspect.iscoroutine
 class RandomProgram:
     """A task for each of *scripts*; *strict*: the first failure of a task is that of the program."""
 
-    def __init__(self, scripts: list[list[Operation]], *, strict: bool) -> None:
+    def __init__(self, scripts: list[list[Operation]], *, strict: bool, plain: bool = False) -> None:
+        self.plain = plain
         self.scripts = scripts
         self.strict = strict
         self.world: World | None = None
@@ -182,7 +188,7 @@ class RandomProgram:
         return f"RandomProgram({self.scripts}, strict={self.strict})"
 
     async def __call__(self) -> Hashable:
-        world = self.world = World()
+        world = self.world = World(plain=self.plain)
         world.seen = [[] for _ in self.scripts]
         tasks = [asyncio.create_task(self.run(world, me, script)) for me, script in enumerate(self.scripts)]
         world.tasks.extend(tasks)
@@ -197,8 +203,8 @@ class RandomProgram:
         return None if self.world is None else self.world.outcome([])
 
 
-def random_program(seed: int, *, operations: list[str] | None = None) -> RandomProgram:
-    """Return the program of this *seed*: two or three tasks of up to three operations."""
+def random_program(seed: int, *, operations: list[str] | None = None, plain: bool = False) -> RandomProgram:
+    """Return the program of this *seed*: two or three tasks of up to three operations, on *plain* or tracked state."""
     rng = random.Random(seed)
     names = operations or OPERATIONS
     palette = rng.sample(names, min(len(names), 4))
@@ -206,4 +212,4 @@ def random_program(seed: int, *, operations: list[str] | None = None) -> RandomP
     scripts: list[list[Operation]] = [
         [(rng.choice(palette), rng.choice("xxy"), rng.randrange(3)) for _ in range(size)] for size in sizes
     ]
-    return RandomProgram(scripts, strict=rng.random() < 0.3)
+    return RandomProgram(scripts, strict=rng.random() < 0.3, plain=plain)

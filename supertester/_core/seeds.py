@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
-from hashlib import blake2b
 
 from supertester.errors import UsageError
 
@@ -28,7 +26,7 @@ def run_seed() -> int:
             raise UsageError(f"{VARIABLE} must be an integer of 0 or more, got {VARIABLE}={given!r}")
         return int(given)
     if not _drawn:
-        _drawn.append(random.SystemRandom().randrange(2**32))
+        _drawn.append(int.from_bytes(os.urandom(4), "big"))
     return _drawn[0]
 
 
@@ -38,4 +36,6 @@ def derive_seed(seed: int, name: str) -> int:
     >>> derive_seed(1, "test_a") == derive_seed(1, "test_a"), derive_seed(1, "test_a") == derive_seed(2, "test_a")
     (True, False)
     """
+    from hashlib import blake2b  # Who only needs the seed of the run does not need that.
+
     return int.from_bytes(blake2b(f"{seed}:{name}".encode(), digest_size=6).digest(), "big")

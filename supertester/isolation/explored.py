@@ -6,18 +6,21 @@ exploring loop: who goes on is the strategy's choice there, too.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 import os
 import time
 from collections.abc import Callable, Coroutine
-from contextvars import Context
-from typing import Any, TypeVar, overload
+from contextvars import Context, copy_context
+from typing import Any, Final, TypeVar, overload
 
+from supertester.attachments import attach
 from supertester.context import current_context
 from supertester.errors import UsageError
-from supertester.isolation.given import EXPLORED, run_parts
+from supertester.isolation.given import EXPLORED
 from supertester.isolation.loops import TestTimeout
+from supertester.isolation.schedule_scope import Plan, ScheduleScope
 from supertester.schedule.explorer import Explorer, Subject
 from supertester.schedule.exploring_loop import ExploringLoop
 from supertester.schedule.report import ExplorationReport
@@ -113,6 +116,7 @@ class Schedules:
                 f"{report.schedules} of {report.limit} schedules passed within the timeout of {self._timeout:g} s, and "
                 "then it was over; ask for fewer schedules or less seconds=, or give the class a longer timeout"
             )
+        attach("schedules", report)
         return report
 
 
@@ -133,59 +137,108 @@ class _CaseProgram:
         self._case = case
         self._type = type(case)
         self._name = name
+        self._plan: Plan = case._plan_schedules()
+        self._early = self._plan.early
+        self._has_async_set_up = case._overrides("asyncSetUp")
+        self._has_async_tear_down = case._overrides("asyncTearDown")
+        ScheduleScope.prepare(self._plan)
 
     def __call__(self, loop: ExploringLoop, /) -> None:
-        """Run one schedule."""
+        """Run one schedule: the parts of a test as ``unittest`` runs them."""
+        scope = ScheduleScope(self._plan, self._early, loop)
         case = self._type(self._name)
-        test = functools.partial(getattr(case, self._name))
-        case._begin_schedule(test, loop, ScheduleRunner)
+        context = copy_context()
+        runner = ScheduleRunner(loop, context)
+        case._begin_schedule(scope.context, runner, context)
+        self._case.isolation = scope.context
+        errors: list[BaseException] = []
         try:
-            run_parts(case, test)
+            context.run(scope.open)
+            self._run_test(case, runner, errors)
+            _run_cleanups(case, runner, errors)
+            self._finish(scope, runner, errors)
         finally:
-            self._case.isolation = case.isolation
+            loop.close()
+            scope.close()
+        if errors or scope.context.problems or scope.errors:
+            raise _first_of(case, scope, errors)
+
+    def _run_test(self, case: Any, runner: ScheduleRunner, errors: list[BaseException]) -> None:
+        try:
+            runner.context.run(case.setUp)
+            if self._has_async_set_up:
+                runner.run(case.asyncSetUp())
+        except _ERRORS as error:
+            errors.append(error)
+            return
+        try:
+            runner.run(getattr(case, self._name)())
+        except _ERRORS as error:
+            errors.append(error)
+        try:
+            if self._has_async_tear_down:
+                runner.run(case.asyncTearDown())
+            runner.context.run(case.tearDown)
+        except _ERRORS as error:
+            errors.append(error)
+
+    def _finish(self, scope: ScheduleScope, runner: ScheduleRunner, errors: list[BaseException]) -> None:
+        try:
+            if not scope.is_clean():
+                runner.run(scope.unwind())
+            runner.context.run(scope.settle, thorough=not errors)
+        except _ERRORS as error:
+            errors.append(error)
+
+
+_ERRORS: Final = (Exception, asyncio.CancelledError)
+
+
+def _run_cleanups(case: Any, runner: ScheduleRunner, errors: list[BaseException]) -> None:
+    while case._cleanups:
+        function, args, kwargs = case._cleanups.pop()
+        try:
+            if inspect.iscoroutinefunction(function):
+                runner.run(function(*args, **kwargs))
+            else:
+                runner.context.run(function, *args, **kwargs)
+        except _ERRORS as error:
+            errors.append(error)
+
+
+def _first_of(case: Any, scope: ScheduleScope, errors: list[BaseException]) -> BaseException:
+    """Return the first of all errors, with notes of the others."""
+    first, *others = [*errors, *filter(None, (scope.take_failure(), scope.take_errors()))]
+    for other in others:
+        first.add_note(f"and then: {other}")
+    case._explain(first)
+    return first
 
 
 class ScheduleRunner:
-    """Runs coroutines one after the other in an exploring loop; the same to a test case as `TestLoop`.
+    """Runs coroutines one after the other in an exploring loop; the part of `TestLoop` that a test case asks for.
 
     Args:
         loop: The loop.
-        enter: Is given the loop in each context in which it is asked for.
+        context: What they run in.
     """
 
-    def __init__(self, loop: ExploringLoop, enter: Callable[[Any], object]) -> None:
+    def __init__(self, loop: ExploringLoop, context: Context) -> None:
+        self.context = context
         self._loop = loop
-        self._enter = enter
 
     def get_loop(self) -> ExploringLoop:
         """Return the loop."""
-        self._enter(self._loop)
         return self._loop
 
-    def can_wait(self) -> bool:
-        """Say whether the loop can be entered when it is needed."""
-        return True
-
-    def run(self, coroutine: Coroutine[Any, Any, Any], *, context: Context) -> Any:
+    def run(self, coroutine: Coroutine[Any, Any, Any], *, context: Context | None = None) -> Any:
         """Run *coroutine* as a task in *context* and return its result."""
         loop = self._loop
-        context.run(self.get_loop)
-        task = loop.create_task(coroutine, context=context)
+        task = loop.create_task(coroutine, context=context or self.context)
         try:
             return loop.run_until_complete(task)
-        except BaseException as error:
-            if not isinstance(error, (KeyboardInterrupt, SystemExit)):
-                note_failure(loop, error)
+        except _ERRORS as error:
+            note_failure(loop, error)
             if not task.done():
                 end_tasks(loop)
             raise
-
-    def limit(self, seconds: float | None, *, of: float | None = None) -> None:
-        """Do nothing: steps and virtual time are limited, and all schedules together."""
-
-    def check(self) -> None:
-        """Do nothing, as there is no limit."""
-
-    def close(self, timeout: float) -> None:
-        """End what is left, and close the loop."""
-        self._loop.close()

@@ -17,7 +17,7 @@ from supertester.context import IsolationContext
 from supertester.errors import UsageError
 from supertester.isolation.environment.handle import Environment, check_setting
 
-__all__ = ["FEATURES", "Feature", "FeatureSet", "check_tags", "checked_setting"]
+__all__ = ["FEATURES", "Feature", "FeatureSet", "check_tags", "checked_setting", "early_features"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,6 +174,16 @@ def check_tags(tags: Mapping[str, Any], mode: str, settings: Mapping[str, Any], 
                 )
 
 
+def early_features(mode: str, settings: Mapping[str, Any], tags: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the features that have to be on from the beginning, and those that the class or a tag configures."""
+    return tuple(
+        feature.name
+        for feature in FEATURES.values()
+        if (feature.early or settings.get(feature.name, True) is not True or not feature.tags.isdisjoint(tags))
+        and _is_on(feature, mode, settings)
+    )
+
+
 class FeatureSet:
     """The features of one test."""
 
@@ -185,14 +195,8 @@ class FeatureSet:
 
     def enter_early(self) -> None:
         """Enter the features that have to be on from the beginning, and those that the class or a tag configures."""
-        for feature in FEATURES.values():
-            wanted = (
-                feature.early
-                or self._settings.get(feature.name, True) is not True
-                or not feature.tags.isdisjoint(self._context.tags)
-            )
-            if wanted and _is_on(feature, self._context.mode, self._settings):
-                self.open(feature.name)
+        for name in early_features(self._context.mode, self._settings, self._context.tags):
+            self.open(name)
 
     def has(self, name: str) -> bool:
         """Say whether the feature *name* is on."""

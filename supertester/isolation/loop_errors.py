@@ -10,7 +10,7 @@ from typing import Any
 from supertester.context import IsolationContext, Problem
 from supertester.isolation import tasks
 
-__all__ = ["LoopErrors"]
+__all__ = ["LoopErrors", "problem_of"]
 
 Handler = Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object]
 
@@ -44,7 +44,7 @@ class LoopErrors:
         loop.set_exception_handler(self)
 
     def __call__(self, loop: asyncio.AbstractEventLoop, event: dict[str, Any]) -> None:
-        if not (self._is_ours(event) and self._report(_problem(event))):
+        if not (self._is_ours(event) and self._report(problem_of(event))):
             if (previous := _living(self._previous)) is not None:
                 previous(loop, event)
             else:
@@ -75,7 +75,8 @@ def _living(handler: Handler | None) -> Handler | None:
     return handler.living() if isinstance(handler, LoopErrors) else handler
 
 
-def _problem(event: dict[str, Any]) -> Problem:
+def problem_of(event: dict[str, Any]) -> Problem:
+    """Return the problem that *event* is, which a loop had nobody to tell of."""
     message = event.get("message") or "the event loop reports an error"
     error = event.get("exception")
     task = event.get("task") or event.get("future")

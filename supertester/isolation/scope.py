@@ -10,6 +10,7 @@ from threading import get_ident
 from typing import Any
 
 from supertester._core.seeds import derive_seed, run_seed
+from supertester.attachments import attach, is_collecting
 from supertester.context import Isolation, IsolationContext, Problem, current_context
 from supertester.env import Env
 from supertester.isolation import cleanup, gate, hooks, identity, tasks, world
@@ -19,7 +20,7 @@ from supertester.isolation.features import FeatureSet
 from supertester.isolation.leaks.allowed import Allowance, is_allowed
 from supertester.isolation.leaks.kinds import LEAK_KINDS
 from supertester.isolation.leaks.watch import LeakWatch
-from supertester.isolation.logs.routing import log_evidence, route_records
+from supertester.isolation.logs.routing import last_records, log_evidence, route_records
 from supertester.isolation.loop_errors import LoopErrors
 from supertester.isolation.modes import isolation_timeout
 from supertester.isolation.options import Options
@@ -27,11 +28,14 @@ from supertester.isolation.sleeps import watch as watch_sleeps
 from supertester.isolation.telemetry.routing import begin_routing
 from supertester.otp.reasons import NORMAL
 
-__all__ = ["IsolationFailure", "Scope", "evidence"]
+__all__ = ["IsolationFailure", "Scope", "evidence", "next_test"]
 
-_next_test = itertools.count(1).__next__
+next_test = itertools.count(1).__next__
+"""Returns a number that no other test of this process has."""
 _DYING = 0.5
 """Seconds that what is killed or cancelled at the end of a test has to end."""
+_ATTACHED = 500
+"""Log records, and events, that go into the report of a run: the last ones."""
 
 
 class IsolationFailure(AssertionError):
@@ -56,8 +60,11 @@ class Scope:
         filename: The test's source file, as its code objects hold it.
         modules: The names of the modules whose code is the test's own.
         allowances: Returns the leaks that are allowed in this test.
-        seed: The seed of the test; by default it is derived from that of the run.
     """
+
+    _stop_watching: Callable[[], object] = staticmethod(lambda: None)
+    _leave_time: Callable[[], object] = staticmethod(lambda: None)
+    _loop_errors: LoopErrors | None = None
 
     def __init__(
         self,
@@ -70,15 +77,14 @@ class Scope:
         filename: str | None = None,
         modules: frozenset[str] = frozenset(),
         allowances: Callable[[], Iterable[Allowance]] = tuple,
-        seed: int | None = None,
     ) -> None:
         self.options = options
         self.loop = loop
         run = run_seed()
         self.context = context = IsolationContext(
-            test_id=f"{name}-{_next_test()}",
+            test_id=f"{name}-{next_test()}",
             mode=options.isolation,
-            seed=derive_seed(run, name) if seed is None else seed,
+            seed=derive_seed(run, name),
             run_seed=run,
             env=env,
             source=filename,
@@ -86,11 +92,8 @@ class Scope:
         )
         self.errors: list[BaseException] = []
         self.settled = False
-        self._stop_watching: Callable[[], object] = _nothing
-        self._leave_time: Callable[[], object] = _nothing
         self._modules = modules
         self._whole_loop = loop is None
-        self._loop_errors: LoopErrors | None = None
         self._features = FeatureSet(context, options.features)
         self._tasks_before: frozenset[tasks.Task] = frozenset()
         self._allowances = allowances
@@ -230,6 +233,8 @@ class Scope:
             self._watch.look()
         if self._leaks is not None:
             self._leaks.settle()
+        if is_collecting():
+            _attach_evidence(self.context)
         try:
             self._features.close()
         except BaseException as error:  # noqa: BLE001 - shown with the other failures of the cleanup
@@ -282,9 +287,18 @@ class Scope:
 def _nothing() -> None: ...
 
 
+def _attach_evidence(context: IsolationContext) -> None:
+    """Attach the logs and the telemetry of a test to the report of its run."""
+    if lines := last_records(context, _ATTACHED):
+        attach("log records", "\n".join(lines))
+    telemetry = context.features.get("telemetry")
+    if telemetry is not None and (events := telemetry.events):
+        attach("telemetry", "\n".join(map(str, events[-_ATTACHED:])))
+
+
 def evidence(context: IsolationContext) -> str:
     """Return what happened in the test before it failed, as far as that is known, or an empty string."""
-    return "\n".join(filter(None, (_deaths(context), log_evidence(context))))
+    return "\n".join(filter(None, (_deaths(context), log_evidence(context), *(each() for each in context.evidence))))
 
 
 def _deaths(context: IsolationContext, *, limit: int = 5) -> str:

@@ -102,6 +102,8 @@ class isolate:  # noqa: N801 - used as a function
 
 
 def _has_virtual_time(loop: asyncio.AbstractEventLoop) -> bool:
+    if getattr(loop, "explores", False):
+        return True
     # Who runs such a loop has imported its module.
     schedule = sys.modules.get("supertester.schedule.virtual_loop")
     return schedule is not None and isinstance(loop, schedule.VirtualLoop)

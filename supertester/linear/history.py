@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -101,16 +102,19 @@ def checked(operations: Iterable[Any]) -> list[Operation]:
             if not isinstance(each, Operation):
                 raise TypeError(f"a history consists of Operation(process, name, args, result, ...), got {each!r}")
     ordered.sort(key=attrgetter("invoked"))
-    free: dict[Hashable, float] = {}
-    busy_until = free.get
+    busy_until: dict[Hashable, float] = defaultdict(_long_ago)
     for process, _, _, _, invoked, returned in ordered:
         if not returned >= invoked:
             raise _returned_too_soon(ordered)
-        if busy_until(process, invoked) > invoked:
+        # After an operation that never returned a process may go on: it is given up.
+        if busy_until[process] > invoked and busy_until[process] != PENDING:
             raise _two_at_once(ordered, process)
-        # After one that never returned a process may go on: it is given up.
-        free[process] = invoked if returned == PENDING else returned
+        busy_until[process] = returned
     return ordered
+
+
+def _long_ago() -> float:
+    return -PENDING
 
 
 def _returned_too_soon(ordered: list[Operation]) -> UsageError:

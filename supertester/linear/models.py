@@ -45,6 +45,11 @@ class Functions:
         except TypeError as error:
             raise UsageError(f"the model {self.name} cannot do {operation}: {error}") from error
 
+    def prepared(self, operation: Operation) -> tuple[Step, tuple[Any, ...]]:
+        """Return what makes a result and a state out of a state and more arguments, for *operation* again and again."""
+        function = self._steps.get(operation.name)
+        return (self.step, (operation,)) if function is None else (function, operation.args)
+
     def only_reads(self, operation: Operation) -> bool:
         return operation.name in self._reads or (operation.name in self._tries and operation.result is False)
 

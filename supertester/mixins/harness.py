@@ -16,6 +16,8 @@ from supertester.programs import Program, ProgramReport
 
 if TYPE_CHECKING:
     from unittest import TestCase as _Host
+
+    from supertester.schedule import ExplorationReport
 else:
     _Host = object
 
@@ -48,6 +50,20 @@ class HarnessMixin(_Host):
     async def run_scenario(self, scenario: Scenario, *, msg: str | None = None) -> ScenarioReport:
         """Run *scenario* and return its report; fail, showing the report, if the scenario fails."""
         return self.__checked(await harness.run_scenario(scenario), msg)
+
+    def explore_scenario(self, scenario: Scenario, *, msg: str | None = None, **options: Any) -> ExplorationReport:
+        """Run *scenario* under many schedules and return the report; fail, showing it, if one of them fails.
+
+        To be called in a plain test (``def``). The options are those of `supertester.schedule.explore_schedules`.
+        """
+        from supertester.scenarios.explored import explore_scenario  # Few tests need it.
+
+        report = explore_scenario(scenario, **options)
+        if report.error is not None:
+            failure = self.failureException(self._formatMessage(msg, str(report)))
+            failure.report = report  # type: ignore[attr-defined]
+            raise failure
+        return report
 
     async def run_with_performance(
         self, scenario: Scenario, *, msg: str | None = None, **expectations: float

@@ -42,6 +42,10 @@ def explore(runtime: Runtime) -> None:
         from supertester.otp.faulting import let_go_wrong
 
         let_go_wrong(runtime)
+    if getattr(runtime.loop, "accesses", None) is not None:
+        from supertester.otp.tracked import track
+
+        track(runtime)
 
 
 class Channel:
@@ -150,7 +154,7 @@ class Explored(Process):
             return entry.ref.target
         if entry.__class__ is Exit and entry.pid is not here:
             return entry.pid  # Who is dead already.
-        if here.__class__ is Runtime or here is None or here.__class__ is ExploredRoot:
+        if here is None or isinstance(here, (Runtime, Root)):
             return current_task() or here  # The tasks of a test are not one actor.
         return here
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from supertester._core.clock import checked_timeout
 from supertester.errors import WaitTimeout
-from supertester.otp.drive import wake
+from supertester.otp.drive import PAUSE, wake
 from supertester.otp.process import Process
 from supertester.otp.reasons import INFINITY
 from supertester.otp.refs import existing
 from supertester.otp.runtime import Runtime, current_runtime
+
+if TYPE_CHECKING:
+    from supertester.otp.tracked import TrackedWatch
 
 __all__ = ["IdleWatch", "until_idle"]
 
@@ -28,7 +31,14 @@ class IdleWatch:
 
     def __init__(self, runtime: Runtime, chosen: frozenset[Process] | None) -> None:
         self._chosen = chosen
-        self.rested: asyncio.Future[None] = runtime.loop.create_future()
+        self.tracked: TrackedWatch | None = None
+        if runtime.activity is None:
+            self.rested: asyncio.Future[None] = runtime.loop.create_future()
+        else:
+            from supertester.otp.tracked import TrackedWatch
+
+            self.tracked = TrackedWatch(runtime, chosen)
+            self.rested = self.tracked.future
         self.busy: set[Process] = set()
         for process in runtime.processes if chosen is None else chosen:
             if _busy(process):
@@ -44,7 +54,10 @@ class IdleWatch:
         if not _busy(process):
             self.busy.discard(process)
             if not self.busy and not self.rested.done():
-                self.rested.set_result(None)
+                if self.tracked is not None:
+                    self.tracked.rested()
+                else:
+                    self.rested.set_result(None)
 
 
 async def until_idle(*targets: Any, timeout: float = 5.0) -> None:
@@ -65,9 +78,13 @@ async def until_idle(*targets: Any, timeout: float = 5.0) -> None:
     checked_timeout(timeout)
     clock = runtime.clock
     deadline = clock.time() + timeout
+    if runtime.activity is not None:
+        await PAUSE  # What follows depends on all activity, what came before does not: they are two steps.
     while True:
         watch = IdleWatch(runtime, chosen)
         if not watch.busy:
+            if watch.tracked is not None:
+                watch.tracked.follow_activity()
             return
         if clock.time() >= deadline:
             raise WaitTimeout(f"not idle within {timeout} s: {describe(watch.busy)}")

@@ -108,6 +108,8 @@ class Runtime:
     process_type: type[Process]
     """What a server runs in; set by `supertester.otp.process`."""
     root_type: type[Root] | None = None
+    activity: dict[Process, Any] | None = None
+    """The last step of each process, for loops that want to know what steps touch."""
     under_way: contextvars.Context
     """In which messages travel while the loop explores."""
 

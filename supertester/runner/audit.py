@@ -16,6 +16,7 @@ from supertester._core.columns import text_table
 from supertester._core.seeds import derive_seed, run_seed
 from supertester.errors import UsageError
 from supertester.runner.declared import DeclaredTest
+from supertester.runner.layers import select
 from supertester.runner.lint import check_no_sleep
 from supertester.runner.loading import Loaded, load
 from supertester.runner.options import Options
@@ -109,12 +110,13 @@ def audit(
     Args:
         folder: Where tests are discovered, and sleeps looked for.
         limits: How much is asked for.
-        options: How to run the tests; by default in a process for each processor.
+        options: How to run the tests, and which of them, by layer and tag; by default all, in a process for each
+            processor.
         say: Is told what goes on, as it may take long.
         run: Runs tests; another one for tests of this function.
 
     Raises:
-        UsageError: There is no test in *folder*.
+        UsageError: There is no test in *folder*, or none that is asked for.
     """
     options = options or Options(jobs=os.cpu_count() or 1)
     options = replace(options, discover=True, start_directory=str(folder), failfast=False)
@@ -122,6 +124,7 @@ def audit(
     with load(options) as loaded:
         if not loaded.tests:
             raise UsageError(f"there is no test in {str(folder)!r}; name the folder that tests are discovered in")
+        loaded = loaded.choose(select(loaded.tests, layers=options.layers, tag=options.tag))
         rounds = _Rounds(loaded, options, limits or Limits(), say, run)
         rounds.run_all()
         metrics = (

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import tempfile
 
 __all__ = ["MOST", "Capture", "flush", "open_file", "read"]
 
@@ -24,6 +23,8 @@ def open_file(name: str) -> int:
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create(name)
     else:
+        import tempfile
+
         with tempfile.TemporaryFile() as file:
             descriptor = os.dup(file.fileno())
     import fcntl

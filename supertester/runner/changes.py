@@ -16,7 +16,8 @@ from supertester._core.origin import is_foreign, is_standard
 from supertester.context import IsolationContext
 from supertester.isolation.contamination import Comparison
 from supertester.runner.declared import DeclaredTest, id_of
-from supertester.runner.loading import load_suite, tests_in
+from supertester.runner.finding import load_suite
+from supertester.runner.loading import tests_in
 from supertester.runner.options import Options
 
 __all__ = ["recorded_changes"]
@@ -34,7 +35,7 @@ def recorded_changes(options: Options, tests: Sequence[DeclaredTest]) -> Mapping
     hold. What a class or module fixture changes is told of the test that it stands before. If the process ends early,
     what came until then is returned.
     """
-    asked = {"options": _loading(options), "tests": [test.test_id for test in tests]}
+    asked = {"options": options.loading(), "tests": [test.test_id for test in tests]}
     with tempfile.TemporaryDirectory(prefix="supertester-changes-") as folder:
         answer = Path(folder) / "changes"
         command = [sys.executable, "-m", "supertester.runner.changes", str(answer)]
@@ -45,13 +46,6 @@ def recorded_changes(options: Options, tests: Sequence[DeclaredTest]) -> Mapping
 
 def _is_whole(line: str) -> bool:
     return line.endswith("]")
-
-
-_LOADING = ("names", "discover", "start_directory", "pattern", "top_level_directory", "name_patterns", "module")
-
-
-def _loading(options: Options) -> dict[str, Any]:
-    return {name: getattr(options, name) for name in _LOADING}
 
 
 class _Compared(unittest.TestResult):

@@ -44,6 +44,8 @@ def _audit(arguments: Sequence[str]) -> int:
     parser.add_argument("-t", "--top-level-directory", metavar="DIR", help="the folder that imports begin in")
     parser.add_argument("-p", "--pattern", default="test*.py", help="which files are tests (%(default)s)")
     parser.add_argument("-j", "--jobs", type=_jobs, default=_jobs("auto"), metavar="N", help="processes, or auto")
+    parser.add_argument("--layer", action="append", default=[], metavar="NAME", help="only tests of this layer")
+    parser.add_argument("--tag", metavar="EXPR", help="only tests whose tags fulfil this")
     parser.add_argument("--seeds", type=int, default=20, metavar="N", help="random orders that must pass (%(default)s)")
     parser.add_argument("--runs", type=int, default=100, metavar="N", help="runs without a flake (%(default)s)")
     parser.add_argument("--seconds", type=float, default=30.0, metavar="S", help="for all tests (%(default)s)")
@@ -53,7 +55,12 @@ def _audit(arguments: Sequence[str]) -> int:
     apply_settings(parser, section="audit")
     given = parser.parse_args(arguments)
     options = Options(
-        jobs=given.jobs, pattern=given.pattern, top_level_directory=given.top_level_directory, timeout=given.timeout
+        jobs=given.jobs,
+        pattern=given.pattern,
+        top_level_directory=given.top_level_directory,
+        timeout=given.timeout,
+        layers=tuple(given.layer),
+        tag=given.tag,
     )
     limits = Limits(seeds=given.seeds, runs=given.runs, seconds=given.seconds)
     report = audit(given.folder, limits=limits, options=options, say=_silent if given.quiet else _say)

@@ -7,18 +7,17 @@ import selectors
 import signal
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from supertester.runner import wire
+from supertester.runner.forking import DUMP, RAISE
 from supertester.runner.interrupts import Interrupts
-from supertester.runner.ladder import DUMP, RAISE
 from supertester.runner.ledger import Ledger
 from supertester.runner.nursery import Nursery, WorkerProcess
 from supertester.runner.outcomes import Problem, Running, TestOutcome
-from supertester.runner.plan import Plan, Unit
+from supertester.runner.plan import Plan, Settings, Unit
 from supertester.runner.queue import Queue
-from supertester.runner.worker import Settings
 
 __all__ = ["Crew"]
 
@@ -28,22 +27,21 @@ _FRUITLESS = 3
 """Workers that may die one after the other before they have run anything."""
 
 
-@dataclass(kw_only=True)
 class Task:
     """What one of a worker's slots is doing."""
 
-    unit: Unit
-    position: int
-    """The test that runs, or else the next one."""
-    runs: str | None = None
-    """The test or fixture that runs now."""
-    is_test: bool = False
-    is_tear_down: bool = False
-    since: float = 0.0
-    limit: float | None = None
-    rung: int = 0
-    due: float = 0.0
-    """When the next rung of the ladder is to be climbed."""
+    def __init__(self, unit: Unit) -> None:
+        self.unit = unit
+        self.position = unit.start
+        """The test that runs, or else the next one."""
+        self.runs: str | None = None
+        """The test or fixture that runs now."""
+        self.is_test = self.is_tear_down = False
+        self.since = 0.0
+        self.limit: float | None = None
+        self.rung = 0
+        self.due = 0.0
+        """When the next rung of the ladder is to be climbed."""
 
     def run(self, name: str, limit: float | None, *, is_test: bool = False, is_tear_down: bool = False) -> None:
         """Note that *name* begins."""
@@ -57,18 +55,18 @@ class Task:
         self.runs = None
 
 
-@dataclass(kw_only=True)
 class Desk:
     """A worker and what it does."""
 
-    worker: WorkerProcess
-    tasks: dict[int, Task] = field(default_factory=dict)
-    has_ended_something: bool = False
-    leaving: float | None = None
-    """When it said that it had nothing left to do."""
-    killed: bool = False
-    stacks: str = ""
-    """What the interpreter last said of its threads."""
+    def __init__(self, worker: WorkerProcess) -> None:
+        self.worker = worker
+        self.tasks: dict[int, Task] = {}
+        self.has_ended_something = False
+        self.leaving: float | None = None
+        """When it said that it had nothing left to do."""
+        self.killed = False
+        self.stacks = ""
+        """What the interpreter last said of its threads."""
 
 
 class Crew:
@@ -177,7 +175,7 @@ class Crew:
     # Workers come and go ---------------------------------------------------------------------------------------------
 
     def _hire(self) -> None:
-        desk = Desk(worker=self._nursery.fork(self._queue.reader))
+        desk = Desk(self._nursery.fork(self._queue.reader))
         self._desks[desk.worker.number] = desk
         self._listen(desk.worker.inbox.channel, lambda: self._hear(desk))
 
@@ -188,15 +186,12 @@ class Crew:
         desk.worker.close()
 
     def _hear_zygote(self) -> None:
-        for kind, number, value in self._nursery.events():
+        for _, number, value in self._nursery.events():
             desk = self._desks.get(number)
             if desk is None:
                 continue
-            if kind == "forked":
-                desk.worker.pid = value
-            else:
-                desk.worker.status = value
-                self._end(desk)
+            desk.worker.status = value
+            self._end(desk)
         if self._nursery.inbox.closed:
             self._give_up("the process that begins workers is gone")
             self._selector.unregister(self._nursery.control)
@@ -233,6 +228,8 @@ class Crew:
     # What workers say ------------------------------------------------------------------------------------------------
 
     def _hear(self, desk: Desk) -> None:
+        if desk.worker.number not in self._desks:
+            return  # The zygote, heard just before, said that it has ended.
         for message in desk.worker.inbox.receive():
             self._take(desk, *message)
         if desk.worker.inbox.closed:
@@ -249,11 +246,10 @@ class Crew:
             task.run(test.test_id, self._settings.limit_of(test), is_test=True)
             self._ledger.started(position, desk.worker.number, at)
         elif kind == "u":
-            unit = Unit(*values)
-            desk.tasks[slot] = Task(unit=unit, position=unit.start)
+            desk.tasks[slot] = Task(Unit(*values))
         elif kind == "f":
             name, is_tear_down = values
-            task = desk.tasks.setdefault(slot, Task(unit=Unit(0, 0), position=0))
+            task = desk.tasks.setdefault(slot, Task(Unit(0, 0)))
             task.run(name, self._settings.timeout, is_tear_down=is_tear_down)
         elif kind == "e":
             desk.tasks.pop(slot, None)
@@ -412,6 +408,8 @@ class Crew:
         self._interrupts.silence()
         asked, self._heeded = self._heeded, self._interrupts.asked
         self.interrupted = True
+        for desk in list(self._desks.values()):
+            self._hear(desk)  # So that the names of those that run are right.
         running = self._running(time.monotonic())
         if self._heeded > 1:
             self._ledger.note(f"interrupted; ended at once: {_names(running)}")

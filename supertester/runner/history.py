@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,7 +11,7 @@ from supertester.runner.outcomes import TestOutcome
 
 __all__ = ["History"]
 
-_DURATIONS = "durations.json"
+_DURATIONS = "durations.txt"
 _MOST = 100_000
 """Tests whose durations are kept: those seen last."""
 _OLD = 0.5
@@ -20,7 +19,7 @@ _OLD = 0.5
 
 
 class History:
-    """The durations of earlier runs, in the file ``durations.json`` of a folder.
+    """The durations of earlier runs, in the file ``durations.txt`` of a folder: seconds and an id in each line.
 
     What cannot be read or written is not remembered: that costs time, and no test.
     """
@@ -33,10 +32,14 @@ class History:
         if self._folder is None:
             return {}
         try:
-            found = json.loads((self._folder / _DURATIONS).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            lines = (self._folder / _DURATIONS).read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
             return {}
-        return {name: float(took) for name, took in found.items()} if isinstance(found, dict) else {}
+        found: dict[str, float] = {}
+        for seconds, _, name in (line.partition(" ") for line in lines):
+            with contextlib.suppress(ValueError):
+                found[name] = float(seconds)
+        return found
 
     def remember(self, outcomes: Iterable[TestOutcome]) -> None:
         """Take note of how long those took that ran."""
@@ -46,10 +49,11 @@ class History:
         known = dict(self.durations())
         for each in ran:
             before = known.pop(each.test_id, each.duration)  # What was seen last goes last.
-            known[each.test_id] = round(_OLD * before + (1 - _OLD) * each.duration, 6)
-        kept = dict(list(known.items())[-_MOST:])
+            known[each.test_id] = _OLD * before + (1 - _OLD) * each.duration
+        kept = list(known.items())[-_MOST:]
+        text = "".join(f"{seconds:.6f} {name}\n" for name, seconds in kept if "\n" not in name)
         with contextlib.suppress(OSError):
-            self._write(_DURATIONS, json.dumps(kept, indent=0))
+            self._write(_DURATIONS, text)
 
     def _write(self, name: str, text: str) -> None:
         """Write a whole file or none, also if another run does so too."""

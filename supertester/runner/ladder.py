@@ -11,30 +11,19 @@ The parent keeps the time and sends signals, so a test that does not run out of 
 from __future__ import annotations
 
 import faulthandler
-import os
 import signal
 import sys
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
-__all__ = ["DUMP", "RAISE", "FixtureTimeout", "Ladder", "TestTimeout", "listen_for_dumps"]
+from supertester.runner.forking import DUMP, RAISE
+
+__all__ = ["FixtureTimeout", "Ladder", "TestTimeout", "listen_for_dumps"]
 
 __unittest = True
-
-
-def _free_signal(number: int, otherwise: str) -> int | None:
-    """Return a signal that hardly anybody uses: a real-time one where there are such."""
-    if hasattr(signal, "SIGRTMAX"):
-        return int(signal.SIGRTMAX) - number
-    return getattr(signal, otherwise, None)
-
-
-RAISE = _free_signal(3, "SIGXCPU")
-DUMP = _free_signal(4, "SIGQUIT")
 
 
 class TestTimeout(BaseException):
@@ -47,15 +36,15 @@ class FixtureTimeout(Exception):
     """A class or module fixture took too long. ``unittest`` only understands an `Exception` there."""
 
 
-@dataclass
 class _Limited:
     """What is running, and for how long it may."""
 
-    limit: float
-    error: type[BaseException]
-    begun: float = field(default_factory=time.monotonic)
-    reached: int = 0
-    stacks: str = ""
+    def __init__(self, limit: float, error: type[BaseException]) -> None:
+        self.limit = limit
+        self.error = error
+        self.begun = time.monotonic()
+        self.reached = 0
+        self.stacks = ""
 
 
 class Ladder:
@@ -149,11 +138,3 @@ def _task_stacks(loop: Any) -> str:
 
 def _entry(frame: FrameType) -> traceback.FrameSummary:
     return traceback.FrameSummary(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
-
-
-def signal_group(pid: int, number: int) -> None:
-    """Send the signal *number* to the process group of *pid*, if there still is one."""
-    try:
-        os.killpg(pid, number)
-    except (ProcessLookupError, PermissionError):
-        return

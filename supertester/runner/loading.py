@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import unittest
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from types import TracebackType
@@ -16,7 +14,7 @@ from supertester.runner.options import Options
 if TYPE_CHECKING:
     from supertester.runner.nursery import Nursery
 
-__all__ = ["Loaded", "load", "load_suite", "tests_in"]
+__all__ = ["Loaded", "load", "tests_in"]
 
 
 class Loaded:
@@ -26,12 +24,23 @@ class Loaded:
     """
 
     def __init__(
-        self, objects: Sequence[Any], tests: Sequence[DeclaredTest], *, elsewhere: Nursery | None = None
+        self, objects: Sequence[Any], tests: Sequence[DeclaredTest] | None, *, elsewhere: Nursery | None = None
     ) -> None:
         self._objects = objects
         self._elsewhere = elsewhere
-        self.tests = tuple(tests)
-        """The tests to run, in order."""
+        self._tests = None if tests is None else tuple(tests)
+
+    @property
+    def tests(self) -> tuple[DeclaredTest, ...]:
+        """The tests to run, in order; waits until they are loaded, if another process does that.
+
+        Raises:
+            UsageError: They cannot be loaded.
+        """
+        if self._tests is None:
+            assert self._elsewhere is not None
+            self._tests = self._elsewhere.tests
+        return self._tests
 
     @classmethod
     def of(cls, suite: Iterable[Any]) -> Loaded:
@@ -87,34 +96,24 @@ class Loaded:
 
 
 def load(options: Options) -> Loaded:
-    """Find the tests that *options* names, or discover them.
+    """Find the tests that *options* names, or discover them; with ``jobs=0`` in this process.
 
     A module that fails to import is a test that fails, as in ``unittest``.
 
     Raises:
-        ImportError: The folder to discover in cannot be imported from.
+        UsageError: The folder to discover in cannot be imported from; also when `Loaded.tests` is first used.
     """
     if options.jobs == 0:
-        return Loaded.of(load_suite(options))
+        return _load_here(options)
     from supertester.runner.nursery import Nursery
 
-    nursery = Nursery(lambda: Loaded.of(load_suite(options)))
-    return Loaded((), nursery.tests, elsewhere=nursery)
+    return Loaded((), None, elsewhere=Nursery(lambda: _load_here(options)))
 
 
-def load_suite(options: Options) -> unittest.TestSuite:
-    """Return the suite that `unittest` makes of *options*."""
-    loader = unittest.TestLoader()
-    if options.name_patterns:
-        loader.testNamePatterns = [pattern if "*" in pattern else f"*{pattern}*" for pattern in options.name_patterns]
-    if options.module is not None and not options.discover:
-        module = importlib.import_module(options.module)
-        if options.names:
-            return loader.loadTestsFromNames(options.names, module)
-        return loader.loadTestsFromModule(module)
-    if options.names and not options.discover:
-        return loader.loadTestsFromNames(options.names)
-    return loader.discover(options.start_directory, options.pattern, options.top_level_directory)
+def _load_here(options: Options) -> Loaded:
+    from supertester.runner.finding import load_suite
+
+    return Loaded.of(load_suite(options))
 
 
 def tests_in(suite: Iterable[Any]) -> Iterator[Any]:

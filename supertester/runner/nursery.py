@@ -6,50 +6,63 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
-from supertester.errors import UsageError
-from supertester.runner import wire
-from supertester.runner.capture import Capture, open_file, read
-from supertester.runner.declared import DeclaredTest
-from supertester.runner.loading import Loaded
-from supertester.runner.zygote import DESCRIPTORS, be_zygote, fork
+from supertester.runner import frames
+from supertester.runner.forking import DESCRIPTORS, fork
+
+if TYPE_CHECKING:  # The zygote begins to load the tests as soon as it can, while its parent loads the rest.
+    from supertester.runner.declared import DeclaredTest
+    from supertester.runner.loading import Loaded
+    from supertester.runner.plan import Settings
 
 __all__ = ["Nursery", "WorkerProcess"]
 
 
-@dataclass(kw_only=True)
 class WorkerProcess:
     """A worker, as its parent sees it."""
 
-    number: int
-    inbox: wire.Inbox
-    output: int
-    dumps: int
-    lifeline: int
-    capture: Capture = field(init=False)
-    pid: int = 0
-    status: int | None = None
-    """How it ended: 0 or more is its exit status, less the number of a signal; ``None`` while it runs."""
+    def __init__(self, *, number: int, inbox: frames.Inbox, output: int, dumps: int, lifeline: int) -> None:
+        from supertester.runner.capture import Capture
 
-    def __post_init__(self) -> None:
-        self.capture = Capture(self.output)
+        self.number = number
+        self.inbox = inbox
+        self.capture = Capture(output)
+        self.status: int | None = None
+        """How it ended: 0 or more is its exit status, less the number of a signal; ``None`` while it runs."""
+        self._dumps = dumps
+        self._kept = (output, dumps, lifeline)
 
     def stacks(self) -> str:
         """Return what the interpreter wrote of its threads since the last time."""
-        return read(self.dumps)
+        from supertester.runner.capture import read
+
+        return "\n".join(_without_runner(read(self._dumps).splitlines()))
 
     def tell(self, *message: Any) -> None:
         """Send it a message."""
-        wire.send(self.inbox.channel, message)
+        frames.send(self.inbox.channel, message)
 
     def close(self) -> None:
         """Give back what belongs to it; if it still runs, that ends it."""
         self.inbox.channel.close()
-        for each in (self.output, self.dumps, self.lifeline):
+        for each in self._kept:
             os.close(each)
+
+
+_OURS = __file__.replace("nursery.py", "walking.py")
+
+
+def _without_runner(lines: Iterable[str]) -> Iterator[str]:
+    """Leave out the lines of each thread from where the runner called the test."""
+    is_ours = False
+    for line in lines:
+        if not line.startswith("  File"):
+            is_ours = False
+        is_ours = is_ours or _OURS in line
+        if not is_ours:
+            yield line
 
 
 class Nursery:
@@ -57,10 +70,6 @@ class Nursery:
 
     Args:
         make: Loads the tests, in the zygote.
-
-    Raises:
-        UsageError: There is nothing to load, as *make* says.
-        RuntimeError: *make* raised something else, or ended the process.
     """
 
     def __init__(self, make: Callable[[], Loaded]) -> None:
@@ -71,20 +80,38 @@ class Nursery:
             try:
                 self.control.close()
                 self._descriptors.close()
+                from supertester.runner.zygote import be_zygote  # Here: the parent has no need of it.
+
                 be_zygote(control, descriptors, make)
             finally:
                 os._exit(1)
         control.close()
         descriptors.close()
-        self.inbox = wire.Inbox(self.control)
+        self.inbox = frames.Inbox(self.control)
         self._numbers = 0
-        try:
-            self.tests = self._loaded()
-        except BaseException:
-            self.kill()
-            raise
+        self._is_gone = False
+        self._tests: tuple[DeclaredTest, ...] | None = None
+
+    @property
+    def tests(self) -> tuple[DeclaredTest, ...]:
+        """The tests that were loaded; the zygote does that meanwhile.
+
+        Raises:
+            UsageError: There is nothing to load, as *make* says.
+            RuntimeError: *make* raised something else, or ended the process.
+        """
+        if self._tests is None:
+            try:
+                self._tests = self._loaded()
+            except BaseException:
+                self.kill()
+                raise
+        return self._tests
 
     def _loaded(self) -> tuple[DeclaredTest, ...]:
+        from supertester.errors import UsageError
+        from supertester.runner import wire
+
         while not self.inbox.closed:
             for kind, *values in self.inbox.receive(wait=True):
                 if kind == "loaded":
@@ -95,41 +122,47 @@ class Nursery:
                 )
         raise RuntimeError("loading the tests ended the process; does a test module exit when it is imported?")
 
-    def plan(self, settings: dict[str, Any], tests: Sequence[DeclaredTest]) -> None:
+    def plan(self, settings: Settings, tests: Sequence[DeclaredTest]) -> None:
         """Let workers from now on run *tests*."""
-        wire.send(self.control, ("plan", settings, [test.index for test in tests]))
+        if self.tests:  # They are loaded, so it listens.
+            frames.send(self.control, ("plan", vars(settings), [test.index for test in tests]))
 
     def fork(self, queue: int) -> WorkerProcess:
         """Begin a worker that takes units from the descriptor *queue*."""
         self._numbers += 1
         ours, theirs = socket.socketpair()
         lifeline, kept = os.pipe()
+        from supertester.runner.capture import open_file
+
         output, dumps = open_file("output"), open_file("stacks")
         given = {"channel": theirs.fileno(), "queue": queue, "output": output, "dumps": dumps, "lifeline": lifeline}
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # Then its end is seen elsewhere.
-            wire.send(self.control, ("fork", self._numbers))
+            frames.send(self.control, ("fork", self._numbers))
             socket.send_fds(self._descriptors, [b"f"], [given[name] for name in DESCRIPTORS])
         theirs.close()
         os.close(lifeline)
-        return WorkerProcess(number=self._numbers, inbox=wire.Inbox(ours), output=output, dumps=dumps, lifeline=kept)
+        return WorkerProcess(number=self._numbers, inbox=frames.Inbox(ours), output=output, dumps=dumps, lifeline=kept)
 
     def signal(self, worker: WorkerProcess, number: int, *, whole_group: bool = False) -> None:
         """Send a signal to *worker*, if it still runs."""
-        wire.send(self.control, ("signal", worker.number, int(number), whole_group))
+        frames.send(self.control, ("signal", worker.number, int(number), whole_group))
 
     def events(self) -> Iterator[tuple[Any, ...]]:
-        """Yield what the zygote said: ``("forked", number, pid)`` and ``("exited", number, status)``."""
+        """Yield what the zygote said: ``("exited", number, status)`` of workers."""
         yield from self.inbox.receive()
 
     def close(self) -> None:
         """End the zygote, and whatever workers are left, and wait for it."""
         self.control.close()
         self._descriptors.close()
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(self._pid, 0)
+        if not self._is_gone:
+            self._is_gone = True
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(self._pid, 0)
 
     def kill(self) -> None:
         """End it, whatever it is doing."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self._pid, signal.SIGKILL)
+        if not self._is_gone:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._pid, signal.SIGKILL)
         self.close()

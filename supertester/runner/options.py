@@ -11,6 +11,7 @@ from supertester.runner.outcomes import OUTCOMES
 
 __all__ = ["DEFAULT_TIMEOUT", "Options"]
 
+_LOADING = ("names", "module", "discover", "start_directory", "pattern", "top_level_directory", "name_patterns")
 DEFAULT_TIMEOUT = 300.0
 """Seconds that a test may take, unless something else is said."""
 
@@ -102,6 +103,11 @@ class Options:
     keep_exceptions: bool = False
     """Bring back what tests raised as exceptions too, where they survive the way."""
 
+    @property
+    def attachments(self) -> bool:
+        """Whether what tests attach is wanted by a report."""
+        return bool(self.html or self.junit)
+
     def __post_init__(self) -> None:
         self._check_counts()
         for name in ("timeout", "grace"):
@@ -114,6 +120,10 @@ class Options:
             raise UsageError(f"fail_on names no outcome with {unknown[0]!r}; outcomes: {', '.join(OUTCOMES)}")
         if self.start_method not in {None, "fork", "spawn"}:
             raise UsageError(f"start_method must be 'fork' or 'spawn', got {self.start_method!r}")
+
+    def loading(self) -> dict[str, Any]:
+        """Return the fields that say what to load; plain data."""
+        return {name: getattr(self, name) for name in _LOADING}
 
     def _check_counts(self) -> None:
         for name, least in [("jobs", 0), ("threads", 1), ("repeat", 1), ("rerun_failed", 0), ("max_restarts", 0)]:

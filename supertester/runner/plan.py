@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from supertester.runner.declared import DeclaredTest
 
-__all__ = ["Plan", "Unit"]
+__all__ = ["Plan", "Settings", "Unit"]
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(NamedTuple):
     """Tests that one worker runs one after the other: positions of a plan, from *start* up to *stop*."""
 
     start: int
     stop: int
 
 
-@dataclass(frozen=True, kw_only=True)
 class Plan:
     """Tests in the order in which they are handed out, in units.
 
@@ -28,8 +26,9 @@ class Plan:
     most a third later than the best one (SIAM J. Appl. Math. 17, 1969). Units of unknown length come before all others.
     """
 
-    tests: tuple[DeclaredTest, ...]
-    units: tuple[Unit, ...]
+    def __init__(self, tests: Sequence[DeclaredTest], units: Sequence[Unit]) -> None:
+        self.tests = tuple(tests)
+        self.units = tuple(units)
 
     @classmethod
     def of(
@@ -50,7 +49,42 @@ class Plan:
         for group in groups:
             units.append(Unit(len(ordered), len(ordered) + len(group)))
             ordered += group
-        return cls(tests=tuple(ordered), units=tuple(units))
+        return cls(ordered, units)
+
+
+class Settings:
+    """What a worker has to know of the options; plain data."""
+
+    def __init__(
+        self,
+        *,
+        failfast: bool = False,
+        tb_locals: bool = False,
+        keep_exceptions: bool = False,
+        keep_set_up: bool = False,
+        threads: int = 1,
+        timeout: float | None = None,
+        warnings: str | None = None,
+        layer_limits: Mapping[str, float | None] | None = None,
+        attachments: bool = False,
+        coverage: bool = False,
+    ) -> None:
+        self.failfast = failfast
+        self.tb_locals = tb_locals
+        self.keep_exceptions = keep_exceptions
+        self.keep_set_up = keep_set_up
+        """Leave fixtures set up between units, for the next may need the same."""
+        self.threads = threads
+        self.timeout = timeout
+        self.warnings = warnings
+        self.layer_limits = layer_limits
+        self.attachments = attachments
+        self.coverage = coverage
+
+    def limit_of(self, test: DeclaredTest) -> float | None:
+        """Return the seconds that *test* may take."""
+        own = test.tags.get("timeout", self.timeout)
+        return None if own is None else float(own)
 
 
 def _runs(tests: Sequence[DeclaredTest]) -> list[list[DeclaredTest]]:

@@ -13,7 +13,6 @@ from supertester.runner import cli
 from supertester.runner.loading import load
 from supertester.runner.options import Options
 from supertester.runner.outcomes import RunReport
-from supertester.runner.session import display, run_session
 from supertester.runner.settings import apply_settings
 
 __all__ = ["main", "run_program"]
@@ -87,5 +86,22 @@ def _set_defaults(parser: Any, defaults: dict[str, Any]) -> None:
 
 def run_options(options: Options) -> RunReport:
     """Load, choose, run and report."""
+    if options.coverage:
+        return _run_covered(options)
     with load(options) as loaded:
+        from supertester.runner.session import display, run_session  # While another process loads the tests.
+
         return run_session(loaded, options, [display(options)])
+
+
+def _run_covered(options: Options) -> RunReport:
+    from supertester.runner.covering import Covering
+    from supertester.runner.session import display, run_session
+
+    with Covering() as covering:
+        with load(options) as loaded:
+            if not loaded.is_here:
+                covering.stop_here()
+            report = run_session(loaded, options, [display(options)])
+        sys.stdout.write(covering.finish())
+    return report

@@ -7,7 +7,6 @@ import time
 import traceback
 import unittest
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
@@ -22,19 +21,21 @@ __unittest = True
 ErrorInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
-@dataclass(kw_only=True)
 class _Open:
     """A test that has begun."""
 
-    declared: DeclaredTest | None
-    test_id: str
-    at: float
-    clock: float
-    outcome: OutcomeName = "passed"
-    reason: str = ""
-    problems: list[Problem] = field(default_factory=list)
-    subtests: list[Subtest] = field(default_factory=list)
-    subtests_run: int = 0
+    __slots__ = ("at", "clock", "declared", "outcome", "problems", "reason", "subtests", "subtests_run", "test_id")
+
+    def __init__(self, declared: DeclaredTest | None, test_id: str) -> None:
+        self.declared = declared
+        self.test_id = test_id
+        self.at = time.time()
+        self.clock = time.perf_counter()
+        self.outcome: OutcomeName = "passed"
+        self.reason = ""
+        self.problems: list[Problem] = []
+        self.subtests: list[Subtest] = []
+        self.subtests_run = 0
 
 
 class Recorder(unittest.TestResult):
@@ -82,7 +83,7 @@ class Recorder(unittest.TestResult):
     def _begin_test(self, test: Any) -> _Open:
         declared = self._declared(test)
         test_id = declared.test_id if declared is not None else id_of(test)
-        self._open = _Open(declared=declared, test_id=test_id, at=time.time(), clock=time.perf_counter())
+        self._open = _Open(declared, test_id)
         self._begin(declared, test_id, self._open.at)
         if declared is not None:
             for each in self._companions:

@@ -1,90 +1,13 @@
-"""How processes of a run talk: frames of plain data over sockets, and outcomes as such data.
-
-Only plain data crosses, never a test: ids and numbers go there, numbers and text come back.
-"""
+"""Declared tests and outcomes as plain data, to cross between processes."""
 
 from __future__ import annotations
 
-import marshal
-import socket
-import struct
-from collections.abc import Iterator
 from typing import Any
 
-from supertester.runner import exceptions
 from supertester.runner.declared import DeclaredTest
 from supertester.runner.outcomes import Attachment, Problem, Subtest, TestOutcome
 
-__all__ = ["Inbox", "declared_from", "declared_to", "frame", "outcome_from", "outcome_to", "send"]
-
-_HEAD = struct.Struct("=I")
-_CHUNK = 1 << 18
-_NOW = getattr(socket, "MSG_DONTWAIT", 0)
-
-
-def frame(message: tuple[Any, ...]) -> bytes:
-    """Return *message* as bytes that `Inbox` takes apart."""
-    data = marshal.dumps(message)
-    return _HEAD.pack(len(data)) + data
-
-
-def send(channel: socket.socket, message: tuple[Any, ...]) -> bool:
-    """Send *message*, and say whether there still was somebody to receive it."""
-    try:
-        channel.sendall(frame(message))
-    except (BrokenPipeError, ConnectionResetError):
-        return False
-    return True
-
-
-class Inbox:
-    """Receives the frames of one sender."""
-
-    def __init__(self, channel: socket.socket) -> None:
-        self.channel = channel
-        self.closed = False
-        """Whether the sender is gone; what it sent before has been received."""
-        self._buffer = bytearray()
-
-    def receive(self, *, wait: bool = False) -> Iterator[tuple[Any, ...]]:
-        """Yield what has arrived; with *wait*, something or the end."""
-        self._read(0 if wait else _NOW)
-        yield from self._frames()
-
-    def drain(self) -> Iterator[tuple[Any, ...]]:
-        """Yield all that has arrived, from a sender that is gone."""
-        while self._read(_NOW):
-            yield from self._frames()
-
-    def _read(self, flags: int) -> bool:
-        try:
-            data = self.channel.recv(_CHUNK, flags)
-        except BlockingIOError:
-            return False
-        except ConnectionResetError:
-            data = b""
-        if not data:
-            self.closed = True
-            return False
-        self._buffer += data
-        return True
-
-    def _frames(self) -> Iterator[tuple[Any, ...]]:
-        begin, have = 0, len(self._buffer)
-        try:
-            while have - begin >= _HEAD.size:
-                (size,) = _HEAD.unpack_from(self._buffer, begin)
-                end = begin + _HEAD.size + size
-                if end > have:
-                    break
-                message: tuple[Any, ...] = marshal.loads(bytes(self._buffer[begin + _HEAD.size : end]))
-                begin = end
-                yield message
-        finally:  # Also if nobody wants the rest yet.
-            del self._buffer[:begin]
-
-
-# Values as plain data ------------------------------------------------------------------------------------------------
+__all__ = ["declared_from", "declared_to", "outcome_from", "outcome_to"]
 
 
 def declared_to(test: DeclaredTest) -> tuple[Any, ...]:
@@ -116,7 +39,11 @@ def outcome_to(outcome: TestOutcome, output: str) -> tuple[Any, ...]:
 
 
 def _problem_to(problem: Problem) -> tuple[Any, ...]:
-    packed = exceptions.pack(problem.exception) if problem.exception is not None else None
+    packed = None
+    if problem.exception is not None:
+        from supertester.runner.exceptions import pack
+
+        packed = pack(problem.exception)
     return (problem.kind, problem.message, problem.details, problem.subtest, packed)
 
 
@@ -149,5 +76,9 @@ def outcome_from(
 
 
 def _problem_from(kind: Any, message: str, details: str, subtest: str | None, packed: bytes | None) -> Problem:
-    exception = exceptions.unpack(packed) if packed is not None else None
+    exception = None
+    if packed is not None:
+        from supertester.runner.exceptions import unpack
+
+        exception = unpack(packed)
     return Problem(kind=kind, message=message, details=details, subtest=subtest, exception=exception)

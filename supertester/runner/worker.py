@@ -7,45 +7,25 @@ import socket
 import sys
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 from unittest.util import strclass
 
-from supertester.runner import wire
+from supertester.runner import frames, wire
 from supertester.runner.blame import ThreadWatch
 from supertester.runner.capture import Capture, flush
 from supertester.runner.companions import companions_of
 from supertester.runner.declared import DeclaredTest, fixture_of
 from supertester.runner.ladder import FixtureTimeout, Ladder, TestTimeout
 from supertester.runner.outcomes import Problem, TestOutcome
-from supertester.runner.plan import Unit
+from supertester.runner.plan import Settings, Unit
 from supertester.runner.recording import Recorder
 from supertester.runner.walking import Walk
 
-__all__ = ["Settings", "Worker"]
+__all__ = ["Worker"]
 
 __unittest = True
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What a worker has to know of the options; plain data."""
-
-    failfast: bool = False
-    tb_locals: bool = False
-    keep_exceptions: bool = False
-    keep_set_up: bool = False
-    """Leave fixtures set up between units, for the next may need the same."""
-    threads: int = 1
-    timeout: float | None = None
-    warnings: str | None = None
-    layer_limits: Mapping[str, float | None] | None = None
-
-    def limit_of(self, test: DeclaredTest) -> float | None:
-        """Return the seconds that *test* may take."""
-        own = test.tags.get("timeout", self.timeout)
-        return None if own is None else float(own)
 
 
 class Worker:
@@ -73,7 +53,7 @@ class Worker:
         slot: int = 0,
     ) -> None:
         self._channel = channel
-        self._inbox = wire.Inbox(channel)
+        self._inbox = frames.Inbox(channel)
         self._take = take
         self._tests = tests
         self._object_of = object_of
@@ -93,7 +73,9 @@ class Worker:
             end=self._end,
             tb_locals=settings.tb_locals,
             keep_exceptions=settings.keep_exceptions,
-            companions=companions_of(tests, layer_limits=settings.layer_limits),
+            companions=companions_of(
+                tests, layer_limits=settings.layer_limits, attachments=settings.attachments, coverage=settings.coverage
+            ),
         )
         self._recorder.failfast = settings.failfast
         self._walk = Walk(self._recorder, self._not_run, self._fixture)
@@ -195,8 +177,9 @@ class Worker:
     def _completed(self, outcome: TestOutcome, problems: list[Problem]) -> TestOutcome:
         """Return *outcome* with what the test did not report itself."""
         if (reached := self._ladder.reached) is not None:
-            problem = Problem(kind="error", message=reached.partition("\n")[0], details=reached)
-            return replace(outcome, outcome="timeout", problems=(problem, *outcome.problems, *problems))
+            details = "\n".join([reached, *(each.details for each in outcome.problems)])
+            problem = Problem(kind="error", message=reached.partition("\n")[0], details=details)
+            return replace(outcome, outcome="timeout", problems=(problem, *problems))
         if not problems:
             return outcome
         more = replace(outcome, problems=(*outcome.problems, *problems))
@@ -211,7 +194,7 @@ class Worker:
     # The wire ------------------------------------------------------------------------------------------------------
 
     def _tell(self, kind: str, *values: Any) -> None:
-        self._pending.append(wire.frame((kind, self._slot, *values)))
+        self._pending.append(frames.frame((kind, self._slot, *values)))
 
     def _send(self) -> None:
         if self._pending:

@@ -17,20 +17,22 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from supertester.errors import UsageError
-from supertester.runner import wire
+from supertester.runner import frames, wire
 from supertester.runner.capture import Capture
 from supertester.runner.declared import DeclaredTest
 from supertester.runner.farewell import forget_inherited, leave
-from supertester.runner.ladder import listen_for_dumps, signal_group
+from supertester.runner.forking import DESCRIPTORS, fork, signal_group
+from supertester.runner.ladder import listen_for_dumps
 from supertester.runner.loading import Loaded
+from supertester.runner.plan import Settings
 from supertester.runner.queue import take
-from supertester.runner.worker import Settings, Worker
+from supertester.runner.worker import Worker
 
-__all__ = ["DESCRIPTORS", "be_zygote"]
+__all__ = ["be_zygote"]
 
-DESCRIPTORS = ("channel", "queue", "output", "dumps", "lifeline")
-"""What the parent sends along when it asks for a worker."""
 _PR_SET_CHILD_SUBREAPER = 36
+_IDLE = 0.05
+"""Seconds without a request after which there is time for something else."""
 
 
 def be_zygote(control: socket.socket, descriptors: socket.socket, make: Callable[[], Loaded]) -> NoReturn:
@@ -55,9 +57,9 @@ def _load(control: socket.socket, make: Callable[[], Loaded]) -> Loaded | None:
         loaded = make()
     except BaseException as error:  # noqa: BLE001 - whatever it is, it is the parent's to show
         kind = "usage" if isinstance(error, UsageError | ImportError) else type(error).__name__
-        wire.send(control, ("failed", kind, str(error)))
+        frames.send(control, ("failed", kind, str(error)))
         return None
-    wire.send(control, ("loaded", [wire.declared_to(test) for test in loaded.tests]))
+    frames.send(control, ("loaded", [wire.declared_to(test) for test in loaded.tests]))
     return loaded
 
 
@@ -66,7 +68,7 @@ class _Zygote:
         self._control = control
         self._descriptors = descriptors
         self._loaded = loaded
-        self._inbox = wire.Inbox(control)
+        self._inbox = frames.Inbox(control)
         self._plan: Sequence[DeclaredTest] = ()
         self._settings = Settings()
         self._workers: dict[int, int] = {}
@@ -77,17 +79,22 @@ class _Zygote:
     def serve(self) -> None:
         with self._bell as bell:
             while not self._inbox.closed:
-                select.select([self._control.fileno(), bell.reader], [], [])
+                self._wait(bell.reader)
                 bell.silence()
                 for kind, *values in self._inbox.receive() if self._has_request() else ():
                     self._answer(kind, values)
                 self._reap()
-                if self._workers and not self._adopts:
-                    self._adopts = True  # Only now, while nobody waits for an answer.
-                    adopt_orphans()
         for pid in self._workers:
             signal_group(pid, signal.SIGKILL)
         self._end_strays()
+
+    def _wait(self, bell: int) -> None:
+        waiting = [self._control.fileno(), bell]
+        if self._adopts or not self._workers:
+            select.select(waiting, [], [])
+        elif not select.select(waiting, [], [], _IDLE)[0]:
+            self._adopts = True  # Only now, as it takes a moment, and nobody waits for an answer.
+            adopt_orphans()
 
     def _has_request(self) -> bool:
         return bool(select.select([self._control], [], [], 0)[0])
@@ -121,7 +128,6 @@ class _Zygote:
         for each in received:
             os.close(each)
         self._workers[pid] = number
-        wire.send(self._control, ("forked", number, pid))
 
     def _be_worker(self, given: dict[str, int]) -> NoReturn:
         status = 1
@@ -141,7 +147,7 @@ class _Zygote:
                 settings=self._settings,
                 capture=Capture(given["output"]),
             ).run()
-            wire.send(channel, ("bye", 0))
+            frames.send(channel, ("bye", 0))
             status = 0
         finally:
             if status:
@@ -164,7 +170,7 @@ class _Zygote:
                 signal_group(pid, signal.SIGKILL)  # What it leaves behind, while nobody else can have its number.
             _, status = os.waitpid(pid, 0)
             if number is not None:
-                wire.send(self._control, ("exited", number, os.waitstatus_to_exitcode(status)))
+                frames.send(self._control, ("exited", number, os.waitstatus_to_exitcode(status)))
 
     def _end_strays(self) -> None:
         """End what left the process groups of the workers, such as daemons."""
@@ -178,17 +184,6 @@ class _Zygote:
             for _ in children:
                 with contextlib.suppress(ChildProcessError):
                     os.waitpid(-1, 0)
-
-
-def fork() -> int:
-    """Fork, without the warning that there are threads: what tests start when imported is their business."""
-    import warnings
-
-    sys.stdout.flush()
-    sys.stderr.flush()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return os.fork()
 
 
 def prepare(given: dict[str, int]) -> None:

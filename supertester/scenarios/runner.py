@@ -17,6 +17,7 @@ from supertester._core.mismatch import Mismatch
 from supertester._core.naming import describe
 from supertester._core.outcome import Outcome
 from supertester._core.seeds import run_seed
+from supertester.attachments import attach
 from supertester.context import current_context
 from supertester.errors import UsageError
 from supertester.linear import Linearizability
@@ -119,7 +120,9 @@ class _Run:
             raise
         finally:
             self._tell_end()
-        return self.report()
+        report = self.report()
+        attach(f"scenario {self.metadata['scenario_id']}", report)
+        return report
 
     def _tell_end(self) -> None:
         status = {"duration_ms": self._elapsed_ms(), "status": "ok" if self.error is None else "error"}

@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from supertester.schedule.clock import ExploringClock, VirtualClock
     from supertester.schedule.explore import explore_schedules, replay_schedule
     from supertester.schedule.exploring_loop import ExploringLoop, Livelock
+    from supertester.schedule.faults import Faults, no_more_faults
     from supertester.schedule.invariants import watch_invariant
     from supertester.schedule.report import ExplorationReport, FailingSchedule
     from supertester.schedule.run import InvariantViolated, Leaked
     from supertester.schedule.strategies.base import Strategy
+    from supertester.schedule.tracked import Shared, track
 
 __all__ = [
     "LONG_PATIENCE",
@@ -28,14 +30,18 @@ __all__ = [
     "ExploringClock",
     "ExploringLoop",
     "FailingSchedule",
+    "Faults",
     "InvariantViolated",
     "Leaked",
     "Livelock",
+    "Shared",
     "Strategy",
     "VirtualClock",
     "VirtualLoop",
     "explore_schedules",
+    "no_more_faults",
     "replay_schedule",
+    "track",
     "watch_invariant",
 ]
 
@@ -44,10 +50,12 @@ _HOMES = {
     "supertester.schedule.clock": ("ExploringClock", "VirtualClock"),
     "supertester.schedule.explore": ("explore_schedules", "replay_schedule"),
     "supertester.schedule.exploring_loop": ("ExploringLoop", "Livelock"),
+    "supertester.schedule.faults": ("Faults", "no_more_faults"),
     "supertester.schedule.invariants": ("watch_invariant",),
     "supertester.schedule.report": ("ExplorationReport", "FailingSchedule"),
     "supertester.schedule.run": ("InvariantViolated", "Leaked"),
     "supertester.schedule.strategies.base": ("Strategy",),
+    "supertester.schedule.tracked": ("Shared", "track"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

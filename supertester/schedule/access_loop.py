@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import nullcontext
 from contextvars import Context
 from random import Random
+from types import BuiltinFunctionType
 from typing import Any
 
 from supertester.schedule.accesses import Accesses
@@ -16,6 +18,7 @@ from supertester.schedule.loop.handles import Handle, TimerHandle
 from supertester.schedule.strategies.base import Strategy
 from supertester.schedule.tracked_tasks import TrackedFuture, TrackedTask, is_counting, target_of
 from supertester.schedule.watched_classes import watched_classes
+from supertester.schedule.watching.watcher import Watcher, note_call
 
 __all__ = ["AccessLoop", "loop_for"]
 
@@ -45,6 +48,7 @@ class AccessLoop(ExploringLoop):
         self.accesses = Accesses()
         strategy.accesses = self.accesses
         self.accesses.call("loop", self)
+        self._watcher = Watcher(self.accesses)
         self._causes: dict[Lane, deque[_Cause]] = {}
         self._offers: dict[Lane, tuple[int, ...]] = {}
         self._main: Any = None
@@ -58,7 +62,7 @@ class AccessLoop(ExploringLoop):
         self.before_step, self.after_step = _both(self._begin, before), _both(after, self._finish)
         self._main = main
         try:
-            with watched_classes():
+            with watched_classes(), self._watcher if self.strategy.watches_lines else nullcontext():
                 super()._run_steps(main)
         except Livelock:
             self.accesses.cut = True
@@ -76,11 +80,17 @@ class AccessLoop(ExploringLoop):
             self.accesses.write(self, "faults")
         else:
             self.accesses.begin(lane, causes)
-        if target is not None:
-            (self.accesses.add if counting else self.accesses.write)(target)
+        if counting:
+            self.accesses.add(target)
+        elif target is not None:
+            self.accesses.note_part(target, None, writes=True)
+        elif lane.context is None and isinstance(callback := lane.callback._callback, BuiltinFunctionType):
+            note_call(self.accesses, callback, lane.callback._args)
         self._task = getattr(lane.callback, "__self__", None)
+        self._watcher.is_on = True
 
     def _finish(self) -> None:
+        self._watcher.is_on = False
         task = self._task
         if isinstance(task, TrackedTask) and asyncio.Task.done(task) and task.serial not in self._ended:
             self._ended.add(task.serial)
@@ -109,8 +119,6 @@ class AccessLoop(ExploringLoop):
 
     def _put(self, lane: Lane, handle: Any) -> Any:
         target = target_of(handle._callback)
-        if target is not None:
-            self.accesses.name(target)
         self.accesses.scheduled(lane)
         self._note_cause(lane, target, counting=target is not None and is_counting(handle._callback, handle._args))
         return super()._put(lane, handle)

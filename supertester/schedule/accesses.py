@@ -50,7 +50,7 @@ class Step:
         early: Whether time was made to pass for this step although others could run.
     """
 
-    __slots__ = ("adds", "causes", "disabled", "early", "epoch", "lane", "last", "reads", "writes")
+    __slots__ = ("_stable", "adds", "causes", "disabled", "early", "epoch", "lane", "last", "reads", "writes")
 
     def __init__(self, lane: Path, causes: tuple[int, ...], epoch: int) -> None:
         self.lane = lane
@@ -62,33 +62,50 @@ class Step:
         self.disabled: list[tuple[Path, tuple[int, ...]]] = []
         self.last = False
         self.early = False
+        self._stable: _Keys | None = None
+
+    @property
+    def stable(self) -> _Keys:
+        """What it read, wrote and added to, by keys that mean the same in every run; asked for when it is over."""
+        if self._stable is None:
+            self._stable = tuple(map(_stable, (self.reads, self.writes, self.adds)))
+        return self._stable
 
     def __repr__(self) -> str:
         return f"<Step of {self.lane}: reads {sorted(map(str, self.reads))}, writes {sorted(map(str, self.writes))}>"
 
 
+class _Passing(tuple[Hashable, ...]):
+    """A key that means something in one run only, with another, for all of its kind, that means it in every run."""
+
+    __slots__ = ()
+
+
+_Keys = tuple[set[Hashable], ...]
+
+
+def _stable(keys: set[Hashable]) -> set[Hashable]:
+    if any(isinstance(key, _Passing) for key in keys):
+        return {key[1] if isinstance(key, _Passing) else key for key in keys}
+    return keys
+
+
 def dependent(one: Step, other: Step) -> bool:
-    """Say whether the order of two steps of different lanes can matter."""
+    """Say whether the order of two steps of different lanes, maybe of different runs, can matter."""
+    reads, writes, adds = one.stable
+    other_reads, other_writes, other_adds = other.stable
     return (
-        not one.writes.isdisjoint(other.writes)
-        or not one.writes.isdisjoint(other.reads)
-        or not one.reads.isdisjoint(other.writes)
-        or (bool(one.adds or other.adds) and _adding_matters(one, other))
+        not writes.isdisjoint(other_writes)
+        or not writes.isdisjoint(other_reads)
+        or not reads.isdisjoint(other_writes)
+        or bool(adds and not (adds.isdisjoint(other_reads) and adds.isdisjoint(other_writes)))
+        or bool(other_adds and not (other_adds.isdisjoint(reads) and other_adds.isdisjoint(writes)))
         or one.last
         or other.last
         or one.early
         or other.early
         or any(lane == other.lane for lane, _ in one.disabled)
         or any(lane == one.lane for lane, _ in other.disabled)
-    )
-
-
-def _adding_matters(one: Step, other: Step) -> bool:
-    return not (
-        one.adds.isdisjoint(other.reads)
-        and one.adds.isdisjoint(other.writes)
-        and other.adds.isdisjoint(one.reads)
-        and other.adds.isdisjoint(one.writes)
     )
 
 
@@ -112,6 +129,7 @@ class Accesses:
         self._step = Step((), (), 0)  # For what is touched before the first step: no step can come before that.
         self._names: dict[int, Hashable] = {}
         self._named: list[object] = []  # Kept alive, or another object could get the number of a dead one.
+        self._passing: dict[int, object] = {}
         self._counts: dict[Path, int] = {}
         self._commuting: object | None = None
         self._added: dict[Hashable, list[int]] = {}
@@ -181,6 +199,14 @@ class Accesses:
         self._step.adds.add(key)
         self._added.setdefault(key, []).append(len(self.steps) - 1)
 
+    def follows(self, causes: tuple[int, ...]) -> None:
+        """Note that the current step could not have come before the steps *causes*, whatever made it runnable.
+
+        It takes a message that one of them put into a mailbox, say. What *causes* were is `now` in such a step.
+        """
+        step = self._step
+        step.causes = (*step.causes, *(cause for cause in causes if cause < len(self.steps) - 1))
+
     put = write
     """Note that the current step put a message into the mailbox *item*."""
 
@@ -197,6 +223,34 @@ class Accesses:
             name = self._names[id(item)] = (lane, number)
             self._named.append(item)
         return name
+
+    def note(self, key: Hashable, *, writes: bool) -> None:
+        """Note that the current step used what *key* means in every run."""
+        (self._step.writes if writes else self._step.reads).add(key)
+
+    def note_part(self, item: object, part: Hashable, *, writes: bool) -> None:
+        """Note that the current step used an attribute of *item*, or all of it, that nobody may have named."""
+        name = self._names.get(id(item))
+        key: Hashable
+        if name is not None:
+            key = (name, part)
+        else:
+            self._passing[id(item)] = item
+            key = _Passing((id(item), (type(item).__qualname__, part), part))
+        step = self._step
+        (step.writes if writes else step.reads).add(key)
+        if writes:
+            step.adds.add(("written", part))
+        else:
+            step.reads.add(("read", part))
+
+    def note_unknown(self, part: Hashable, *, writes: bool) -> None:
+        """Note that the current step used a *part* of an object that could be any."""
+        step = self._step
+        if writes:
+            step.writes.update((("written", part), ("read", part)))
+        else:
+            step.reads.add(("written", part))
 
     def touch(self, item: object, *, changing: bool) -> None:
         """Note that the current step used *item*, which may have existed before the run did."""

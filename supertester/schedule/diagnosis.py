@@ -185,7 +185,7 @@ def feasibility(failure: Failure, again: RunOnce, strategy: Strategy, random: Ra
         if _fails_as(run, failure):
             return Feasibility("io", count, run)
         if not limited.had_choices:
-            break  # There is one such schedule, and that passes.
+            return Feasibility("await", 1)  # There is no other one.
     return Feasibility("await", count)
 
 

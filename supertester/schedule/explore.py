@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
 from supertester._core.naming import describe
 from supertester.errors import UsageError
 from supertester.schedule.explorer import Explorer, Subject
+from supertester.schedule.faults import Faults
 from supertester.schedule.report import ExplorationReport
 from supertester.schedule.run import AsyncProgram
 from supertester.schedule.settings import REPLAY, Settings, token_to_replay
 from supertester.schedule.strategies.base import Strategy
 
-__all__ = ["explore_schedules", "replay_schedule"]
+__all__ = ["explore_named", "explore_schedules", "replay_schedule"]
 
 AsyncFunction = Callable[[], Coroutine[Any, Any, object]]
 
@@ -31,8 +32,7 @@ def explore_schedules(
     complete: bool = False,
     invariant: Callable[[], Any] | None = None,
     step_limit: int = 100_000,
-    faults: int = 0,
-    timer_first: int = 0,
+    faults: Faults | None = None,
     leaks: str = "fail",
     database: Path | str | bool = True,
 ) -> ExplorationReport:
@@ -57,8 +57,7 @@ def explore_schedules(
             than *schedules*.
         invariant: A function without arguments that must hold after each step; see `watch_invariant`.
         step_limit: Steps after which a schedule counts as one without end.
-        faults: How many of the faults that the program offers may happen in one schedule.
-        timer_first: How often the next timer may fire although somebody could still go on.
+        faults: What may go wrong in a schedule, and how often: `Faults`.
         leaks: What a task that is left running does: ``"fail"`` or ``"ignore"``.
         database: The folder to save failing schedules in; ``True`` for ``.supertester``, ``False`` to save none.
 
@@ -90,7 +89,6 @@ def explore_schedules(
         invariant=invariant,
         step_limit=step_limit,
         faults=faults,
-        timer_first=timer_first,
         leaks=leaks,
         database=database,
     )
@@ -105,8 +103,8 @@ def replay_schedule(async_fn: AsyncFunction, token: str, **options: Any) -> Expl
     Args:
         async_fn: As in `explore_schedules`.
         token: Is printed with a failure, and is ``report.failing.token``.
-        options: Those of `explore_schedules` that change what a schedule is: ``invariant``, ``step_limit``, ``faults``,
-            ``timer_first`` and ``leaks``.
+        options: Those of `explore_schedules` that change what a schedule is: ``invariant``, ``step_limit``, ``faults``
+            and ``leaks``.
 
     Raises:
         UsageError: It is no token, or the function goes another way than the token says; the step is named.
@@ -123,13 +121,30 @@ def replay_schedule(async_fn: AsyncFunction, token: str, **options: Any) -> Expl
 def _explorer(function: AsyncFunction, settings: Settings, whose: str) -> Explorer:
     if not callable(function):
         raise TypeError(f"{whose}() takes an async function, got {function!r}")
+    _check_place(whose)
+    name = f"{getattr(function, '__module__', None) or type(function).__module__}.{describe(function)}"
+    return Explorer(_subject(function, name, settings), settings)
+
+
+def explore_named(function: AsyncFunction, name: str, options: Mapping[str, Any], whose: str) -> ExplorationReport:
+    """Do what `explore_schedules` does, for a function of the library's own; *name* is that of what it stands for."""
+    settings = Settings.made_of(options, f"{whose}()")
+    _check_place(whose)
+    explorer = Explorer(_subject(function, name, settings), settings)
+    token = token_to_replay()
+    return explorer.explore() if token is None else explorer.replay(token)
+
+
+def _subject(function: AsyncFunction, name: str, settings: Settings) -> Subject:
+    return Subject(AsyncProgram(function, leaks=settings.leaks), name, _command)
+
+
+def _check_place(whose: str) -> None:
     if asyncio._get_running_loop() is not None:
         raise UsageError(
             f"{whose}() runs an event loop of its own for each schedule, and one is running already; call it from "
             "plain code, such as a test with `def` instead of `async def`"
         )
-    name = f"{getattr(function, '__module__', None) or type(function).__module__}.{describe(function)}"
-    return Explorer(Subject(AsyncProgram(function, leaks=settings.leaks), name, _command), settings)
 
 
 def _command(token: str) -> str:

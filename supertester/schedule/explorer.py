@@ -112,10 +112,10 @@ class Explorer:
         loop: ExploringLoop = _kind_of_loop(strategy)(
             strategy,
             step_limit=settings.step_limit,
-            timer_first=settings.timer_first,
-            fault_budget=settings.faults + settings.timer_first,
             seed=self._seed,
         )
+        if settings.faults is not None:
+            loop.allow_faults(settings.faults)
         return loop
 
     # Looking for a failure -------------------------------------------------------------------------------------------
@@ -170,7 +170,14 @@ class Explorer:
         strategy = settings.strategy
         if isinstance(strategy, str):
             strategy = named_strategy("dpor" if strategy == "auto" and settings.complete else strategy)
-        return IoLevel(strategy) if settings.level == "io" else strategy
+        if settings.level != "io":
+            return strategy
+        if strategy.needs_accesses:
+            raise UsageError(
+                f"strategy={strategy.name!r} runs every order that can differ, which are those of level='await', got "
+                "level='io'; leave level= out, or choose another strategy and leave complete= out"
+            )
+        return IoLevel(strategy)
 
     # Finding out why -------------------------------------------------------------------------------------------------
 

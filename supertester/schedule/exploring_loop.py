@@ -7,6 +7,7 @@ It has asyncio's own tasks and futures, virtual time, and nothing of the world o
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
 import threading
 from asyncio import events
@@ -17,7 +18,7 @@ from supertester.schedule.lanes import Lane
 from supertester.schedule.loop.endings import Endings
 from supertester.schedule.loop.jobs import Jobs
 from supertester.schedule.loop.senses import Senses
-from supertester.schedule.loop.timers import RESOLUTION, Livelock
+from supertester.schedule.loop.timers import PER_SECOND, Livelock
 from supertester.schedule.strategies.base import Strategy
 from supertester.schedule.virtual_loop import Deadlock
 from supertester.schedule.waits import describe_waits
@@ -170,7 +171,7 @@ class ExploringLoop(Endings, Jobs, Senses):
                     lane = runnable.pop()
                 if lane.age >= round_ends:
                     # All that was ready when the round began has run: asyncio would look at its timers now.
-                    if timers and timers[0][0] < self._now + RESOLUTION:
+                    if timers and timers[0][0] <= self._now * PER_SECOND + 0.5:
                         self._ring()
                     round_ends = self._age
                 callback = lane.callback
@@ -225,7 +226,7 @@ class ExploringLoop(Endings, Jobs, Senses):
     def _pass_time(self) -> None:
         """Let time leap to the next timer, as nothing is left to do before."""
         due = self._next_timer()
-        if due is None:
+        if due is None or due == math.inf:
             raise Deadlock(self.describe_deadlock())
         self._leap(due)
 

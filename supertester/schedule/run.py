@@ -272,6 +272,8 @@ def failure_of(error: BaseException, loop: ExploringLoop) -> Failure:
 
 def _signature(error: BaseException, kind: str, waits: Sequence[Wait]) -> tuple[Any, ...]:
     leaf = _leaf(error)
+    if (own := getattr(leaf, "schedule_signature", None)) is not None:
+        return (kind, own)
     if kind == "invariant":
         return (kind, getattr(leaf, "name", ""))
     if kind == "deadlock":

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from supertester._core.waiting import checked_seconds
 from supertester.errors import UsageError
+from supertester.schedule.faults import Faults
 from supertester.schedule.strategies.base import Strategy
 from supertester.schedule.strategies.named import named_strategy
 
@@ -44,16 +45,15 @@ class Settings:
     complete: bool = False
     invariant: Callable[[], Any] | None = None
     step_limit: int = 100_000
-    faults: int = 0
-    timer_first: int = 0
+    faults: Faults | None = None
     leaks: str = "fail"
     database: Path | str | bool = True
 
     def __post_init__(self) -> None:
         _check_count("schedules", self.schedules, 1)
         _check_count("step_limit", self.step_limit, 1)
-        _check_count("faults", self.faults, 0)
-        _check_count("timer_first", self.timer_first, 0)
+        if self.faults is not None and not isinstance(self.faults, Faults):
+            raise TypeError(f"faults must be Faults(...), such as Faults(kill=1), got faults={self.faults!r}")
         if self.seed is not None:
             _check_count("seed", self.seed, 0)
         _check_seconds(self.seconds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from supertester.schedule.loop.explored_task import ExploredTask
@@ -25,7 +26,7 @@ def target_of(callback: Any) -> object | None:
     """
     owner = getattr(callback, "__self__", None)
     if owner is not None:
-        return None if isinstance(owner, asyncio.AbstractEventLoop) else owner
+        return None if isinstance(owner, (asyncio.AbstractEventLoop, ModuleType)) else owner
     if not getattr(callback, "__closure__", None):
         return None
     outer: object | None = _variable(callback, "outer") if _is(callback, _GATHER) else None

@@ -64,7 +64,7 @@ def watched_classes() -> Iterator[None]:
 
 def _install() -> None:
     for cls in _CLASSES:
-        hooks = {"__getattribute__": _getter(cls), "__setattr__": _setter(cls)}
+        hooks = {"__init__": _maker(cls), "__getattribute__": _getter(cls), "__setattr__": _setter(cls)}
         if cls is _GatheringFuture:
             hooks["__await__"] = hooks["__iter__"] = _awaiter(cls)
         _originals[cls] = {name: vars(cls)[name] for name in hooks if name in vars(cls)}
@@ -83,13 +83,25 @@ def _remove() -> None:
                 delattr(cls, name)
 
 
+def _maker(cls: Any) -> Callable[..., Any]:
+    original: Callable[..., Any] = cls.__init__
+
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
+        accesses = getattr(_get_running_loop(), "accesses", None)
+        if accesses is not None:
+            accesses.name(self)
+        original(self, *args, **kwargs)
+
+    return __init__
+
+
 def _getter(cls: type) -> Callable[..., Any]:
     original: Callable[..., Any] = cls.__getattribute__
 
     def __getattribute__(self: Any, name: str, /) -> Any:  # noqa: N807
         value = original(self, name)
         accesses = getattr(_get_running_loop(), "accesses", None)
-        if accesses is not None and not isinstance(value, CODE):
+        if accesses is not None and not isinstance(value, CODE) and not name.startswith("__"):
             accesses.touch(self, changing=not isinstance(value, UNCHANGING))
         return value
 
@@ -102,7 +114,7 @@ def _setter(cls: type) -> Callable[..., Any]:
     def __setattr__(self: Any, name: str, value: object, /) -> None:  # noqa: N807
         accesses = getattr(_get_running_loop(), "accesses", None)
         if accesses is not None:
-            accesses.write(self)
+            accesses.touch(self, changing=True)
         original(self, name, value)
 
     return __setattr__
@@ -114,7 +126,7 @@ def _awaiter(cls: type) -> Callable[..., Any]:
     def __await__(self: Any, /) -> Any:  # noqa: N807
         accesses = getattr(_get_running_loop(), "accesses", None)
         if accesses is not None:
-            accesses.write(self)
+            accesses.touch(self, changing=True)
         return original(self)
 
     return __await__

@@ -1,0 +1,1 @@
+__tags__ = {"layer": "stress", "chaos": True}

@@ -11,6 +11,8 @@ import supertester
 from supertester._core.forking import free_in_children
 from tests.alone import alone
 
+__tags__ = {"layer": "component"}
+
 MAKERS: list[Callable[[], Any]] = [threading.Lock, threading.RLock, threading.Condition]
 
 

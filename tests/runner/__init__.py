@@ -1,1 +1,3 @@
 """Tests of the runner."""
+
+__tags__ = {"layer": "system"}

@@ -126,6 +126,22 @@ class TestTheFiveQuestions(Audited):
         self.assertEqual((data["ok"], data["tests"], len(data["metrics"])), (True, 3, 5))
 
 
+class TestChoice(Audited):
+    def test_tests_that_are_left_out_are_not_asked_about(self) -> None:
+        folder = self.suite("from supertester import tag\n" + SUITE.replace("class", "@tag(layer='unit')\nclass"))
+        seen: list[str] = []
+
+        def run(chosen: Loaded, given: Options, observers: Sequence[Any]) -> RunReport:
+            seen.extend(test.method for test in chosen.tests)
+            return report(*[outcome(test.test_id, declared=test) for test in chosen.tests])
+
+        limits = Limits(seeds=1, runs=1)
+        audit(folder, limits=limits, options=Options(jobs=0, layers=("unit",)), run=run)
+        self.assertEqual(len(seen), 6)
+        with self.assertRaisesRegex(UsageError, "no test has such tags"):
+            audit(folder, limits=limits, options=Options(jobs=0, tag="slow"), run=run)
+
+
 class TestWhatMakesNoSense(Audited):
     def test_no_tests_and_no_folder(self) -> None:
         with self.assertRaisesRegex(UsageError, "there is no test in "):

@@ -106,7 +106,8 @@ class TestTimeOnTheCommandLine(Project):
     def test_limits_are_given_by_layer(self) -> None:
         self.write(
             test_a="",
-            test_b="import unittest\n__tags__ = {'layer': 'system'}\nclass T(unittest.TestCase):\n  def test(self): pass\n",
+            test_b="import unittest\n__tags__ = {'layer': 'system'}\n"
+            "class T(unittest.TestCase):\n  def test(self): pass\n",
         )
         self.assertIn(
             "may take 1e-07 s, and this one took 0.00 s", self.run_it("--layer-limit", "system=1e-7", status=1)

@@ -8,6 +8,8 @@ from supertester.runner.reports.junit import junit_xml
 from tests.runner.junit_schema import check_junit
 from tests.runner.made import outcome, report
 
+__tags__ = {"layer": "unit"}
+
 
 class Written(unittest.TestCase):
     def written(self, made: RunReport) -> Element:

@@ -6,6 +6,8 @@ from supertester.errors import UsageError
 from supertester.runner.layers import layer_counts, layer_of, parse_limit, select
 from tests.runner.made import declared
 
+__tags__ = {"layer": "unit"}
+
 TESTS = [
     declared("a", tags={"layer": "unit"}),
     declared("b", tags={"layer": "unit", "slow": True}),

@@ -7,6 +7,8 @@ from pathlib import Path
 from supertester.errors import UsageError
 from supertester.runner.lint import check_no_sleep, python_files
 
+__tags__ = {"layer": "unit"}
+
 __alone__ = "parses source, which Python 3.11 cannot do in several threads at once"
 
 

@@ -7,6 +7,8 @@ from supertester.errors import UsageError
 from supertester.runner.order import failed_first, only_failed, repeated, shuffled
 from tests.runner.made import declared
 
+__tags__ = {"layer": "unit"}
+
 NAMES = [f"tests.test_{module}.Test{cls}.test_{n}" for module in "ab" for cls in "CD" for n in range(10)]
 
 

@@ -11,6 +11,8 @@ from supertester.runner.outcome_history import OutcomeHistory
 from supertester.runner.rounds import run_rounds
 from tests.runner.made import declared, outcome, report
 
+__tags__ = {"layer": "unit"}
+
 Fate = Callable[[str, int], str]
 
 

@@ -9,6 +9,8 @@ from typing import Any
 from supertester.errors import UsageError
 from supertester.runner.settings import Collected, apply_settings
 
+__tags__ = {"layer": "unit"}
+
 
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser()

@@ -6,6 +6,8 @@ from typing import Any
 from supertester.errors import UsageError
 from supertester.runner.tag_expression import tag_matcher
 
+__tags__ = {"layer": "unit"}
+
 
 class TestExpressions(unittest.TestCase):
     def check(self, expression: str, *, yes: list[dict[str, Any]], no: list[dict[str, Any]]) -> None:

@@ -8,7 +8,9 @@ from benchmarks.reduction.every_order import EveryOrder
 from benchmarks.reduction.explored import explore
 from benchmarks.reduction.programs import actors, casts, counter, independent, philosophers
 from benchmarks.reduction.random_programs import RandomProgram
+from supertester.errors import UsageError
 from supertester.schedule.access_loop import AccessLoop, loop_for
+from supertester.schedule.explore import explore_schedules
 from supertester.schedule.exploring_loop import ExploringLoop
 from supertester.schedule.happens_before import class_of
 from supertester.schedule.strategies import Dpor, Fifo
@@ -17,7 +19,7 @@ from supertester.schedule.tracked import Shared
 
 class TestRuns(unittest.TestCase):
     def check(self, program, runs, *, outcomes=1):
-        found = explore(program, Dpor())
+        found = explore(program, Dpor(watches_lines=False))
         self.assertEqual((len(found.outcomes), len(set(found.outcomes)), found.strategy.redundant), (runs, outcomes, 0))
         self.assertTrue(found.strategy.exhausted)
         self.assertEqual(found.strategy.untracked, set())
@@ -47,7 +49,7 @@ class TestRuns(unittest.TestCase):
 
 class TestNothingIsLost(unittest.TestCase):
     def test_random_programs_come_to_the_same(self):
-        count, every, some = compared(range(40))
+        count, every, some = compared(range(40), plain=False)
         self.assertGreater(count, 15)
         self.assertLess(some, every)
 
@@ -69,6 +71,36 @@ class TestNothingIsLost(unittest.TestCase):
 
     def test_callbacks_that_are_cancelled(self):
         self.check([("soon", "x", 1), ("read", "x", 0)], [("write", "x", 0)])
+
+
+class TestExploring(unittest.TestCase):
+    def test_a_proof_says_so(self):
+        report = explore_schedules(counter(2), strategy=Dpor(), complete=True, database=False)
+        self.assertTrue(report.ok)
+        self.assertTrue(report.exhausted)
+        self.assertIn("and no other can differ", str(report))
+
+    def test_what_is_not_tracked_proves_nothing(self):
+        class State:
+            pass
+
+        async def main():
+            vars(State())["value"] = 1
+
+        report = explore_schedules(main, strategy=Dpor(), complete=True, database=False)
+        self.assertFalse(report.ok)
+        self.assertIn("what `vars(State())` uses", str(report))
+
+    def test_a_failure_is_found_in_the_second_run_and_replayed(self):
+        async def main():
+            assert await counter(2, locked=False)() == 2, "lost"
+
+        report = explore_schedules(main, strategy=Dpor(), database=False)
+        self.assertEqual((report.schedules, report.failing.found_by, report.failing.switches), (2, "dpor", 1))
+
+    def test_the_order_of_asyncio_leaves_nothing_to_prove(self):
+        with self.assertRaisesRegex(UsageError, "are those of level='await', got level='io'"):
+            explore_schedules(counter(2), strategy=Dpor(), level="io", database=False)
 
 
 class TestTheLoop(unittest.TestCase):

@@ -294,7 +294,6 @@ class TestBadInput(IsolatedTestCase):
             ({"seconds": float("inf")}, "seconds must be more than 0"),
             ({"seed": -1}, "seed must be 0 or more, got seed=-1"),
             ({"step_limit": 0}, "step_limit must be 1 or more"),
-            ({"faults": -1}, "faults must be 0 or more"),
             ({"level": "byte"}, "level must be one of io, await, got level='byte'"),
             ({"leaks": "warn"}, "leaks must be one of fail, ignore"),
             ({"strategy": "rundom"}, r"unknown strategy 'rundom' \(did you mean 'random'\?\); the known ones are"),
@@ -306,6 +305,7 @@ class TestBadInput(IsolatedTestCase):
         for options, message in (
             ({"schedules": "many"}, "schedules must be an integer, got schedules='many'"),
             ({"schedules": True}, "schedules must be an integer"),
+            ({"faults": 1}, r"faults must be Faults\(...\), such as Faults\(kill=1\), got faults=1"),
             ({"complete": 1}, "complete must be True or False"),
             ({"invariant": 5}, "invariant must be a function without arguments"),
             ({"strategy": 5}, "strategy must be a name or a Strategy"),

@@ -10,6 +10,8 @@ from echo_lab import Counter, WorkerSupervisor
 from supertester import CallExit, ChaosMixin, IsolatedTestCase, OTPAssertions, Scenario, UsageError
 from supertester.otp import KILLED, GenServer, Reference, call, cast, whereis
 
+__tags__ = {"layer": "stress", "chaos": True}
+
 
 class TestCrashes(ChaosMixin, OTPAssertions, IsolatedTestCase):
     async def test_a_crash_at_once_later_and_by_chance(self) -> None:

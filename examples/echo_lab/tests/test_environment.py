@@ -11,7 +11,7 @@ from pathlib import Path
 
 from echo_lab import EchoLab, settings
 
-from supertester import IsolatedTestCase, UsageError
+from supertester import IsolatedTestCase, UsageError, tag
 from supertester.otp import GenServer, call
 
 
@@ -61,6 +61,7 @@ class TestEnvironment(IsolatedTestCase):
         self.assertIn("temporary folder", self.isolation.summary())
 
 
+@tag(alone="changes what all tests share, and is compared afterwards")
 class TestWhatEverybodyShares(IsolatedTestCase, isolation="contamination_detection"):
     """In a mode whose tests run alone."""
 

@@ -10,7 +10,7 @@ import unittest
 
 from echo_lab import Counter
 
-from supertester import IsolatedTestCase, Isolation, Supervisor, UsageError
+from supertester import IsolatedTestCase, Isolation, Supervisor, UsageError, tag
 from supertester.isolation import (
     IsolationFailure,
     allow_leak,
@@ -90,6 +90,7 @@ class TestIsolate(unittest.IsolatedAsyncioTestCase):
 class TestSleeps(unittest.TestCase):
     """A test that sleeps guesses; here it fails."""
 
+    @allow_sleep(reason="a sleep is what this test is about")
     def test_a_sleep_fails_the_test_and_is_named_by_its_line(self) -> None:
         """The failure says where the test slept, and for how long."""
 
@@ -168,6 +169,7 @@ class TestContext(IsolatedTestCase):
         self.assertIs(await wait_for_supervision_tree_ready(supervisor, timeout=0), supervisor)
 
 
+@tag(alone="compares the state of the process")
 class TestContaminationDetection(IsolatedTestCase, isolation="contamination_detection", contamination=["echo_lab"]):
     """The strictest mode; tests in it run alone."""
 

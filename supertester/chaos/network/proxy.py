@@ -59,7 +59,6 @@ class NetworkProxy(Undoable):
 
     Attributes:
         host: Where it listens.
-        port: The port on which it does, once it was awaited or entered.
     """
 
     host = "127.0.0.1"

@@ -80,13 +80,17 @@ class LeakWatch:
         self._settings: handlers.LoopSettings | None = None
         self._told: list[Leak] = []
 
-    def begin(self) -> None:
-        """Begin to watch; what has to be put into the process for that is put there once."""
-        kinds = self._kinds
+    @staticmethod
+    def install(kinds: frozenset[str]) -> None:
+        """Put into the process what is needed to watch for leaks of *kinds*, unless it is there already."""
         install_once(_installer(kinds))
         if "threads" in kinds:
             threads.watch()
-        if "descriptors" in kinds:
+
+    def begin(self) -> None:
+        """Begin to watch."""
+        self.install(self._kinds)
+        if "descriptors" in self._kinds:
             self._census = Census(self._context)
 
     def enter_loop(self, loop: asyncio.AbstractEventLoop) -> None:

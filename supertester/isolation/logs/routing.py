@@ -93,6 +93,12 @@ def _lone_assertion() -> Route | None:
     return routes[0] if len(routes) == 1 and routes[0].assertions and is_alone() else None
 
 
+def last_records(context: IsolationContext, most: int) -> list[str]:
+    """Return the last log records of a test as text, no more than *most*."""
+    route = _routes.get(context.test_id)
+    return [] if route is None else route.kept.last(most)
+
+
 def log_evidence(context: IsolationContext) -> str:
     """Return the last log records of a test, to be shown with its failure, or an empty string."""
     route = _routes.get(context.test_id)

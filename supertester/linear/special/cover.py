@@ -4,30 +4,47 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from operator import itemgetter
+from typing import NamedTuple
 
 from supertester._core.evidence import shown
+from supertester.linear.history import PENDING
 from supertester.linear.special.pairs import Pairs
 from supertester.linear.special.violation import Violation, violation
 
-__all__ = ["chain_over", "empty_moments", "segments"]
+__all__ = ["Fill", "chain_over", "empty_moments", "filled", "segments"]
 
 _NAMED = 4
 
 
-def segments(pairs: Pairs) -> list[tuple[float, float]]:
+class Fill(NamedTuple):
+    """The values in the order in which the calls that put them in returned."""
+
+    order: list[int]
+    begins: list[float]
+    """When those calls returned."""
+    latest: list[float]
+    """When the last of the values up to each can be out; one before the first, which is never."""
+
+
+def filled(pairs: Pairs) -> Fill:
+    """Return when what was put in can be out."""
+    order = sorted(range(len(pairs.put)), key=pairs.put_returned.__getitem__)
+    begins = [pairs.put_returned[number] for number in order]
+    latest = accumulate([pairs.take_called[number] for number in order], max, initial=-PENDING)
+    return Fill(order, begins, list(latest))
+
+
+def segments(fill: Fill) -> list[tuple[float, float]]:
     """Return the times at which the object can not be empty, in order, as open intervals that do not overlap."""
-    spans = [span for span in zip(pairs.put_returned, pairs.take_called, strict=True) if span[0] < span[1]]
-    spans.sort()
-    merged: list[tuple[float, float]] = []
-    begin = end = -float("inf")
-    for low, high in spans:
-        if low >= end:
-            merged.append((begin, end))
-            begin, end = low, high
-        elif high > end:
-            end = high
-    return [*merged[1:], (begin, end)] if spans else []
+    _, begins, latest = fill
+    if not begins:
+        return []
+    # Before what is put in when all before it can be out, there is a gap.
+    starts = [place for place, (begin, end) in enumerate(zip(begins, latest, strict=False)) if begin >= end]
+    ends = [latest[place] for place in [*starts[1:], len(begins)]]
+    return [(begins[place], end) for place, end in zip(starts, ends, strict=True) if begins[place] < end]
 
 
 def empty_moments(pairs: Pairs, occupied: Sequence[tuple[float, float]]) -> list[float] | Violation:

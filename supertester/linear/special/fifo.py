@@ -21,7 +21,7 @@ from typing import Any
 
 from supertester._core.evidence import shown
 from supertester.linear.history import Operation
-from supertester.linear.special.cover import empty_moments, segments
+from supertester.linear.special.cover import Fill, empty_moments, filled, segments
 from supertester.linear.special.pairs import Pairs, pairs_of
 from supertester.linear.special.violation import Order, Violation, violation
 
@@ -35,10 +35,11 @@ def first_in_first_out(operations: Sequence[Operation], model: Any) -> Order | V
         return pairs
     if pairs.spare:
         pairs = _with_takers(pairs)
-    moments = empty_moments(pairs, segments(pairs)) if pairs.empty else []
+    fill = filled(pairs)
+    moments = empty_moments(pairs, segments(fill)) if pairs.empty else []
     if isinstance(moments, Violation):
         return moments
-    return _out_of_turn(pairs) or partial(_in_order, pairs, moments)
+    return _out_of_turn(pairs, fill) or partial(_in_order, pairs, moments)
 
 
 def _with_takers(pairs: Pairs) -> Pairs:
@@ -52,17 +53,15 @@ def _with_takers(pairs: Pairs) -> Pairs:
     return pairs.given(dict(zip(left, pairs.spare, strict=False)))
 
 
-def _out_of_turn(pairs: Pairs) -> Violation | None:
+def _out_of_turn(pairs: Pairs, fill: Fill) -> Violation | None:
     """Say which value was in before another, and out after it, if there are such."""
-    by_return = sorted(range(len(pairs.put)), key=pairs.put_returned.__getitem__)
-    returns = [pairs.put_returned[number] for number in by_return]
-    latest = list(accumulate([pairs.take_called[number] for number in by_return], max, initial=-float("inf")))
-    # How many were in when each was put in; and when the last of them can have been out.
-    before = list(map(bisect_left, repeat(returns), pairs.put_called))
+    order, begins, latest = fill
+    # How many were in when each was put in.
+    before = list(map(bisect_left, repeat(begins), pairs.put_called))
     if not any(map(lt, pairs.take_returned, [latest[count] for count in before])):
         return None
     other = next(number for number, count in enumerate(before) if pairs.take_returned[number] < latest[count])
-    one = max(by_return[: before[other]], key=pairs.take_called.__getitem__)
+    one = max(order[: before[other]], key=pairs.take_called.__getitem__)
     sentence = (
         f"{shown(pairs.put[one].args[0])} was put in before {shown(pairs.put[other].args[0])}: {pairs.put[one]} "
         f"returned before {pairs.put[other]} was called; but it was not taken out before it: {pairs.take[other]} "

@@ -19,7 +19,7 @@ from typing import Any
 
 from supertester._core.evidence import shown
 from supertester.linear.history import Operation
-from supertester.linear.special.cover import chain_over, empty_moments, segments
+from supertester.linear.special.cover import chain_over, empty_moments, filled, segments
 from supertester.linear.special.layers import Layers
 from supertester.linear.special.pairs import Pairs, pairs_of
 from supertester.linear.special.violation import Order, Violation, violation
@@ -45,7 +45,7 @@ def last_in_first_out(operations: Sequence[Operation], model: Any) -> Order | Vi
 
 
 def _decided(pairs: Pairs) -> Order | Violation:
-    occupied = segments(pairs)
+    occupied = segments(filled(pairs))
     moments = empty_moments(pairs, occupied)
     if isinstance(moments, Violation):
         return moments

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Final
 
 from supertester._core.waiting import checked_seconds
+from supertester.attachments import attach
 from supertester.performance.load.first import FirstOperation
 from supertester.performance.load.histogram import Histogram
 from supertester.performance.load.machine import Busyness
@@ -100,7 +101,7 @@ async def run_plan(
     await run.run(deadline, chaos, plan.duration >= _WORTH_SHOWING if progress is None else progress)
     reason = _objection(check)
     totals = run.recorder.totals()
-    return LoadReport(
+    report = LoadReport(
         users=len(plan.numbers),
         rate=plan.rate,
         duration=plan.duration,
@@ -119,6 +120,8 @@ async def run_plan(
         foreign_cpu=busyness.foreign(),
         timeline=totals.timeline,
     )
+    attach(f"load of {report.users} users", report)
+    return report
 
 
 def _of_user(operation: Callable[..., Any]) -> Callable[[int], Any]:

@@ -121,8 +121,9 @@ class LiveReport:
 
     # The display -------------------------------------------------------------------------------------------------
 
-    def _say(self, text: str, *, style: str | None = None) -> None:
-        self._console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+    def _say(self, line: str, *, style: str = "") -> None:
+        # The style is the text's own: one of the call would be that of the display below it, too.
+        self._console.print(_rich("text").Text(line, style=style), soft_wrap=True)
 
     def _draw(self) -> None:
         if self._live is not None and self._now() - self._drawn >= _EVERY:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from bisect import insort
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import Context
 from operator import attrgetter
 from typing import Any
@@ -114,6 +115,23 @@ class Callbacks(Escapes):
             self.tasks.append(task)
             lane = task.explored_lane = self.new_lane("task", task)
         return lane
+
+    def reserve(self) -> int:
+        """Return a number among the children of `root`, for something that is made later, or never; see `as_root`."""
+        number = self.root.children
+        self.root.children = number + 1
+        return number
+
+    @contextmanager
+    def as_root(self, reserved: int) -> Iterator[None]:
+        """Let the first lane that is made in the body be the child of `root` with a number that `reserve` returned."""
+        lane, self.lane = self.lane, self.root
+        children, self.root.children = self.root.children, reserved
+        try:
+            yield
+        finally:
+            self.lane = lane
+            self.root.children = max(children, self.root.children)
 
     def new_lane(self, kind: str, owner: Any = None) -> Lane:
         """Return a new lane, the next child of the one that is running."""

@@ -134,21 +134,26 @@ class Endings(Connections, FaultLanes, Tasks):
         strategy, self.strategy = self.strategy, Fifo()
         choices, self.choices = self.choices, []
         offered, self._offered = self._offered, []
+        steps_so_far = self.steps
         limit, self.step_limit = self.step_limit, self.steps + _PATIENCE
         try:
             with suppress(Exception):
                 self.run_until_complete(steps)
         finally:
             self.strategy, self.choices, self._offered, self.step_limit = strategy, choices, offered, limit
+            self.steps = steps_so_far
 
     def _forget(self) -> None:
         """Drop everything that leads in a circle, so that nothing waits for the garbage collector."""
-        for task in self.tasks:
+        for task in self.left:
             if not task.done():
                 _drop(task)
+        for task in self.tasks:
             if task._log_traceback:
                 task._log_traceback = False
-            _empty(task.explored_lane)
+            lane = task.explored_lane
+            lane.owner = lane.context = None
+            lane.args = ()
         for lane in self._offered:
             lane.owner = None
         for lane in self._owned.values():

@@ -32,7 +32,8 @@ class Handle(asyncio.Handle):
     def cancel(self) -> None:
         """Take it out of its lane: a lane with nothing else in it can no longer be chosen."""
         if not self._cancelled:
-            asyncio.Handle.cancel(self)
+            self._cancelled = True
+            self._callback = self._args = None  # type: ignore[assignment]
             self._loop._withdraw(self, self.lane)
 
 
@@ -69,8 +70,11 @@ class TimerHandle(asyncio.TimerHandle):
         """Never fire, or be taken out of the lane if it has begun to."""
         if self._cancelled:
             return
+        self._cancelled = True
         if self._scheduled:
             self._loop._timer_handle_cancelled(self)
-        elif self.lane is not None:
-            self._loop._withdraw(self, self.lane)
-        asyncio.Handle.cancel(self)
+        else:
+            lane = self.lane
+            if lane is not None and (lane.callback is self or lane.more):
+                self._loop._withdraw(self, lane)
+        self._callback = self._args = None  # type: ignore[assignment]

@@ -27,6 +27,8 @@ Factory = Callable[..., Any]
 class Tasks(Callbacks):
     """Makes tasks whose names, lanes and hashes are the same in every run."""
 
+    _serial = 0
+    """How many tasks have been made."""
     _task_factory: Factory | None = None
     _asyncgens: WeakKeyDictionary[AsyncGenerator[Any, Any], int] | None = None
     """Those that are under way, by the order in which they began."""
@@ -43,25 +45,26 @@ class Tasks(Callbacks):
         parent = self.lane
         number = parent.children
         parent.children = number + 1
-        tasks = self.tasks
-        serial = len(tasks) + 1
         # The steps of making a task are taken apart because its constructor already asks for its lane.
         task = _new(ExploredTask)
-        task.serial = serial
+        task.serial = self._serial = serial = self._serial + 1
         task.explored_lane = lane = Lane("task", parent, number, task)
-        if name is None:
-            name = _names[serial] if serial < len(_names) else _new_name(serial)
         if self._created is not None:
             self._created(lane, parent)
-        tasks.append(task)
-        _init(task, coro, loop=self, name=name, context=context, **options)
+        self.tasks.append(task)
+        if name is None:
+            name = _names[serial] if serial < len(_names) else _new_name(serial)
+        if options:
+            _init(task, coro, loop=self, name=name, context=context, **options)
+        else:
+            _init(task, coro, loop=self, name=name, context=context)
         return task
 
     def create_task_in(self, lane: Lane, coro: Any, *, name: str, context: Context | None = None) -> ExploredTask:
         """Return a task whose steps belong to *lane*: that of an actor, which it has without a task, too."""
         task = _new(ExploredTask)
         self.tasks.append(task)
-        task.serial = len(self.tasks)
+        task.serial = self._serial = self._serial + 1
         task.explored_lane = lane
         _init(task, coro, loop=self, name=name, context=context)
         return task
@@ -85,8 +88,9 @@ class Tasks(Callbacks):
         task = factory(self, coro, **options)
         if isinstance(task, asyncio.Task):
             self._lane_of_task(task)
+            self._serial += 1
             if name is None and _NUMBERED.fullmatch(task.get_name()):
-                name = _new_name(len(self.tasks))  # asyncio numbers all tasks of the process.
+                name = _new_name(self._serial)  # asyncio numbers all tasks of the process.
         if name is not None and hasattr(task, "set_name"):
             task.set_name(name)
         return task
@@ -108,7 +112,8 @@ class Tasks(Callbacks):
         assert self._asyncgens is not None
         self._asyncgens.pop(generator, None)
         if not self.is_closed():
-            self.call_soon(self.create_task, generator.aclose())
+            # Made when it runs: one that nobody gets to would complain.
+            self.call_soon(lambda: self.create_task(generator.aclose()))
 
     async def shutdown_asyncgens(self) -> None:
         """End the asynchronous generators that are under way, oldest first."""

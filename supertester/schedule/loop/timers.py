@@ -12,10 +12,11 @@ from supertester.schedule.loop.callbacks import Callbacks
 from supertester.schedule.loop.handles import TimerHandle
 from supertester.schedule.waits import Explain, describe_waits
 
-__all__ = ["RESOLUTION", "Livelock", "Timers"]
+__all__ = ["PER_SECOND", "Livelock", "Timers"]
 
-RESOLUTION: Final = 1e-9
-"""Seconds up to which a timer is due before its time, as with asyncio."""
+PER_SECOND: Final = 1e9
+"""Timers that are due within the same nanosecond fire in the order in which they were set, whatever sums of floating
+point numbers say. In asyncio the time that passes between setting them sees to that."""
 _MANY: Final = 100
 """Timers that may lie about cancelled, if they are less than half of all."""
 
@@ -33,6 +34,7 @@ class Timers(Callbacks):
     _now = 0.0
     _cancelled_timers = 0
     _timers: list[tuple[float, int, TimerHandle]]
+    """A heap of nanosecond, age and timer."""
 
     def time(self) -> float:
         """Return the virtual time in seconds, from 0."""
@@ -65,7 +67,8 @@ class Timers(Callbacks):
         handle = TimerHandle(when, callback, args, self, context, self.lane)
         age = self._age
         self._age = age + 1
-        heapq.heappush(self._timers, (when, age, handle))
+        nanosecond = int(when * PER_SECOND + 0.5) if when < math.inf else when
+        heapq.heappush(self._timers, (nanosecond, age, handle))
         return handle
 
     def _timer_handle_cancelled(self, handle: TimerHandle) -> None:
@@ -82,7 +85,7 @@ class Timers(Callbacks):
         while timers and timers[0][2]._cancelled:
             heapq.heappop(timers)
             self._cancelled_timers -= 1
-        return timers[0][0] if timers else None
+        return timers[0][2]._when if timers else None
 
     def _leap(self, when: float) -> None:
         """Let it be *when*."""
@@ -97,9 +100,8 @@ class Timers(Callbacks):
     def _ring(self) -> None:
         """Give each timer that is due a lane."""
         timers = self._timers
-        # Far from 0 the resolution would be rounded away.
-        end = self._now + max(RESOLUTION, math.ulp(self._now))
-        while timers and timers[0][0] < end:
+        end = self._now * PER_SECOND + 0.5
+        while timers and timers[0][0] <= end:
             handle = heapq.heappop(timers)[2]
             if handle._cancelled:
                 self._cancelled_timers -= 1

@@ -76,13 +76,34 @@ def _at(access: Access) -> str:
 
 
 def conflicts_of(steps: Sequence[Step]) -> list[Conflict]:
-    """Return the conflict that each forced switch made, as far as there is one, without repetition."""
+    """Return the conflict that each forced switch made, as far as there is one, without repetition.
+
+    Where none did, that of any lane which built on something that another had changed meanwhile.
+    """
     found: list[Conflict] = []
     for step in steps:
         if step.forced and step.instead_of is not None:
             conflict = _conflict(steps, step, step.instead_of)
             if conflict is not None and not any(_is_same(conflict, each) for each in found):
                 found.append(conflict)
+    if not found and (conflict := _broken(steps)) is not None:
+        found.append(conflict)
+    return found
+
+
+def _broken(steps: Sequence[Step]) -> Conflict | None:
+    """Return the last write that builds on a read, with another lane's write of the same thing between them."""
+    last_reads: dict[tuple[Lane, Hashable], Access] = {}
+    last_writes: dict[Hashable, Access] = {}
+    found = None
+    for access in _accesses(steps):
+        read, write = last_reads.get((access.lane, access.place)), last_writes.get(access.place)
+        if not access.touch.writes:
+            last_reads[access.lane, access.place] = access
+            continue
+        if read is not None and write is not None and write.lane is not access.lane and read.step < write.step:
+            found = Conflict(write, access, read)
+        last_writes[access.place] = access
     return found
 
 
@@ -101,18 +122,20 @@ def _conflict(steps: Sequence[Step], switch: Step, waiting: Lane) -> Conflict | 
     return max(candidates, key=_weight, default=None)
 
 
-def _weight(conflict: Conflict) -> tuple[bool, bool, bool]:
+def _weight(conflict: Conflict) -> tuple[bool, ...]:
     """Say how likely it is that *conflict* explains a failure: a check that has become untrue is the most likely."""
     before = conflict.before
     return (
         before is not None and not before.touch.writes and conflict.between.touch.writes,
         conflict.between.touch.writes,
         conflict.after.touch.writes,
+        conflict.between.place == conflict.after.place,  # An item says more than the container that it is in.
     )
 
 
 def _last(accesses: Sequence[Access], like: Access) -> Access | None:
-    return next((each for each in reversed(accesses) if _is_one_place(each.place, like.place)), None)
+    found = [each for each in reversed(accesses) if _is_one_place(each.place, like.place)]
+    return next((each for each in found if each.place == like.place), found[0] if found else None)
 
 
 def _conflicts(one: Access, other: Access) -> bool:

@@ -27,12 +27,12 @@ def feasibility_text(found: Feasibility, steps: Sequence[Step], names: Names) ->
             f"so does the {found.schedules}. schedule of that kind"
         )
     others = (
-        f"and so do {found.schedules - 1} in which timers, messages, I/O and jobs come in another order"
+        f"and so do {found.schedules - 1} others in which timers, messages, I/O and jobs come when they like"
         if found.schedules > 1
-        else "and there is nothing else in it whose order is not asyncio's"
+        else "and nothing in it comes from outside"
     )
     needs = [text for step in steps if step.forced and (text := _needs(step, steps, names))]
-    passes = f"only where an await takes longer: asyncio's own order passes, {others}; for this one"
+    passes = f"only if some await takes longer: asyncio's own order passes, {others}; here"
     return "\n            ".join([passes, *needs])
 
 

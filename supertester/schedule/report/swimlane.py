@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +17,8 @@ __all__ = ["Row", "named", "rows_of", "swimlane"]
 _WIDTH: Final = 118
 _WIDEST: Final = 48
 _MARGIN: Final = 11
+_NAME: Final = 28
+"""Letters of a name, where it stands before each line."""
 _SHOWN: Final = 6
 """Lines that are shown of what a lane does in a row."""
 _ROWS: Final = 60
@@ -111,8 +113,13 @@ def _lines(block: Sequence[Step]) -> Iterator[tuple[float, Line]]:
     """Yield the lines of *block*, each once where it comes several times in a row."""
     before: Line | None = None
     for step in block:
-        for line in step.lines:
+        for line, following in pairwise([*step.lines, None]):
+            assert line is not None
             is_again = before is not None and (before.filename, before.number) == (line.filename, line.number)
+            # Where a coroutine goes on, so do all that wait for it; the innermost says enough.
+            is_outer = line.resumed and following is not None and following.resumed
+            if is_outer:
+                continue
             if not is_again:
                 yield step.time, line
             before = line
@@ -163,6 +170,7 @@ def _cut(text: str, width: int) -> str:
 
 
 def _listed(rows: Sequence[Row], names: Mapping[Lane, str]) -> Iterator[str]:
-    widest = max((len(names[row.lane]) for row in rows), default=0)
+    widest = min(max((len(names[row.lane]) for row in rows), default=0), _NAME)
     for row in rows:
-        yield f"{_begin(row)}{names[row.lane]:<{widest}}  {_cut(row.text, _WIDTH - widest - _MARGIN - 2)}"
+        name = _cut(names[row.lane], widest + 1)
+        yield f"{_begin(row)}{name:<{widest}}  {_cut(row.text, _WIDTH - widest - _MARGIN - 2)}"

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import ast
 import functools
+import inspect
 import linecache
+import textwrap
+import tokenize
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any, Final
 
 __all__ = ["Touch", "expression_for", "source_of", "touched_by"]
@@ -56,14 +59,14 @@ def touched_by(frame: FrameType, line: int, keep: list[Any], *, resumed: bool) -
         keep: Gets the objects that are meant, so that the numbers of those are not given to others.
         resumed: Whether it goes on: then it does what comes after the ``await``, which is mostly to store.
     """
-    for node, writes, after_await in _nodes(frame.f_code.co_filename).get(line, ()):
+    for node, writes, after_await in _nodes_of(frame.f_code).get(line, ()):
         if after_await is resumed and (place := _place(node, frame, keep)) is not None:
             yield Touch(place, ast.unparse(node), writes)
 
 
 def expression_for(wanted: Any, frame: FrameType, line: int) -> str | None:
     """Return what the source calls the object *wanted* in *line*, or ``None``."""
-    for node, _, _ in _nodes(frame.f_code.co_filename).get(line, ()):
+    for node, _, _ in _nodes_of(frame.f_code).get(line, ()):
         if _value(node, frame) is wanted:
             return ast.unparse(node)
     return None
@@ -74,16 +77,36 @@ def expression_for(wanted: Any, frame: FrameType, line: int) -> str | None:
 _Found = tuple[ast.expr, bool, bool]
 
 
-@functools.lru_cache(maxsize=64)
-def _nodes(filename: str) -> dict[int, list[_Found]]:
-    """Return, for each line of a file, what it touches: the expression, whether it writes, and whether it does so late.
+def _nodes_of(code: CodeType) -> dict[int, list[_Found]]:
+    """Return, for each line, what it touches: the expression, whether it writes, and whether it does so late.
 
     Late is what happens after an ``await`` of the same statement.
     """
+    found = _nodes_in_file(code.co_filename)
+    return _nodes_in_function(code) if found is None else found
+
+
+@functools.lru_cache(maxsize=64)
+def _nodes_in_file(filename: str) -> dict[int, list[_Found]] | None:
+    return _nodes("".join(linecache.getlines(filename)))
+
+
+@functools.lru_cache(maxsize=256)
+def _nodes_in_function(code: CodeType) -> dict[int, list[_Found]]:
+    """Do the same for a function in a file that is not Python as a whole, such as a page of documentation."""
+    lines = linecache.getlines(code.co_filename)[code.co_firstlineno - 1 :]
     try:
-        tree = ast.parse("".join(linecache.getlines(filename)))
-    except (SyntaxError, ValueError):
+        source = textwrap.dedent("".join(inspect.getblock(lines)))
+    except (SyntaxError, tokenize.TokenError):
         return {}
+    return _nodes("\n" * (code.co_firstlineno - 1) + source) or {}
+
+
+def _nodes(source: str) -> dict[int, list[_Found]] | None:
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return None
     found: dict[int, list[_Found]] = {}
     for statement in ast.walk(tree):
         if isinstance(statement, ast.stmt):

@@ -17,11 +17,14 @@ class Strategy:
     Attributes:
         name: What users call it.
         needs_accesses: Whether it wants to know what each step read and wrote.
+        watches_lines: Then, whether lines of the user's code are watched for it, which takes long; otherwise only what
+            objects report by themselves is known.
         accesses: Then, what the steps of the current run touched; whoever makes the loop of the run puts it here.
     """
 
     name: str = "strategy"
     needs_accesses: ClassVar[bool] = False
+    watches_lines: bool = True
     accesses: Accesses
 
     def begin(self, random: random.Random, number: int) -> bool:

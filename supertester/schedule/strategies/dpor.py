@@ -43,12 +43,18 @@ class _Node:
 
 
 class Dpor(Strategy):
-    """Explores until nothing is left: at least one run of every class of runs that differ in what they touched when."""
+    """Explores until nothing is left: at least one run of every class of runs that differ in what they touched when.
+
+    Args:
+        watches_lines: Whether to see what lines of the user's code do to variables, attributes and containers. Without
+            that runs are several times as fast, and only `Shared` and tracked state is seen.
+    """
 
     name = "dpor"
     needs_accesses = True
 
-    def __init__(self) -> None:
+    def __init__(self, *, watches_lines: bool = True) -> None:
+        self.watches_lines = watches_lines
         self.exhausted = False
         """Whether every class has been run. Only then is the absence of failures a proof."""
         self.accesses = Accesses()

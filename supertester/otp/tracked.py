@@ -1,0 +1,206 @@
+"""What the steps of explored processes touch, for strategies that run one schedule of each class that can differ.
+
+A loop that wants to know has the attribute ``accesses``, with ``read``, ``write``, ``put`` and ``follows``. Two
+messages put into one mailbox conflict. The turn of a message conflicts with no other message: it follows from the step
+that put it there. The end of a process conflicts with its turns, with messages to it and with looking whether it lives;
+registering a name conflicts with looking for it. To be idle follows from all that was done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+from supertester.otp.explored import Explored, ExploredProcess, ExploredRoot
+from supertester.otp.faulting import FaultyProcess
+from supertester.otp.life import UNOPENED
+from supertester.otp.pid import Pid
+
+if TYPE_CHECKING:
+    from supertester.otp.runtime import Runtime
+
+__all__ = ["TrackedNames", "TrackedProcess", "TrackedQueue", "TrackedRoot", "TrackedWatch", "Tracking", "track"]
+
+_LIFE: Final = "life"
+"""The part of a process that its end changes."""
+_exit_reason: Final[Any] = Pid.__dict__["exit_reason"]
+
+
+def track(runtime: Runtime) -> None:
+    """Let every process of *runtime* say what its steps touch; called once, before there is any."""
+    runtime.process_type = TrackedFaultyProcess if runtime.process_type is FaultyProcess else TrackedProcess
+    runtime.root_type = TrackedRoot
+    runtime.names = TrackedNames(runtime)
+    runtime.activity = {}
+
+
+class TrackedNames(dict[Any, Any]):
+    """The registered names."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        super().__init__()
+        self._runtime = runtime
+        accesses_of(runtime).name(self)
+
+    def get(self, name: Any, default: Any = None) -> Any:
+        accesses_of(self._runtime).read(self, name)
+        return super().get(name, default)
+
+    def __setitem__(self, name: Any, process: Any) -> None:
+        accesses_of(self._runtime).write(self, name)
+        super().__setitem__(name, process)
+
+    def __delitem__(self, name: Any) -> None:
+        accesses_of(self._runtime).write(self, name)
+        super().__delitem__(name)
+
+
+def accesses_of(runtime: Runtime) -> Any:
+    """Return where the loop of *runtime* notes what is touched."""
+    return runtime.loop.accesses  # type: ignore[attr-defined]
+
+
+class TrackedQueue(deque[Any]):
+    """The messages in a mailbox, which remembers of each in which step it was put there."""
+
+    def __init__(self, process: Explored) -> None:
+        super().__init__()
+        self._process = process
+        self._causes: deque[Any] = deque()
+
+    @property
+    def _accesses(self) -> Any:
+        return accesses_of(self._process.runtime)
+
+    def append(self, entry: Any) -> None:
+        self._accesses.put(self._process)
+        self._causes.append(self._accesses.now)
+        super().append(entry)
+
+    def appendleft(self, entry: Any) -> None:  # What the process is to do before all else: no message.
+        self._causes.appendleft(self._accesses.now)
+        super().appendleft(entry)
+
+    def popleft(self) -> Any:
+        self._follow(self._causes.popleft())
+        return super().popleft()
+
+    def __delitem__(self, index: Any) -> None:
+        self._follow(self._causes[index])
+        del self._causes[index]
+        super().__delitem__(index)
+
+    def _follow(self, causes: Any) -> None:
+        self._accesses.read(self._process, _LIFE)
+        self._accesses.follows(causes)
+
+
+class Tracking(Explored):
+    """What a process does to be tracked."""
+
+    __slots__ = ()
+
+    def __init__(self, runtime: Runtime, *args: Any) -> None:
+        super().__init__(runtime, *args)
+        accesses_of(runtime).name(self)
+
+    def open_mailbox(self) -> deque[Any]:
+        is_closed = self.queue is UNOPENED
+        super().open_mailbox()
+        if is_closed and self.queue is not UNOPENED:
+            self.queue = TrackedQueue(self)
+        return self.queue
+
+    @property
+    def exit_reason(self) -> Any:
+        """Why it ended, or ``None``: whoever looks, looks whether it lives."""
+        accesses_of(self.runtime).read(self, _LIFE)
+        return _exit_reason.__get__(self)
+
+    @exit_reason.setter
+    def exit_reason(self, reason: Any) -> None:
+        _exit_reason.__set__(self, reason)
+
+    def deliver(self, entry: Any) -> None:
+        accesses_of(self.runtime).read(self, _LIFE)
+        super().deliver(entry)
+
+    def arrive(self, entry: Any) -> None:
+        super().arrive(entry)
+        self._note_activity()
+
+    def run(self) -> None:
+        accesses_of(self.runtime).read(self, _LIFE)  # Also where it turns out to be dead, and does nothing.
+        super().run()
+
+    def _rest(self) -> None:
+        self._note_activity()
+        super()._rest()
+
+    def _note_activity(self) -> None:
+        runtime = self.runtime
+        assert runtime.activity is not None
+        runtime.activity[self] = accesses_of(runtime).now
+
+    def die(self, reason: Any) -> None:
+        if self.exit_reason is None:
+            accesses_of(self.runtime).write(self, _LIFE)
+            self._note_activity()
+        super().die(reason)
+
+
+class TrackedProcess(Tracking, ExploredProcess):
+    """A process with a server."""
+
+    __slots__ = ()
+
+
+class TrackedFaultyProcess(Tracking, FaultyProcess):
+    """The same where faults may happen."""
+
+    __slots__ = ()
+
+
+class TrackedRoot(Tracking, ExploredRoot):
+    """The body of a test."""
+
+    __slots__ = ()
+
+
+class TrackedWatch:
+    """What an `IdleWatch` has to say: whoever waits for idleness goes on after all activity, and changes none of it.
+
+    So the moment at which the waiting begins makes no difference, and its future is no object that steps conflict over.
+    """
+
+    schedule_lane = "process"
+    schedule_label = "idleness"
+
+    def __init__(self, runtime: Runtime, chosen: frozenset[Any] | None) -> None:
+        loop: Any = runtime.loop
+        self._runtime = runtime
+        self._chosen = chosen
+        self._since = accesses_of(runtime).now
+        self.future: asyncio.Future[None] = asyncio.Future(loop=loop)
+        self.explored_lane = loop.new_lane(self.schedule_lane, self)
+
+    def rested(self) -> None:
+        """Let who waits go on, in a step of its own: one that follows from the beginning of the waiting.
+
+        Else all that this step did would seem to come after that beginning.
+        """
+        self._runtime.loop.call_soon(self._tell)
+
+    def _tell(self) -> None:
+        accesses_of(self._runtime).follows(self._since)
+        if not self.future.done():
+            self.future.set_result(None)
+
+    def follow_activity(self) -> None:
+        """Let the current step follow from all that was done."""
+        activity = self._runtime.activity
+        assert activity is not None
+        for process, causes in activity.items():
+            if self._chosen is None or process in self._chosen:
+                accesses_of(self._runtime).follows(causes)

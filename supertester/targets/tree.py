@@ -1,0 +1,64 @@
+"""A process with all that it has started."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import psutil
+
+__all__ = ["descendants", "kill_tree", "living", "signal_group"]
+
+
+def signal_group(group: int, number: int) -> bool:
+    """Send a signal to a process group; say whether there was one."""
+    with suppress(ProcessLookupError):
+        os.killpg(group, number)
+        return True
+    return False
+
+
+def descendants(pid: int) -> list[psutil.Process]:
+    """Return what the process has started, directly or not, as far as that is still its own."""
+    import psutil
+
+    with suppress(psutil.Error):
+        return psutil.Process(pid).children(recursive=True)
+    return []
+
+
+def kill_tree(pid: int, started: Iterable[psutil.Process] = ()) -> list[psutil.Process]:
+    """Kill a process, its group, and what it has started, also if it has left the group.
+
+    Args:
+        pid: Of the process, and its group's number.
+        started: What it is known to have started; once it has ended, nobody could tell.
+
+    Returns:
+        All that it has started.
+    """
+    import psutil
+
+    signal_group(pid, signal.SIGSTOP)  # Who is stopped starts no others meanwhile.
+    found = [*descendants(pid), *started]
+    signal_group(pid, signal.SIGKILL)
+    for process in found:
+        with suppress(psutil.Error):
+            process.kill()
+    return found
+
+
+def living(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
+    """Return those that have not ended."""
+    import psutil
+
+    found = []
+    for process in processes:
+        with suppress(psutil.Error):
+            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found

@@ -1,0 +1,307 @@
+"""Programs in processes of their own: ready when the test goes on, gone when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import sys
+import tempfile
+import unittest
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from supertester.case import IsolatedTestCase
+from supertester.errors import StartFailed, UsageError, WaitTimeout
+from supertester.targets import (
+    ExternalProcess,
+    FdReady,
+    GrpcReady,
+    HttpReady,
+    LineReady,
+    PortReady,
+    start_process,
+    with_python_server,
+)
+from supertester.testing import failure_of, inner_case, run_inner
+from tests.targets.programs import DEAF, ECHO, FAMILY, program
+
+LISTEN = """
+import socket, sys
+server = socket.socket(fileno=int(sys.argv[1])) if len(sys.argv) > 1 else socket.create_server(("127.0.0.1", 0))
+server.listen()
+print("listening on", server.getsockname()[1], flush=True)
+while True:
+    connection, _ = server.accept()
+    connection.close()
+"""
+
+HEALTH = """
+import sys
+import grpc
+from concurrent.futures import ThreadPoolExecutor
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+server = grpc.server(ThreadPoolExecutor(2), options=[("grpc.so_reuseport", 0)])
+states = health.HealthServicer()
+health_pb2_grpc.add_HealthServicer_to_server(states, server)
+server.add_insecure_port("127.0.0.1:" + sys.argv[1])
+states.set("it", health_pb2.HealthCheckResponse.NOT_SERVING)
+server.start()
+print("not serving", flush=True)
+print("serving", flush=True)
+states.set("it", health_pb2.HealthCheckResponse.SERVING)
+"""
+
+
+def gone(pid: int) -> bool:
+    """Say whether nothing runs under this number; a zombie has ended."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+class TestReadiness(IsolatedTestCase):
+    async def test_a_line(self) -> None:
+        process = await start_process(program("print('ready on 17')"), ready=LineReady(r"ready on \d+"))
+        self.assertEqual(process.find(r"ready on (\d+)").group(1), "17")
+        self.assertTrue(process.is_alive())
+
+    async def test_a_line_among_the_errors(self) -> None:
+        process = await start_process(program("import sys\nprint('up', file=sys.stderr)"), ready=LineReady("^up$"))
+        self.assertEqual(process.output.strip(), "up")
+
+    async def test_a_port(self) -> None:
+        port = self.ports.reserve()
+        process = await start_process(
+            [*program(LISTEN, forever=False), str(port.fileno())], ready=PortReady(port.number), pass_fds=[port]
+        )
+        port.close()
+        self.assertIn(f"listening on {port.number}", (await process.wait_for_output("listening.*\n")).group())
+
+    async def test_a_descriptor(self) -> None:
+        source = "import os\nos.write(int(os.environ['SUPERTESTER_READY_FD']), b'!')"
+        self.assertTrue((await start_process(program(source), ready=FdReady())).is_alive())
+        process = await start_process(
+            program(source.replace("SUPERTESTER_READY_FD", "NOTIFY_FD")), ready=FdReady("NOTIFY_FD")
+        )
+        self.assertTrue(process.is_alive())
+
+    async def test_an_answer_over_http(self) -> None:
+        port = self.ports.reserve()
+        argv = [sys.executable, "-u", "-m", "http.server", "--bind", "127.0.0.1", str(port.release_to())]
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "here").write_text("it is")
+            process = await start_process(argv, cwd=folder, ready=HttpReady(port.number, "/here"), name="files")
+            await process.wait_for_output('"GET /here HTTP/1.0" 200')
+            with self.assertRaisesRegex(WaitTimeout, r"files to be ready .*status=418"):
+                again = self.ports.reserve()
+                await start_process(
+                    [*argv[:-1], str(again.release_to())],
+                    cwd=folder,
+                    ready=HttpReady(again.number, "/here", status=418),
+                    name="files",
+                    timeout=0.5,
+                )
+            await process.stop()
+
+    @unittest.skipUnless(find_spec("grpc_health"), "needs the extra grpc")
+    async def test_a_health_service_of_grpc(self) -> None:
+        with self.assertRaisesRegex(WaitTimeout, r"(?s)to be ready \(GrpcReady\(port=.*\| not serving"):
+            port = self.ports.reserve()
+            await start_process(
+                [*program(HEALTH), str(port.release_to())], ready=GrpcReady(port.number, "never"), timeout=2
+            )
+        port = self.ports.reserve()
+        process = await start_process(
+            [*program(HEALTH), str(port.release_to())], ready=GrpcReady(port.number, "it"), timeout=60
+        )
+        self.assertIn("not serving\nserving\n", process.output)
+
+    async def test_one_of_your_own(self) -> None:
+        class Marked:
+            async def look(self, process: ExternalProcess, /) -> bool:
+                return "b" in process.output
+
+        process = await start_process(program("print('a')\nprint('b')"), ready=Marked())
+        self.assertIn("b", process.output)
+
+    async def test_without_any_it_need_only_start(self) -> None:
+        self.assertTrue((await start_process(program())).is_alive())
+
+    async def test_who_ends_first_was_never_ready(self) -> None:
+        with self.assertRaisesRegex(
+            StartFailed, r"(?s)it ended with exit status 3 before it was ready\\noutput of .*\| sorry"
+        ) as raised:
+            await start_process(program("print('sorry')\nraise SystemExit(3)"), ready=LineReady("never"))
+        self.assertEqual(raised.exception.kind, "program")
+
+    async def test_last_words_count(self) -> None:
+        process = await start_process(program("print('ready')", forever=False), ready=LineReady("ready"))
+        self.assertEqual(await process.wait(), 0)
+
+    async def test_who_takes_too_long_is_killed_and_shown(self) -> None:
+        with self.assertRaisesRegex(
+            WaitTimeout, r"(?s)timed out after 0.3 s waiting for .* to be ready \(LineReady.*\| still thinking"
+        ):
+            await start_process(
+                program("print('still thinking')"), ready=LineReady("never"), timeout=0.3, name="thinker"
+            )
+
+    async def test_what_does_not_exist(self) -> None:
+        with self.assertRaisesRegex(StartFailed, "program named 'nowhere' did not start: .*No such file"):
+            await start_process(["/nowhere/nowhere"], ready=LineReady("never"))
+
+    async def test_nonsense_is_refused(self) -> None:
+        for arguments, options, error, words in (
+            (("ls -l",), {}, TypeError, "argv must be a list of strings"),
+            (([],), {}, UsageError, "argv must have the program at least"),
+            ((["x"],), {"ready": "soon"}, TypeError, "ready must be a readiness such as LineReady"),
+            ((["x"],), {"timeout": -1}, UsageError, "timeout must be 0 or more seconds"),
+            ((["x"],), {"grace": "long"}, TypeError, "grace must be a number of seconds"),
+        ):
+            with self.subTest(words=words), self.assertRaisesRegex(error, words):
+                await start_process(*arguments, **options)  # type: ignore[arg-type]
+        with self.assertRaisesRegex(UsageError, "port must be from 1 to 65535, got port=0"):
+            PortReady(0)
+        with self.assertRaisesRegex(UsageError, "path must begin with '/'"):
+            HttpReady(1, "x")
+
+
+class TestProcesses(IsolatedTestCase):
+    async def test_talk(self) -> None:
+        async with await start_process(program(ECHO, forever=False)) as process:
+            process.stdin.write(b"hello\n")
+            self.assertEqual((await process.wait_for_output("echo (.*)")).group(1), "hello")
+            process.stdin.close()
+            await process.wait()
+        self.assertEqual((process.returncode, process.outcome), (0, "exit status 0"))
+
+    async def test_environment_and_folder(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            source = "import os\nprint(os.environ['GREETING'], os.environ['SUPERTESTER_TEST_ID'], os.getcwd())"
+            process = await start_process(
+                program(source, forever=False), env={"GREETING": "hi"}, cwd=folder, ready=LineReady("hi")
+            )
+            self.assertEqual(process.output.split(), ["hi", self.isolation.test_id, folder])
+
+    async def test_how_it_ended(self) -> None:
+        process = await start_process(program())
+        process.kill()
+        self.assertEqual(await process.wait(), -signal.SIGKILL)
+        self.assertEqual(process.outcome, "signal SIGKILL")
+        self.assertRegex(repr(process), r"<ExternalProcess python.* \d+, signal SIGKILL>")
+
+    async def test_who_does_not_end_is_said_so(self) -> None:
+        process = await start_process(program("print('busy')"), ready=LineReady("busy"), name="worker")
+        with self.assertRaisesRegex(
+            WaitTimeout, r"(?s)waiting for worker to end; last seen: output of worker.*\| busy"
+        ):
+            await process.wait(timeout=0.01)
+        with self.assertRaisesRegex(WaitTimeout, r"(?s)waiting for worker to write 'never'.*\| busy"):
+            await process.wait_for_output("never", timeout=0.01)
+        with self.assertRaisesRegex(AssertionError, r"(?s)worker has not written anything like 'never'.*\| busy"):
+            process.find("never")
+
+    async def test_suspended_and_resumed(self) -> None:
+        process = await start_process(program(ECHO, forever=False))
+        process.suspend()
+        status = psutil.Process(process.pid).status
+        await self.wait_for(lambda: status() == psutil.STATUS_STOPPED)
+        process.stdin.write(b"late\n")
+        self.assertEqual(process.output, "")
+        process.resume()
+        await process.wait_for_output("echo late")
+
+    async def wait_for(self, condition: Any) -> None:
+        await asyncio.wait_for(asyncio.to_thread(lambda: [None for _ in iter(condition, True)]), 60)
+
+    async def test_measured(self) -> None:
+        process = await start_process(program("print('up')"), ready=LineReady("up"))
+        measured = process.measured()
+        self.assertGreater(measured.memory_info().rss, 0)
+        self.assertGreaterEqual(measured.num_fds(), 3)
+
+    async def test_much_output_never_holds_it_up_and_only_the_end_is_kept(self) -> None:
+        source = "for number in range(300_000): print('line', number)\nprint('done')"
+        process = await start_process(program(source), ready=LineReady("^done$"), timeout=60)
+        self.assertLess(len(process.output), 1_100_000)
+        self.assertRegex(process.output, r"^\[\d+ bytes before this were dropped\]\n")
+        self.assertIn("line 299999\n", process.output)
+        self.assertRegex(process.report(), r"\| \.\.\. \d+ lines before")
+
+    async def test_a_server_in_python(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "service.py"
+            path.write_text(LISTEN)
+            process = await with_python_server(path, ready=LineReady("listening"))
+            self.assertEqual(process.name, "service.py")
+            with socket.create_connection(("127.0.0.1", int(process.find(r"on (\d+)").group(1)))):
+                pass
+            await process.stop()
+        port = self.ports.reserve()
+        process = await with_python_server(
+            "http.server", "--bind", "127.0.0.1", str(port.release_to()), ready=HttpReady(port.number)
+        )
+        self.assertEqual(process.name, "http.server")
+
+
+class TestTheEnd(IsolatedTestCase):
+    async def test_asked_first(self) -> None:
+        source = (
+            "import signal, sys\nsignal.signal(signal.SIGTERM, lambda *_: (print('bye'), sys.exit(4)))\nprint('up')"
+        )
+        process = await start_process(program(source), ready=LineReady("up"))
+        await process.stop()
+        self.assertEqual((process.returncode, process.output.split()), (4, ["up", "bye"]))
+        await process.stop()
+
+    async def test_killed_when_it_does_not_listen(self) -> None:
+        process = await start_process(program(DEAF), ready=LineReady("deaf"), grace=0.05)
+        await process.stop()
+        self.assertEqual(process.outcome, "signal SIGKILL")
+
+    async def test_a_suspended_one(self) -> None:
+        process = await start_process(program("print('up')"), ready=LineReady("up"))
+        process.suspend()
+        await process.stop()
+        self.assertEqual(process.outcome, "signal SIGTERM")
+
+    async def test_with_all_that_it_has_started(self) -> None:
+        process = await start_process(program(FAMILY), ready=LineReady("family"))
+        child, stranger = (int(number) for number in process.find(r"family (\d+) (\d+)").groups())
+        self.assertEqual({each.pid for each in process.children()}, {child, stranger})
+        await process.stop()
+        self.assertTrue(gone(child) and gone(stranger))
+
+    async def test_kill_takes_the_family(self) -> None:
+        process = await start_process(program(FAMILY), ready=LineReady("family"))
+        process.kill()
+        await process.wait()
+        await process.stop()
+        self.assertEqual(process.children(), [])
+
+
+class TestInATest(unittest.TestCase):
+    def test_it_ends_with_the_test(self) -> None:
+        seen: list[ExternalProcess] = []
+
+        async def body(case: Any) -> None:
+            seen.append(await start_process(program(FAMILY), ready=LineReady("family")))
+
+        result = run_inner(inner_case(body))
+        self.assertEqual(result.kinds, ["start", "success", "stop"], result.report)
+        self.assertEqual(seen[0].outcome, "signal SIGTERM")
+        self.assertTrue(all(gone(int(pid)) for pid in seen[0].find(r"family (\d+) (\d+)").groups()))
+
+    def test_a_failure_shows_what_it_said(self) -> None:
+        async def body(case: Any) -> None:
+            await start_process(program("print('the disk is full')"), ready=LineReady("disk"), name="database")
+            case.fail("no answer")
+
+        self.assertRegex(
+            failure_of(body), r"(?s)no answer.*output of database \(pid \d+, runs\):\n\s*\| the disk is full"
+        )
