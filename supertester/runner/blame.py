@@ -48,9 +48,11 @@ class ThreadWatch:
         """Return what *test*, which has ended, did with its threads."""
         threads = threading.enumerate()
         found = [] if len(threads) <= 1 else self._left(threads, test)
-        if self._raised:
-            found += self._raised
-            self._raised = []
+        return found + self.raised()
+
+    def raised(self) -> list[Problem]:
+        """Return the exceptions that ended threads since the last time."""
+        found, self._raised = self._raised, []
         return found
 
     def _left(self, threads: list[threading.Thread], test: Any) -> list[Problem]:

@@ -61,7 +61,7 @@ class Desk:
     def __init__(self, worker: WorkerProcess) -> None:
         self.worker = worker
         self.tasks: dict[int, Task] = {}
-        self.has_ended_something = False
+        self.has_begun = False
         self.leaving: float | None = None
         """When it said that it had nothing left to do."""
         self.killed = False
@@ -105,6 +105,8 @@ class Crew:
         self._fruitless = 0
         self._heeded = 0
         self._why_given_up = ""
+        self._suspects: set[int] = set()
+        """The positions of tests that ran when their worker died, together with others."""
         self._next_look = self._next_word = 0.0
         self.stopped = ""
         """Why tests were left out, if they were."""
@@ -115,25 +117,50 @@ class Crew:
         with selectors.DefaultSelector() as self._selector, Interrupts() as self._interrupts:
             self._listen(self._nursery.control, self._hear_zygote)
             self._listen(self._interrupts.reader, self._heed)
-            while self._ledger.open and not (self.stopped or self.interrupted):
-                before = len(self._ledger.open)
-                self._round([unit for unit in self._plan.units if unit.start in self._ledger.open])
-                if len(self._ledger.open) == before:
-                    break
+            self._rounds()
+            if self._suspects:
+                self._find_culprits()
         if not (self.stopped or self.interrupted):
             for position in sorted(self._ledger.open):
                 self._ledger.lose(position, "not run: " + (self._why_given_up or "no worker took it"))
 
-    def _round(self, units: list[Unit]) -> None:
+    def _rounds(self) -> None:
+        while units := self._open_units():
+            before = len(self._ledger.open) - len(self._suspects)
+            self._round(units, self._jobs)
+            if self._is_ending or len(self._ledger.open) - len(self._suspects) == before:
+                break
+
+    def _find_culprits(self) -> None:
+        """Run those again, one by one, of which one ended the process of all."""
+        suspects, self._suspects = sorted(self._suspects), set()
+        self._ledger.note(f"running {len(suspects)} tests one by one: a worker died while it ran them all")
+        self._nursery.plan(self._settings.one_by_one(), self._plan.tests)
+        while not self._is_ending and (left := [each for each in suspects if each in self._ledger.open]):
+            self._round([Unit(position, position + 1) for position in left], 1)
+            if left == [each for each in suspects if each in self._ledger.open]:
+                break
+
+    @property
+    def _is_ending(self) -> bool:
+        return bool(self.stopped or self.interrupted or self._why_given_up)
+
+    def _open_units(self) -> list[Unit]:
+        found = (self._open_in(unit.start, unit.stop) for unit in self._plan.units)
+        return [unit for units in found for unit in units]
+
+    def _round(self, units: list[Unit], jobs: int) -> None:
         """Hand out *units* until nobody works any more.
 
         One that was lost on its way, as its worker died before it could say that it has it, needs another round.
         """
+        self._outside = len(self._ledger.open) - sum(unit.stop - unit.start for unit in units)
+        self._was_idle = False
         self._queue = Queue()
         try:
             self._queue.put(units)
             self._listen_for_room()
-            for _ in range(min(self._jobs, len(units))):
+            for _ in range(min(jobs, len(units))):
                 self._hire()
             while self._desks:
                 self._turn()
@@ -151,9 +178,14 @@ class Crew:
             key.data()
         if time.monotonic() >= self._next_look:
             self._look(time.monotonic())
-        if not self._ledger.open or self.stopped or self.interrupted:
+        if not self._left or self.stopped or self.interrupted:
             self._queue.empty()
             self._finish_queue()
+
+    @property
+    def _left(self) -> int:
+        """How many tests of this round have no outcome yet, but for those that it leaves to another."""
+        return len(self._ledger.open) - self._outside - len(self._suspects)
 
     def _finish_queue(self) -> None:
         with contextlib.suppress(KeyError, ValueError):
@@ -207,15 +239,15 @@ class Crew:
         if not died:
             return
         self._deaths += 1
-        self._fruitless = 0 if desk.has_ended_something else self._fruitless + 1
+        self._fruitless = 0 if desk.has_begun else self._fruitless + 1
         if self._fruitless >= _FRUITLESS:
             self._give_up(f"{_FRUITLESS} workers in a row died before they had run anything")
         elif self._deaths > self._max_restarts:
             self._give_up(f"{self._deaths} workers died, which is more than max_restarts={self._max_restarts}")
-        elif not (self.stopped or self.interrupted or self._why_given_up):
+        elif not self._is_ending:
             if rest:
                 self._queue.put_first(rest)
-            if self._ledger.open:
+            if self._left:
                 self._hire()
 
     def _give_up(self, why: str) -> None:
@@ -233,11 +265,13 @@ class Crew:
         for message in desk.worker.inbox.receive():
             self._take(desk, *message)
         if desk.worker.inbox.closed:
-            self._selector.unregister(desk.worker.inbox.channel)  # How it ended, the zygote knows.
+            with contextlib.suppress(KeyError):
+                self._selector.unregister(desk.worker.inbox.channel)  # How it ended, the zygote knows.
 
     def _take(self, desk: Desk, kind: str, slot: int, *values: Any) -> None:
+        desk.has_begun = True
         if kind == "d":
-            self._take_outcome(desk, desk.tasks[slot], *values)
+            self._take_outcome(desk, slot, *values)
         elif kind == "s":
             position, at = values
             test = self._plan.tests[position]
@@ -256,11 +290,14 @@ class Crew:
         else:
             self._take_other(desk, kind, values)
 
-    def _take_outcome(self, desk: Desk, task: Task, position: int, data: tuple[Any, ...]) -> None:
-        desk.has_ended_something = True
+    def _take_outcome(self, desk: Desk, slot: int, position: int, data: tuple[Any, ...]) -> None:
+        task = desk.tasks[slot]
         task.rest()
         task.position = position + 1
-        outcome = wire.outcome_from(data, self._plan.tests[position], worker=desk.worker.number)
+        test = self._plan.tests[position]
+        if task.position >= task.unit.stop and (test.fixture is None or self._settings.keep_set_up):
+            del desk.tasks[slot]
+        outcome = wire.outcome_from(data, test, worker=desk.worker.number)
         if outcome.outcome == "timeout":
             outcome = _with_stacks(outcome, desk.worker.stacks())
         self._ledger.enter(position, _with_output(outcome, desk.worker.capture.carry(outcome.output)))
@@ -291,6 +328,9 @@ class Crew:
             self._ledger.fixture(
                 f"the end of worker {desk.worker.number}", "crashed", problem, worker=desk.worker.number
             )
+        running = [task for task in desk.tasks.values() if task.is_test and task.runs is not None]
+        if len(running) > 1 and not desk.killed:
+            self._suspects.update(task.position for task in running)
         for task in desk.tasks.values():
             rest += self._bury_task(desk, task, stacks, output)
         return rest
@@ -299,7 +339,8 @@ class Crew:
         return self.interrupted or desk.leaving is not None
 
     def _bury_task(self, desk: Desk, task: Task, stacks: str, output: str) -> list[Unit]:
-        if task.runs is None:
+        is_innocent = desk.killed and not task.rung and not self._heeded
+        if task.runs is None or is_innocent or (task.is_test and task.position in self._suspects):
             return self._open_in(task.position, task.unit.stop)
         if self._heeded > 1:
             if task.is_test:
@@ -346,10 +387,12 @@ class Crew:
         }
         for position in sorted(lost):
             self._ledger.lose(position, f"not run: its worker died in {task.runs}")
+        self._suspects -= lost
         self._queue.put([unit for unit in self._queue.empty() if unit.start not in lost])
 
     def _open_in(self, start: int, stop: int) -> list[Unit]:
-        left = [position for position in range(start, stop) if position in self._ledger.open]
+        open_, suspects = self._ledger.open, self._suspects
+        left = [position for position in range(start, stop) if position in open_ and position not in suspects]
         return [Unit(left[0], left[-1] + 1)] if left else []
 
     # Time ------------------------------------------------------------------------------------------------------------
@@ -366,6 +409,10 @@ class Crew:
             if desk.leaving is not None and now > desk.leaving + 2 * self._grace and not desk.killed:
                 self._ledger.note(f"worker {desk.worker.number} did not end after its tests; it was killed")
                 self._kill(desk)
+        is_idle = self._queue.is_empty and not any(desk.tasks for desk in self._desks.values())
+        if is_idle and self._was_idle:
+            self._finish_queue()  # What is still open was lost with a worker that could not say what it had taken.
+        self._was_idle = is_idle
         if now >= self._next_word:
             self._next_word = now + 1.0
             self._ledger.running(self._running(now))

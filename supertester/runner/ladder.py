@@ -13,15 +13,16 @@ from __future__ import annotations
 import faulthandler
 import signal
 import sys
+import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any
 
 from supertester.runner.forking import DUMP, RAISE
 
-__all__ = ["FixtureTimeout", "Ladder", "TestTimeout", "listen_for_dumps"]
+__all__ = ["FixtureTimeout", "Ladder", "TestTimeout", "climb", "listen_for_dumps", "on_raise"]
 
 __unittest = True
 
@@ -51,21 +52,15 @@ class Ladder:
     """The limit of what a thread runs; one that is reached stays known until the next begins."""
 
     def __init__(self) -> None:
+        self._thread = threading.get_ident()
         self._current: _Limited | None = None
         self._last: _Limited | None = None
 
-    def install(self) -> Callable[[], object]:
-        """Listen to ``RAISE`` from now on; return the undoing."""
-        if RAISE is None:
-            return lambda: None
-        before = signal.signal(RAISE, self._on_raise)
-        return lambda: signal.signal(RAISE, before)
-
     def begin(self, limit: float | None, *, fixture: bool = False) -> None:
-        """Note that something begins that may take *limit* seconds."""
+        """Note that something begins in this thread that may take *limit* seconds."""
         error = FixtureTimeout if fixture else TestTimeout
-        self._current = None if limit is None else _Limited(limit, error)
-        self._last = self._current
+        self._thread = threading.get_ident()
+        self._current = self._last = None if limit is None else _Limited(limit, error)
 
     def end(self) -> None:
         """Note that it has ended; nothing is interrupted any more."""
@@ -79,17 +74,53 @@ class Ladder:
             return None
         return f"it ran for more than {last.limit:g} s" + (f"\n\n{last.stacks}" if last.stacks else "")
 
-    def _on_raise(self, number: int, frame: FrameType | None) -> None:
+    def climb(self) -> None:
+        """Interrupt what is running, if it runs for too long: at first by its event loop, if it has one."""
         current = self._current
         if current is None or time.monotonic() - current.begun < current.limit * 0.9:
             return  # It was for a test that has ended meanwhile.
         current.reached += 1
-        loop = _running_loop()
+        is_here = self._thread == threading.get_ident()
+        loop = _running_loop() if is_here else _loop_of(self._thread)
         if current.reached == 1 and loop is not None:
             current.stacks = _task_stacks(loop)
             loop.call_soon_threadsafe(_cancel_main, loop)
-        else:
+        elif is_here:
             raise current.error(f"it ran for more than {current.limit:g} s")
+        else:
+            _raise_in(self._thread, current.error)
+
+
+def climb(ladders: Sequence[Ladder]) -> None:
+    """Interrupt what runs for too long."""
+    for each in ladders:
+        each.climb()
+
+
+def on_raise(call: Callable[[], object]) -> Callable[[], object]:
+    """Call *call* in the main thread when the signal ``RAISE`` comes; return the undoing."""
+    if RAISE is None:
+        return lambda: None
+    number = RAISE
+    before = signal.signal(number, lambda *_: call() and None)
+    return lambda: signal.signal(number, before)
+
+
+def _raise_in(thread: int, error: type[BaseException]) -> None:
+    """Raise *error* in another thread, as soon as that runs Python code."""
+    import ctypes
+
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(error))
+
+
+def _loop_of(thread: int) -> Any:
+    """Return the event loop that runs in another thread, or ``None``."""
+    frame = sys._current_frames().get(thread)
+    while frame is not None:
+        if frame.f_code.co_name == "run_until_complete" and "self" in frame.f_locals:
+            return frame.f_locals["self"]
+        frame = frame.f_back
+    return None
 
 
 def listen_for_dumps(descriptor: int) -> None:

@@ -81,6 +81,10 @@ class Settings:
         self.attachments = attachments
         self.coverage = coverage
 
+    def one_by_one(self) -> Settings:
+        """Return the same with one test at a time."""
+        return Settings(**{**vars(self), "threads": 1})
+
     def limit_of(self, test: DeclaredTest) -> float | None:
         """Return the seconds that *test* may take."""
         own = test.tags.get("timeout", self.timeout)

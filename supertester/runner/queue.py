@@ -41,6 +41,11 @@ class Queue:
         """Whether there is more to be put in than there was room for."""
         return bool(self._waiting)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether everything that was put in has been taken."""
+        return not self._waiting and not select.select([self.reader], [], [], 0)[0]
+
     def put(self, units: Iterable[Unit]) -> None:
         """Put *units* at the end."""
         self._waiting += units

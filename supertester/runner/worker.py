@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from unittest.util import strclass
 
@@ -17,43 +19,68 @@ from supertester.runner.blame import ThreadWatch
 from supertester.runner.capture import Capture, flush
 from supertester.runner.companions import companions_of
 from supertester.runner.declared import DeclaredTest, fixture_of
-from supertester.runner.ladder import FixtureTimeout, Ladder, TestTimeout
+from supertester.runner.ladder import FixtureTimeout, Ladder, TestTimeout, climb, on_raise
 from supertester.runner.outcomes import Problem, TestOutcome
 from supertester.runner.plan import Settings, Unit
 from supertester.runner.recording import Recorder
 from supertester.runner.walking import Walk
 
-__all__ = ["Worker"]
+__all__ = ["Line", "Worker", "run_worker"]
 
 __unittest = True
+
+
+class Line:
+    """The line to the parent, for all threads of a worker."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+        self._inbox = frames.Inbox(channel)
+        self._lock = threading.Lock()
+        self._is_told_to_stop = False
+
+    def send(self, messages: Sequence[bytes]) -> None:
+        """Send frames; without a parent there is no reason to go on."""
+        try:
+            with self._lock:
+                self._channel.sendall(b"".join(messages))
+        except (BrokenPipeError, ConnectionResetError):
+            os._exit(1)
+
+    def is_told_to_stop(self) -> bool:
+        """Say whether the parent wants no more tests to begin."""
+        with self._lock:
+            self._is_told_to_stop |= any(kind == "stop" for kind, *_ in self._inbox.receive())
+            return self._is_told_to_stop
 
 
 class Worker:
     """Runs units in this process, one test at a time.
 
     Args:
-        channel: Where to tell what happens.
+        line: Where to tell what happens.
         take: Returns the next unit, or ``None`` at the end; is given what to call before it waits.
         tests: The tests of the plan, by position.
         object_of: Finds the test itself.
         settings: How to run them.
         capture: What the tests write.
         slot: Which of several runners of this process this is.
+        watch: Who looks after the threads of tests, if those run one after the other.
     """
 
     def __init__(
         self,
         *,
-        channel: socket.socket,
+        line: Line,
         take: Callable[[Callable[[], None]], Unit | None],
         tests: Sequence[DeclaredTest],
         object_of: Callable[[DeclaredTest], Any],
         settings: Settings,
         capture: Capture,
         slot: int = 0,
+        watch: ThreadWatch | None = None,
     ) -> None:
-        self._channel = channel
-        self._inbox = frames.Inbox(channel)
+        self._line = line
         self._take = take
         self._tests = tests
         self._object_of = object_of
@@ -63,8 +90,8 @@ class Worker:
         self._pending: list[bytes] = []
         self._position = 0
         self._stop = 0
-        self._ladder = Ladder()
-        self._threads = ThreadWatch()
+        self.ladder = Ladder()
+        self._watch = watch
         self._test: Any = None
         self._blocked: TestOutcome | None = None
         self._recorder = Recorder(
@@ -82,16 +109,11 @@ class Worker:
 
     def run(self) -> None:
         """Run units until there are no more."""
-        undo = [self._ladder.install(), self._threads.install()]
         try:
-            with warnings.catch_warnings():
-                set_warnings(self._settings.warnings)
-                while not self._recorder.shouldStop and (unit := self._take(self._send)) is not None:
-                    self._run_unit(unit)
-                self._finish()
+            while not self._recorder.shouldStop and (unit := self._take(self._send)) is not None:
+                self._run_unit(unit)
+            self._finish()
         finally:
-            for each in undo:
-                each()
             self._send()
 
     # Units ---------------------------------------------------------------------------------------------------------
@@ -115,7 +137,7 @@ class Worker:
         except FixtureTimeout as error:
             self._recorder.addError(_Fixture("tear-down"), (type(error), error, error.__traceback__))
         finally:
-            self._ladder.end()
+            self.ladder.end()
         if text := self._written():
             self._tell("o", text)
 
@@ -126,8 +148,8 @@ class Worker:
         except (TestTimeout, FixtureTimeout) as error:  # It was neither in a fixture's code nor in that of a test.
             self._recorder.addError(self._test, (type(error), error, error.__traceback__))
         finally:
-            self._ladder.end()
-        problems = self._threads.problems(self._test)
+            self.ladder.end()
+        problems = self._watch.problems(self._test) if self._watch is not None else []
         if not self._recorder.conclude(lambda outcome: self._completed(outcome, problems)):
             self._report_nothing(declared)
         if self._recorder.shouldStop:
@@ -148,12 +170,12 @@ class Worker:
 
     def _is_told_to_stop(self) -> bool:
         self._send()
-        return any(kind == "stop" for kind, *_ in self._inbox.receive())
+        return self._line.is_told_to_stop()
 
     # What tests report ---------------------------------------------------------------------------------------------
 
     def _fixture(self, cls: type, what: str) -> None:
-        self._ladder.begin(self._settings.timeout, fixture=True)
+        self.ladder.begin(self._settings.timeout, fixture=True)
         if fixture_of(cls) is not None:
             self._tell("f", f"{what} ({strclass(cls)})", what == "tear-down")
             self._send()
@@ -161,11 +183,11 @@ class Worker:
     def _begin(self, declared: DeclaredTest | None, test_id: str, at: float) -> None:
         self._tell("s", self._position, at)
         self._send()
-        self._ladder.begin(self._settings.limit_of(self._tests[self._position]))
+        self.ladder.begin(self._settings.limit_of(self._tests[self._position]))
 
     def _end(self, outcome: TestOutcome) -> None:
         if outcome.is_fixture:
-            if self._ladder.reached is not None:
+            if self.ladder.reached is not None:
                 outcome = replace(outcome, outcome="timeout")
             self._tell("x", outcome.test_id, wire.outcome_to(outcome, self._written()))
         else:
@@ -176,7 +198,7 @@ class Worker:
 
     def _completed(self, outcome: TestOutcome, problems: list[Problem]) -> TestOutcome:
         """Return *outcome* with what the test did not report itself."""
-        if (reached := self._ladder.reached) is not None:
+        if (reached := self.ladder.reached) is not None:
             details = "\n".join([reached, *(each.details for each in outcome.problems)])
             problem = Problem(kind="error", message=reached.partition("\n")[0], details=details)
             return replace(outcome, outcome="timeout", problems=(problem, *problems))
@@ -198,12 +220,8 @@ class Worker:
 
     def _send(self) -> None:
         if self._pending:
-            data = b"".join(self._pending)
+            self._line.send(self._pending)
             self._pending.clear()
-            try:
-                self._channel.sendall(data)
-            except (BrokenPipeError, ConnectionResetError):
-                os._exit(1)  # Nobody is there to tell.
 
 
 class _Fixture:
@@ -216,6 +234,41 @@ class _Fixture:
 
     def id(self) -> str:
         return self._name
+
+
+def run_worker(
+    channel: socket.socket,
+    take: Callable[[Callable[[], None]], Unit | None],
+    tests: Sequence[DeclaredTest],
+    object_of: Callable[[DeclaredTest], Any],
+    *,
+    settings: Settings,
+    capture: Capture,
+) -> None:
+    """Be a worker: run units until there are no more; see `Worker` for the arguments."""
+    line = Line(channel)
+    make = partial(Worker, line=line, take=take, tests=tests, object_of=object_of, settings=settings, capture=capture)
+    watch = ThreadWatch()
+    undo = watch.install()
+    with warnings.catch_warnings():
+        set_warnings(settings.warnings)
+        if settings.threads > 1:
+            from supertester.runner.threaded import run_threads
+
+            run_threads(make, settings.threads)
+            problems = watch.raised()
+        else:
+            worker = make(watch=watch)
+            undo_signal = on_raise(lambda: climb([worker.ladder]))
+            worker.run()
+            undo_signal()
+            problems = []
+    undo()
+    if problems:
+        name = "threads that belong to no test"
+        outcome = TestOutcome(test_id=name, outcome="contaminated", started=time.time(), problems=tuple(problems))
+        line.send([frames.frame(("x", 0, name, wire.outcome_to(outcome, "")))])
+    line.send([frames.frame(("bye", 0))])
 
 
 def set_warnings(action: str | None) -> None:

@@ -26,7 +26,7 @@ from supertester.runner.ladder import listen_for_dumps
 from supertester.runner.loading import Loaded
 from supertester.runner.plan import Settings
 from supertester.runner.queue import take
-from supertester.runner.worker import Worker
+from supertester.runner.worker import run_worker
 
 __all__ = ["be_zygote"]
 
@@ -139,15 +139,14 @@ class _Zygote:
             forget_inherited()
             prepare(given)
             channel = socket.socket(fileno=given["channel"])
-            Worker(
-                channel=channel,
-                take=lambda before_waiting: take(given["queue"], before_waiting),
-                tests=self._plan,
-                object_of=self._loaded.object_of,
+            run_worker(
+                channel,
+                lambda before_waiting: take(given["queue"], before_waiting),
+                self._plan,
+                self._loaded.object_of,
                 settings=self._settings,
                 capture=Capture(given["output"]),
-            ).run()
-            frames.send(channel, ("bye", 0))
+            )
             status = 0
         finally:
             if status:
