@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from supertester._core.outcome import Outcome
+from supertester.case import IsolatedTestCase
 from supertester.errors import UsageError, WaitTimeout
 from supertester.harness import (
     Scenario,
@@ -294,6 +295,16 @@ class TestRuns(RuntimeCase):
         self.assertEqual(heard[0].metadata["scenario_id"], heard[4].metadata["scenario_id"])
 
 
+class TestTimeouts(IsolatedTestCase, clock="virtual"):
+    async def test_of_chaos(self) -> None:
+        async def stuck(*_: Any) -> None:
+            await asyncio.Event().wait()
+
+        report = await run_scenario(simple_genserver_scenario(Counter, ["value"], 1, chaos=stuck, timeout_ms=1_000))
+        assert report.error is not None
+        self.assertEqual(report.error[:2], ("chaos_failed", "timeout"))
+
+
 class TestFailures(RuntimeCase):
     async def fails(self, scenario: Scenario, *error: Any) -> Any:
         report = await run_scenario(scenario)
@@ -361,12 +372,8 @@ class TestFailures(RuntimeCase):
         def fail(*_: Any) -> None:
             raise OSError("planted")
 
-        async def stuck(*_: Any) -> None:
-            await asyncio.Event().wait()
-
         report = await self.fails(self.scenario(chaos=fail), "chaos_failed")
         self.assertIsInstance(report.error[1], OSError)
-        await self.fails(self.scenario(chaos=stuck, timeout_ms=20), "chaos_failed", "timeout")
 
     async def test_of_performance(self) -> None:
         scenario = self.scenario(performance_expectations={"max_reductions": 0})
