@@ -24,6 +24,7 @@ from supertester.schedule.report.swimlane import named, rows_of, swimlane
 from supertester.schedule.run import Program, Run, run_schedule
 from supertester.schedule.settings import Settings
 from supertester.schedule.strategies.base import Strategy
+from supertester.schedule.strategies.fault_moments import FaultMoments
 from supertester.schedule.strategies.io_level import IoLevel
 from supertester.schedule.strategies.named import named_strategy
 from supertester.schedule.strategies.replay import Replay
@@ -171,13 +172,18 @@ class Explorer:
         if isinstance(strategy, str):
             strategy = named_strategy("dpor" if strategy == "auto" and settings.complete else strategy)
         if settings.level != "io":
-            return strategy
+            return self._with_faults(strategy)
         if strategy.needs_accesses:
             raise UsageError(
                 f"strategy={strategy.name!r} runs every order that can differ, which are those of level='await', got "
                 "level='io'; leave level= out, or choose another strategy and leave complete= out"
             )
-        return IoLevel(strategy)
+        return IoLevel(self._with_faults(strategy))
+
+    def _with_faults(self, strategy: Strategy) -> Strategy:
+        """Let faults happen all over a schedule, where there are any and the strategy does not try every order."""
+        faults = self._settings.faults
+        return strategy if faults is None or strategy.needs_accesses else FaultMoments(strategy, faults.budgets())
 
     # Finding out why -------------------------------------------------------------------------------------------------
 
@@ -211,7 +217,7 @@ class Explorer:
         conflicts = conflicts_of(tracer.steps)
         important = frozenset(line for each in conflicts for line in each.lines)
         rows = rows_of(tracer.steps, important)
-        feasible = diagnosis.feasibility(failure, self._run, named_strategy("auto"), self._random)
+        feasible = diagnosis.feasibility(failure, self._run, self._with_faults(named_strategy("auto")), self._random)
         token = self._token(traced.switches, traced.choices)
         return FailingSchedule(
             error=failure.exception,
