@@ -31,7 +31,7 @@ class Lane:
             which also tells it from others of the same lane.
         callback, args, context: The head of the queue; ``callback`` is ``None`` when the queue is empty.
         more: What comes after the head.
-        mark: For the strategy: whatever it keeps for a lane. The loop never touches it.
+        mark: For the strategy: whatever it keeps for a lane, ``None`` at first. The loop never touches it.
     """
 
     __slots__ = (
@@ -58,11 +58,11 @@ class Lane:
         self.callback: Any = None
         self.children = 0
         self.more: deque[Entry] | None = None
+        self.mark: Any = None
 
     age: int
     args: tuple[Any, ...]
     context: Context | None
-    mark: Any
     _label: str | Callable[[], str]
     _path: tuple[int, ...]
 
