@@ -121,10 +121,10 @@ def audit(
     options = options or Options(jobs=os.cpu_count() or 1)
     options = replace(options, discover=True, start_directory=str(folder), failfast=False)
     sleeps = check_no_sleep(folder)
-    with load(options) as loaded:
-        if not loaded.tests:
+    with load(options) as everything:
+        if not everything.tests:
             raise UsageError(f"there is no test in {str(folder)!r}; name the folder that tests are discovered in")
-        loaded = loaded.choose(select(loaded.tests, layers=options.layers, tag=options.tag))
+        loaded = everything.choose(select(everything.tests, layers=options.layers, tag=options.tag))
         rounds = _Rounds(loaded, options, limits or Limits(), say, run)
         rounds.run_all()
         metrics = (

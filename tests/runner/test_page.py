@@ -9,6 +9,7 @@ from pathlib import Path
 from supertester.runner.outcome_history import OutcomeHistory
 from supertester.runner.outcomes import Attachment, RunReport, Subtest
 from supertester.runner.reports.page import run_page
+from tests.alone import alone
 from tests.runner.browser import Browser, browser_path, opened
 from tests.runner.made import declared, outcome, report
 
@@ -102,6 +103,7 @@ class TestWhatThePageHolds(unittest.TestCase):
         self.assertEqual([row[0] for row in data_of(page)["tests"]], ["a.b.C.d", "a.b.C.d #2", "a.b.C.d #3"])  # type: ignore[attr-defined]
 
 
+@alone("its tests share one browser")
 @unittest.skipUnless(browser_path(), "there is no Chromium here")
 class TestInABrowser(unittest.TestCase):
     """One page of ten thousand tests, in a browser that is started once for the class."""
