@@ -16,7 +16,7 @@ from supertester.schedule.shrink import Attempt, Shrunk, shrink
 from supertester.schedule.strategies.base import Strategy
 from supertester.schedule.strategies.fifo import Fifo
 from supertester.schedule.strategies.io_level import IoLevel
-from supertester.schedule.strategies.replay import Attempted, Followed, Replay, default_choice
+from supertester.schedule.strategies.replay import Attempted, Followed, Replay
 from supertester.schedule.token import Switch
 
 __all__ = [
@@ -78,13 +78,20 @@ def blame(difference: str) -> str:
     )
 
 
-def shrunk(switches: Iterable[Switch], failure: Failure, again: RunOnce) -> Shrunk:
-    """Return the fewest forced switches with which the program fails as in *failure*."""
+def shrunk(switches: Iterable[Switch], found: Run, again: RunOnce) -> Shrunk:
+    """Return the fewest forced switches with which the program fails as in the run that was *found*."""
+    failure = found.failure
+    assert failure is not None
+    # One that goes on for much longer polls for what will not come; it need not be followed to the end.
+    limit = found.steps * 4 + 200 if failure.kind != "livelock" else found.steps
+
+    def prepare(loop: ExploringLoop) -> None:
+        loop.step_limit = min(loop.step_limit, limit)
 
     def attempt(tried: tuple[Switch, ...]) -> Attempt:
         strategy = Attempted(tried)
         strategy.begin(_NONE, 0)
-        run = again(strategy)
+        run = again(strategy, prepare=prepare)
         fails = run.failure is not None and run.failure.signature == failure.signature
         return Attempt(fails, tuple(strategy.made), strategy.options)
 
@@ -95,25 +102,6 @@ _NONE = Random(0)
 
 
 # What happens in a schedule -----------------------------------------------------------------------------------------
-
-
-class _Watched(Replay):
-    """A replay that says of each choice whether it is a forced switch."""
-
-    forced = False
-    instead_of: Lane | None = None
-
-    def choose(self, runnable: list[Lane], current: Lane | None) -> int:
-        chosen = super().choose(runnable, current)
-        default = default_choice(runnable, current)
-        self.forced = chosen != default
-        self.instead_of = runnable[default] if self.forced else None
-        return chosen
-
-    def take(self) -> tuple[bool, Lane | None]:
-        """Return what is known of the last choice, and forget it: a lane that runs alone was not chosen."""
-        forced, instead_of, self.forced, self.instead_of = self.forced, self.instead_of, False, None
-        return forced, instead_of
 
 
 @dataclass(frozen=True)
@@ -128,14 +116,14 @@ class Traced:
 
 def traced(switches: Iterable[Switch], again: RunOnce) -> Traced:
     """Run a schedule once more, and note every line."""
-    strategy = _Watched(switches)
+    strategy = Replay(switches)
     strategy.begin(_NONE, 0)
     tracer = Tracer()
 
     def prepare(loop: ExploringLoop) -> None:
         def before(lane: Lane) -> None:
-            forced, instead_of = strategy.take()
-            tracer.begin_step(lane, loop.time(), forced=forced, instead_of=instead_of)
+            instead_of, strategy.instead_of = strategy.instead_of, None  # A lane that runs alone was not chosen.
+            tracer.begin_step(lane, loop.time(), instead_of=instead_of)
 
         present = loop.after_step
 

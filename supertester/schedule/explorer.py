@@ -32,8 +32,6 @@ from supertester.schedule.token import Schedule, Switch, fingerprint
 
 __all__ = ["Explorer", "Subject"]
 
-_TRACED = 20_000
-"""Steps that a schedule may have to be told line by line."""
 _AUDITED = 1
 """The schedule that is run twice: the second one, when the caches of the program are warm."""
 
@@ -196,7 +194,7 @@ class Explorer:
             error.__cause__ = run.failure.exception
             return self._report(divergence=f"{error}\nthe first time it failed with {run.failure.exception!r}")
         began = time.monotonic()
-        least = diagnosis.shrunk(switches, run.failure, self._run)
+        least = diagnosis.shrunk(switches, run, self._run)
         failing = self._explained(least.switches, found.by)
         failing = replace(
             failing,

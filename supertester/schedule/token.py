@@ -1,8 +1,9 @@
 """Replay tokens: one schedule of a program as a short text that is valid in every process and every Python.
 
-A token has the *forced switches* of a schedule: the choices that differ from staying on the same lane until it blocks,
-and going on with the oldest one then. Lanes are named by where they come from, never by what they are called or where
-they lie in memory. A token is no seed: it means the same to every version of every strategy.
+A token has the *forced switches* of a schedule: the choices that differ from its course, which is to stay on a lane
+until it blocks and then go on with the one whose turn came first (see `supertester.schedule.strategies.replay`). Lanes
+are named by where they come from, never by what they are called or where they lie in memory. A token is no seed: it
+means the same to every version of every strategy.
 
 The text is ``s1.`` and, in the URL-safe alphabet of base 64, the compressed numbers (LEB128, as in DWARF).
 """

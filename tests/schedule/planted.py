@@ -11,11 +11,13 @@ __all__ = [
     "correct",
     "deadlock",
     "forgotten_failure",
+    "late_message",
     "leak",
     "livelock",
     "lost_update",
     "lost_wakeup",
     "philosophers",
+    "polling",
     "pool",
     "pool_with_invariant",
 ]
@@ -152,3 +154,35 @@ async def correct() -> None:
 
     await asyncio.gather(deposit(1), deposit(2))
     assert balance == 3
+
+
+async def late_message() -> None:
+    """One message is late, however much else happens meanwhile."""
+    log: list[str] = []
+
+    async def deliver(message: str) -> None:
+        await asyncio.sleep(0)
+        log.append(message)
+
+    tasks = [asyncio.create_task(deliver(name)) for name in ("prepare", "abort")]
+    for _ in range(5):
+        await asyncio.gather(*(asyncio.create_task(deliver("noise")) for _ in range(3)))
+    await asyncio.gather(*tasks)
+    assert log.index("prepare") < log.index("abort"), log
+
+
+async def polling() -> None:
+    """Waits for others by looking again and again."""
+    out = 0
+
+    async def client() -> None:
+        nonlocal out
+        while out >= 1:
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        out += 1
+        assert out <= 1, f"{out} of 1"
+        await asyncio.sleep(0)
+        out -= 1
+
+    await asyncio.gather(*(client() for _ in range(3)))

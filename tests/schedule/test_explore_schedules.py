@@ -115,6 +115,14 @@ class TestVerdicts(unittest.TestCase):
         self.assertEqual(failing(program).switches, 1)
 
 
+class TestSwitches(unittest.TestCase):
+    def test_one_switch_is_enough_for_what_comes_late(self) -> None:
+        self.assertEqual(failing(planted.late_message).switches, 1)
+
+    def test_who_polls_gives_way_without_a_switch(self) -> None:
+        self.assertLessEqual(failing(planted.polling).switches, 2)
+
+
 class TestReport(unittest.TestCase):
     maxDiff = None
 
@@ -125,7 +133,7 @@ class TestReport(unittest.TestCase):
             r"^this schedule of tests\.schedule\.planted\.lost_update fails: AssertionError: [12] of 3\n",
             r"\n  found     by \w+, schedule \d+ of 1000, seed 1\n",
             r"\n  shrunk    from \d+ to 1 forced switch in \d+ replays, \d+\.\d\d s; none with fewer fails\n",
-            r"\n  feasible  only where an await takes longer: asyncio's own order passes, ",
+            r"\n  feasible  only if some await takes longer: asyncio's own order passes, ",
             r"\n            deposit has to stand still at planted\.py:\d+ while deposit_later goes on\n",
             (
                 r"\n  conflict  `balance`: deposit_later writes it at planted\.py:\d+, after deposit read it at "

@@ -27,6 +27,9 @@ __all__ = ["Hold", "Line", "Step", "Tracer"]
 _LINES: Final = 2_000
 """Lines noted for one step; a step with more is a computation that nobody wants to read."""
 
+_STEPS: Final = 20_000
+"""Steps of which lines are noted; a schedule with more has no end."""
+
 _Lock = asyncio.locks.Lock
 _Semaphore = asyncio.locks.Semaphore
 _ACQUIRES: Final = frozenset({_Lock.acquire.__code__, _Semaphore.acquire.__code__})
@@ -63,17 +66,20 @@ class Step:
         number: Which step of the schedule it is, from 0.
         lane: The lane.
         time: The virtual time in seconds.
-        forced: Whether choosing it was a forced switch.
-        instead_of: The lane that would have gone on, where it was.
+        instead_of: The lane that would have gone on, if choosing this one was a forced switch.
         lines: What it ran of the user's code, in order.
     """
 
     number: int
     lane: Lane
     time: float
-    forced: bool = False
     instead_of: Lane | None = None
     lines: list[Line] = field(default_factory=list)
+
+    @property
+    def forced(self) -> bool:
+        """Whether choosing it was a forced switch."""
+        return self.instead_of is not None
 
 
 @dataclass(frozen=True)
@@ -102,12 +108,12 @@ class Tracer:
         self._before: Any = None
         self._is_user: dict[str, bool] = {}
 
-    def begin_step(self, lane: Lane, time: float, *, forced: bool, instead_of: Lane | None) -> None:
-        """Take note that *lane* runs from now on."""
+    def begin_step(self, lane: Lane, time: float, *, instead_of: Lane | None) -> None:
+        """Take note that *lane* runs from now on, by a forced switch if it does so *instead of* another."""
         for each in (lane, instead_of):
             if each is not None and each not in self.names:
                 self.names[each] = _name_of(each)
-        self._step = Step(len(self.steps), lane, time, forced, instead_of)
+        self._step = Step(len(self.steps), lane, time, instead_of)
         self.steps.append(self._step)
 
     def end_step(self) -> None:
@@ -162,7 +168,7 @@ class Tracer:
 
     def _note(self, frame: FrameType, *, resumed: bool) -> None:
         step, number = self._step, frame.f_lineno
-        if step is None or len(step.lines) >= _LINES or number is None:
+        if step is None or step.number >= _STEPS or len(step.lines) >= _LINES or number is None:
             return
         code = frame.f_code
         touches = tuple(touched_by(frame, number, self._keep, resumed=resumed))

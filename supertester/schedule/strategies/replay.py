@@ -5,21 +5,61 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable
 from itertools import islice
+from typing import Final
 
 from supertester.schedule.lanes import Lane
 from supertester.schedule.strategies.base import Strategy
 from supertester.schedule.token import Path, Switch, shown_path
 
-__all__ = ["Attempted", "Followed", "Replay", "default_choice"]
+__all__ = ["Attempted", "Course", "Followed", "Replay"]
 
 
-def default_choice(runnable: list[Lane], current: Lane | None) -> int:
-    """Return the choice that is no forced switch: to stay on the lane that ran last, else to run the oldest."""
-    return 0 if current is None else runnable.index(current)
+_POLLS: Final = 16
+"""Choices in a row at which a lane goes on before it has to let others."""
+
+
+class Course:
+    """What goes on where no switch is forced: the lane that ran last, else the one whose turn came first.
+
+    A lane that had to give way by a forced switch waits until no other can go on, or it is switched to: as if what it
+    awaits took long. So one switch is enough for "this message comes late", however much happens meanwhile (delay
+    bounding, Emmi, Qadeer and Rakamarić 2011). A lane that goes on and on without ever waiting polls for what another
+    has to do, and gives way by itself.
+    """
+
+    __slots__ = ("_in_a_row", "_last", "_late")
+
+    def __init__(self) -> None:
+        self._late: dict[Lane, None] = {}
+        self._last: Lane | None = None
+        self._in_a_row = 0
+
+    def default(self, runnable: list[Lane], current: Lane | None) -> int:
+        """Return the choice that is no forced switch."""
+        late = self._late
+        if current is not None:
+            late.pop(current, None)
+            if current is not self._last or self._in_a_row < _POLLS:
+                return runnable.index(current)
+            late[current] = None
+        if not late:
+            return 0
+        for index, lane in enumerate(runnable):
+            if lane not in late and lane.kind != "fault":
+                return index
+        return runnable.index(next(lane for lane in late if lane in runnable))
+
+    def take(self, chosen: Lane, default: Lane) -> None:
+        """Take note that *chosen* goes on, although *default* would have."""
+        self._late.pop(chosen, None)
+        if chosen is not default and default not in self._late:
+            self._late[default] = None
+        self._in_a_row = self._in_a_row + 1 if chosen is self._last else 0
+        self._last = chosen
 
 
 class Attempted(Strategy):
-    """Makes those of *switches* that can be made, and otherwise stays on a lane until it blocks.
+    """Makes those of *switches* that can be made, and otherwise follows its `Course`.
 
     Attributes:
         made: The forced switches of this schedule.
@@ -34,21 +74,24 @@ class Attempted(Strategy):
         self.made: list[Switch] = []
         self.options: list[list[Path]] = []
         self.choices = 0
+        self._course = Course()
 
     def begin(self, random: random.Random, number: int) -> bool:
         """Begin again; there is always something to do."""
         self.made, self.options, self.choices = [], [], 0
+        self._course = Course()
         return True
 
     def choose(self, runnable: list[Lane], current: Lane | None) -> int:
         """Make the switch that is wanted here, if there is one and its lane can run."""
         at = self.choices
         self.choices += 1
-        chosen = default = default_choice(runnable, current)
+        chosen = default = self._course.default(runnable, current)
         if (wanted := self._wanted.get(at)) is not None:
             chosen = next((index for index, lane in enumerate(runnable) if lane.path == wanted), default)
         if chosen != default:
             self.made.append(Switch(at, runnable[chosen].path, len(runnable)))
+        self._course.take(runnable[chosen], runnable[default])
         self.options.append([lane.path for index, lane in enumerate(runnable) if index != chosen])
         return chosen
 
@@ -60,6 +103,7 @@ class _Exact(Strategy):
         divergence: The first difference from what was expected, in words, or ``None``.
         made: The forced switches of this schedule.
         choices: How many choices it has had.
+        instead_of: If the last choice was a forced switch: the lane that would have gone on.
     """
 
     name = "replay"
@@ -68,10 +112,18 @@ class _Exact(Strategy):
         self.divergence: str | None = None
         self.made: list[Switch] = []
         self.choices = 0
+        self.instead_of: Lane | None = None
+        self._course = Course()
 
-    def _take(self, chosen: int, runnable: list[Lane], current: Lane | None) -> int:
-        if chosen != default_choice(runnable, current):
+    def _take(self, wanted: int | None, runnable: list[Lane], current: Lane | None) -> int:
+        """Make the choice that is *wanted*, or the default one if there is none."""
+        default = self._course.default(runnable, current)
+        chosen = default if wanted is None else wanted
+        self.instead_of = None
+        if chosen != default:
             self.made.append(Switch(self.choices, runnable[chosen].path, len(runnable)))
+            self.instead_of = runnable[default]
+        self._course.take(runnable[chosen], runnable[default])
         self.choices += 1
         return chosen
 
@@ -112,7 +164,7 @@ class Replay(_Exact):
         chosen = None
         if (switch := self._switches.get(self.choices)) is not None:
             chosen = self._find(switch.lane, switch.among, runnable)
-        return self._take(default_choice(runnable, current) if chosen is None else chosen, runnable, current)
+        return self._take(chosen, runnable, current)
 
 
 class Followed(_Exact):
@@ -129,7 +181,7 @@ class Followed(_Exact):
         if self.choices < len(self._choices):
             among, path = self._choices[self.choices]
             chosen = self._find(path, among, runnable)
-        return self._take(default_choice(runnable, current) if chosen is None else chosen, runnable, current)
+        return self._take(chosen, runnable, current)
 
 
 def _shown(runnable: list[Lane], limit: int = 8) -> str:
