@@ -19,6 +19,7 @@ from supertester.sim_process.worker import Stdio, Worker
 __all__ = ["SimProcess", "Stdin"]
 
 _KILL: Final = 9
+_KILLED: Final = -_KILL
 _TERMINATE: Final = 15
 _numbers: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
 """The last pid of each loop: the same in every run of a schedule."""
@@ -123,6 +124,7 @@ class SimProcess:
         self.stdout: Any = self.output.reader
         self.stderr: Any = self._errors.reader
         self._task = loop.create_task(self._run(worker, args), name=name)
+        self._task.add_done_callback(self._gone)
         if self._faults is not None:
             self._faults.begin()
 
@@ -196,7 +198,14 @@ class SimProcess:
                 self._faults.ended()
             self.output.write_eof()
             self._errors.write_eof()
-            self._loop.call_soon(self._exit.known, code)
+
+    def _gone(self, task: asyncio.Task[None]) -> None:
+        """Put the news of its end on their way, now that none of its code will run any more."""
+        if not task.cancelled():
+            task.exception()  # Of a worker that failed while it was being ended: nobody would hear of it.
+        self.end(_KILLED)  # If somebody else has cancelled it, as the end of a program does.
+        if not self._loop.is_closed():
+            self._loop.call_soon(self._exit.known)
 
     def is_running(self) -> bool:
         """Say whether it has not ended, whether or not that is known outside."""
@@ -302,8 +311,8 @@ class _Exit:
         self._process = process
         self.schedule_label = f"{process.name} exit"
 
-    def known(self, code: int) -> None:
+    def known(self) -> None:
         process = self._process
-        process.returncode = code
+        process.returncode = process._code
         if not process._ended.done():
             process._ended.set_result(None)
