@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -117,6 +118,47 @@ def run_suite(files: Mapping[str, str], *arguments: str, module: str = "supertes
         return finish(begin(folder, "-v", *arguments, module=module, **more), folder)
 
 
-def run_unittest(files: Mapping[str, str], *arguments: str) -> Finished:
-    """Run ``python -m unittest -v`` on *files* to its end."""
-    return run_suite(files, *arguments, module="unittest")
+_UNITTEST = """
+import json, os, sys, unittest
+
+class Result(unittest.TextTestResult):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.words = {}
+    def note(self, test, word):
+        name = test.id()
+        if self.words.get(name) not in {"FAIL", "ERROR"} or word == "ERROR":
+            self.words[name] = word
+    def addSuccess(self, test): super().addSuccess(test); self.note(test, "ok")
+    def addFailure(self, test, err): super().addFailure(test, err); self.note(test, "FAIL")
+    def addError(self, test, err): super().addError(test, err); self.note(test, "ERROR")
+    def addSkip(self, test, reason): super().addSkip(test, reason); self.note(test, "skipped")
+    def addExpectedFailure(self, test, err): super().addExpectedFailure(test, err); self.note(test, "expected failure")
+    def addUnexpectedSuccess(self, test): super().addUnexpectedSuccess(test); self.note(test, "unexpected success")
+    def addSubTest(self, test, subtest, err):
+        super().addSubTest(test, subtest, err)
+        if err is not None:
+            self.note(test, "FAIL" if issubclass(err[0], test.failureException) else "ERROR")
+
+class Runner(unittest.TextTestRunner):
+    resultclass = Result
+
+program = unittest.main(module=None, testRunner=Runner, exit=False)
+with open(os.environ["MARKS"], "a") as file:
+    file.write(json.dumps(program.result.words))
+sys.exit(not program.result.wasSuccessful())
+"""
+
+
+def run_unittest(files: Mapping[str, str], *arguments: str) -> tuple[dict[str, str], int]:
+    """Return the word that ``python -m unittest`` has for each test, by its short name, and its exit status."""
+    with folder_with(files) as folder:
+        (folder / "runs_unittest.py").write_text(_UNITTEST, encoding="utf-8")
+        finished = finish(begin(folder, *arguments, module="runs_unittest"), folder)
+        words: dict[str, str] = json.loads(finished.marks[0])
+    return {_short_id(name): word for name, word in words.items()}, finished.status
+
+
+def _short_id(name: str) -> str:
+    parts = name.split(".")
+    return name if "(" in name or len(parts) < 2 else f"{parts[-1]} {parts[-2]}"

@@ -1,0 +1,225 @@
+"""The same outcome for each test as ``python -m unittest`` gives, and the same command line."""
+
+from __future__ import annotations
+
+import unittest
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+from tests.runner.suites import PLAIN, Finished, run_suite, run_unittest
+
+EVERYTHING = {
+    "test_all.py": """
+        import asyncio, unittest
+
+        class TestAll(unittest.TestCase):
+            def test_passes(self): print("said while it ran")
+            def test_fails(self):
+                number = 7
+                self.assertEqual(number, 8)
+            def test_raises(self): raise KeyError("gone")
+            @unittest.skip("not today")
+            def test_skipped(self): ...
+            def test_skips_itself(self): self.skipTest("no need")
+            @unittest.expectedFailure
+            def test_expected_failure(self): self.fail()
+            @unittest.expectedFailure
+            def test_unexpected_success(self): ...
+            def test_subtests(self):
+                for i in range(3):
+                    with self.subTest(i=i): self.assertNotEqual(i, 1)
+            def test_exits(self): raise SystemExit(4)
+            def test_cleanup_fails(self): self.addCleanup(lambda: 1 / 0)
+            def test_documented(self): "What it is about."
+
+        class TestAsync(unittest.IsolatedAsyncioTestCase):
+            async def test_passes(self): await asyncio.sleep(0)
+            async def test_fails(self): self.fail("async")
+
+        @unittest.skip("the whole class")
+        class TestSkippedClass(unittest.TestCase):
+            def test_1(self): ...
+
+        class TestSetUpFails(unittest.TestCase):
+            def setUp(self): raise OSError("no set-up")
+            def test_1(self): ...
+
+        class TestTearDownClassFails(unittest.TestCase):
+            @classmethod
+            def tearDownClass(cls): raise OSError("no tear-down")
+            def test_1(self): ...
+    """,
+    "test_broken_import.py": "import there_is_no_such_module",
+    "test_skipped_module.py": "import unittest\nraise unittest.SkipTest('not on this machine')",
+    "test_protocol.py": """
+        import unittest
+
+        class TestOne(unittest.TestCase):
+            def test_1(self): ...
+            def test_2(self): ...
+
+        def load_tests(loader, tests, pattern):
+            return unittest.TestSuite([TestOne("test_2"), TestOne("test_2")])
+    """,
+}
+COMMANDS: dict[str, tuple[str, ...]] = {
+    "in this process": ("-j0",),
+    "one worker": (),
+    "two workers": ("-j2",),
+    "threads": ("--threads=3",),
+    "chosen names": ("test_all.TestAll.test_fails", "test_alpha", "test_beta.TestBeta"),
+    "files": ("test_alpha.py", "test_beta.py"),
+    "patterns": ("-k", "alpha", "-k", "*beta*test_1"),
+    "discover": ("discover", "-s", ".", "-p", "test_al*.py"),
+    "discover by place": ("discover", ".", "test_g*.py"),
+}
+OURS = frozenset({"in this process", "one worker", "two workers", "threads"})
+
+
+@cache
+def runs() -> dict[str, tuple[dict[str, str], int, Finished]]:
+    """What `unittest` and we make of each command."""
+    files = {**PLAIN, **EVERYTHING}
+
+    def both(name: str) -> tuple[dict[str, str], int, Finished]:
+        arguments = COMMANDS[name]
+        theirs = [each for each in arguments if not each.startswith(("-j", "--threads"))]
+        return *run_unittest(files, *theirs), run_suite(files, *arguments)
+
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(COMMANDS, pool.map(both, COMMANDS), strict=True))
+
+
+class TestSameOutcomes(unittest.TestCase):
+    def check(self, name: str) -> Finished:
+        words, status, ours = runs()[name]
+        self.assertEqual(ours.outcomes, words, ours.text)
+        self.assertEqual(ours.status, status, ours.text)
+        return ours
+
+    def test_in_this_process(self) -> None:
+        self.check("in this process")
+
+    def test_in_one_worker(self) -> None:
+        finished = self.check("one worker")
+        self.assertIn("said while it ran\n", finished.text)
+        self.assertRegex(finished.text, r"FAIL: test_subtests \(.*\) \(i=1\)")
+        self.assertIn("ImportError: Failed to import test module: test_broken_import", finished.text)
+
+    def test_in_two_workers(self) -> None:
+        self.check("two workers")
+
+    def test_in_threads(self) -> None:
+        self.check("threads")
+
+    def test_names_files_and_patterns(self) -> None:
+        for name in sorted(COMMANDS.keys() - OURS):
+            with self.subTest(name):
+                self.check(name)
+
+
+class TestOptions(unittest.TestCase):
+    def test_failfast_stops_all_workers(self) -> None:
+        files = {
+            **PLAIN,
+            "test_a_first.py": PLAIN["test_alpha.py"].replace("def test_1(self): ...", "def test_1(self): 1 / 0"),
+        }
+        finished = run_suite(files, "-f")
+        self.assertEqual(finished.status, 1)
+        self.assertEqual(list(finished.outcomes.values()), ["ERROR"], finished.text)
+        self.assertIn("FAILED, stopped by --failfast, (errors=1)", finished.text)
+        self.assertNotIn("LOST", finished.text)
+
+    def test_buffer_keeps_what_passing_tests_wrote(self) -> None:
+        finished = run_suite(EVERYTHING, "-b", "test_all.TestAll.test_passes")
+        self.assertEqual(finished.status, 0)
+        self.assertNotIn("said while it ran", finished.text)
+
+    def test_locals_are_shown(self) -> None:
+        finished = run_suite(EVERYTHING, "--locals", "test_all.TestAll.test_fails")
+        self.assertIn("    number = 7\n", finished.text)
+
+    def test_durations_are_shown_slowest_first(self) -> None:
+        finished = run_suite(PLAIN, "--durations=2", "test_alpha")
+        self.assertRegex(finished.text, r"Slowest test durations\n-+\n(\d+\.\d{3}s     test_\d \(.*\)\n){2}\n")
+
+    def test_quiet_says_only_the_sum(self) -> None:
+        finished = run_suite(PLAIN, "-q", "-j2")
+        self.assertRegex(
+            finished.text,
+            r"\A-+\nRan 20 tests in \d+\.\d{3}s\ndeclared 20, executed 20; 2 workers; seed \d+\n\nOK\n\Z",
+        )
+
+    def test_no_tests_are_no_success(self) -> None:
+        finished = run_suite(PLAIN, "-k", "nothing_is_called_so")
+        self.assertEqual(finished.status, 1)
+        self.assertIn("declared 0, executed 0", finished.text)
+        self.assertIn("NO TESTS RAN", finished.text)
+
+    def test_a_command_line_that_makes_no_sense_is_refused(self) -> None:
+        for arguments, message in [
+            (["--no-such-option"], "unrecognized arguments: --no-such-option"),
+            (["-s", "there_is_no_such_folder"], "Start directory is not importable: 'there_is_no_such_folder'"),
+            (["-j", "many"], "a number or 'auto' is needed, got 'many'"),
+            (["--shard", "3/2"], "shard must be I/N with I from 1 to N, got 3/2"),
+            (["--fail-on", "boredom"], "'boredom' is none of passed, failed, error"),
+        ]:
+            with self.subTest(message):
+                finished = run_suite(PLAIN, *arguments)
+                self.assertEqual(finished.status, 2, finished.text)
+                self.assertIn(message, finished.text)
+
+    def test_what_fails_a_run_can_be_said(self) -> None:
+        thread = "threading.Thread(target=threading.Event().wait, daemon=False).start()"
+        files = {
+            "test_t.py": f"import threading, unittest\nclass T(unittest.TestCase):\n  def test_1(self): {thread}\n"
+        }
+        finished = run_suite(files, "--fail-on=lost")
+        self.assertEqual(finished.status, 0, finished.text)
+        self.assertIn("OK (contaminated=1)", finished.text)
+
+    def test_output_is_bounded_and_goes_to_its_test(self) -> None:
+        files = {
+            "test_loud.py": """
+                import os, subprocess, sys, unittest
+
+                class TestLoud(unittest.TestCase):
+                    def test_1_loud(self):
+                        for _ in range(50): sys.stdout.write("x" * 1_000_000)
+                        print("the end")
+                        self.fail()
+                    def test_2_child(self):
+                        subprocess.run([sys.executable, "-c", "print('from a child')"])
+                        os.write(2, b"past Python")
+                        self.fail()
+            """
+        }
+        finished = run_suite(files, "-b")
+        self.assertLess(len(finished.text), 200_000)
+        self.assertRegex(finished.text, r"x{1000}\n\.\.\. \d+ bytes left out \.\.\.\nx+the end\n")
+        self.assertRegex(finished.text, r"FAIL: test_2_child(.|\n)*from a child\npast Python\n")
+
+
+MODULE = {
+    "bank.py": """
+        import unittest, supertester
+
+        class TestBank(unittest.TestCase):
+            def test_1(self): ...
+            def test_2(self): 1 / 0
+
+        if __name__ == "__main__":
+            supertester.main(jobs=2)
+    """
+}
+
+
+class TestAtTheEndOfAModule(unittest.TestCase):
+    def test_main_runs_the_tests_of_its_module(self) -> None:
+        finished = run_suite(MODULE, module="bank")
+        self.assertEqual(finished.outcomes, {"test_1 TestBank": "ok", "test_2 TestBank": "ERROR"}, finished.text)
+        self.assertEqual(finished.status, 1)
+
+    def test_names_are_those_of_the_module(self) -> None:
+        finished = run_suite(MODULE, "TestBank.test_1", module="bank")
+        self.assertEqual(finished.outcomes, {"test_1 TestBank": "ok"}, finished.text)
