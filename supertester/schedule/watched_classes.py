@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any, Final
 
+from supertester.schedule.streams import MemoryTransport
+
 __all__ = ["CODE", "UNCHANGING", "watched_classes"]
 
 _GatheringFuture: Any = asyncio.tasks._GatheringFuture  # type: ignore[attr-defined]
@@ -25,10 +27,13 @@ _CLASSES: Final[tuple[type, ...]] = (
     asyncio.Lock,
     asyncio.Queue,
     asyncio.Semaphore,
+    asyncio.Server,
     asyncio.StreamReader,
+    asyncio.StreamReaderProtocol,
     asyncio.TaskGroup,
     asyncio.Timeout,
     _GatheringFuture,
+    MemoryTransport,
 )
 CODE: Final[tuple[type, ...]] = (
     FunctionType,
