@@ -29,13 +29,14 @@ from supertester.otp.results import NOTHING
 from supertester.otp.root import Root
 from supertester.otp.runtime import ProcessExited, Runtime, current
 
-__all__ = ["Channel", "Explored", "ExploredProcess", "ExploredRoot", "explore"]
+__all__ = ["Channel", "Explored", "ExploredIdleness", "ExploredProcess", "ExploredRoot", "explore"]
 
 
 def explore(runtime: Runtime) -> None:
     """Let every process of *runtime* be explored from now on; called once, before there is any."""
     runtime.process_type = ExploredProcess
     runtime.root_type = ExploredRoot
+    runtime.explored_idleness = ExploredIdleness
     runtime.budget = 1
     runtime.under_way = copy_context()
     if getattr(runtime.loop, "faults", None) is not None:
@@ -295,3 +296,32 @@ class ExploredRoot(Explored, Root):
         self.queue.append(entry)
         for arrival in self.arrivals:
             wake(arrival)
+
+
+class ExploredIdleness:
+    """Somebody waits until processes are idle, and is told in a step of its own.
+
+    That step follows from the beginning of the waiting. Were it the last step of the last process, all that this one
+    did would seem to come after that beginning, too.
+    """
+
+    schedule_lane: ClassVar[str] = "process"
+    schedule_label: ClassVar[str] = "idleness"
+
+    def __init__(self, runtime: Runtime, chosen: frozenset[Process] | None) -> None:
+        self.runtime = runtime
+        self.chosen = chosen
+        self.future: asyncio.Future[None] = runtime.loop.create_future()
+        # The loop knows its lane by this attribute.
+        self.explored_lane = runtime.loop.new_lane(self.schedule_lane, self)  # type: ignore[attr-defined]
+
+    def rested(self) -> None:
+        """Note that all are idle."""
+        self.runtime.loop.call_soon(self.tell, context=self.runtime.under_way)
+
+    def tell(self) -> None:
+        """Let who waits go on."""
+        wake(self.future)
+
+    def over(self) -> None:
+        """Note that who waited has seen that all are idle."""

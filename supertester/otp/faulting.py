@@ -133,7 +133,7 @@ class FaultyChannel(Channel):
     def _offer(self) -> None:
         """Offer what may happen to the message that arrives next."""
         loop: Any = self.receiver.runtime.loop
-        if self.under_way[0] is not _SIGNAL and self.receiver.exit_reason is None:
+        if not self.offers and self.under_way[0] is not _SIGNAL and self.receiver.exit_reason is None:
             fates = {"drop": self._drop, "duplicate": self._duplicate, "delay": self._delay}
             self.offers = [self._offered(loop, kind, fates[kind]) for kind in self.kinds if loop.fault_left(kind)]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from supertester._core.clock import checked_timeout
 from supertester.errors import WaitTimeout
@@ -13,9 +13,6 @@ from supertester.otp.process import Process
 from supertester.otp.reasons import INFINITY
 from supertester.otp.refs import existing
 from supertester.otp.runtime import Runtime, current_runtime
-
-if TYPE_CHECKING:
-    from supertester.otp.tracked import TrackedWatch
 
 __all__ = ["IdleWatch", "until_idle"]
 
@@ -31,14 +28,10 @@ class IdleWatch:
 
     def __init__(self, runtime: Runtime, chosen: frozenset[Process] | None) -> None:
         self._chosen = chosen
-        self.tracked: TrackedWatch | None = None
-        if runtime.activity is None:
-            self.rested: asyncio.Future[None] = runtime.loop.create_future()
-        else:
-            from supertester.otp.tracked import TrackedWatch
-
-            self.tracked = TrackedWatch(runtime, chosen)
-            self.rested = self.tracked.future
+        self.explored = None if runtime.explored_idleness is None else runtime.explored_idleness(runtime, chosen)
+        self.rested: asyncio.Future[None] = (
+            runtime.loop.create_future() if self.explored is None else self.explored.future
+        )
         self.busy: set[Process] = set()
         for process in runtime.processes if chosen is None else chosen:
             if _busy(process):
@@ -54,8 +47,8 @@ class IdleWatch:
         if not _busy(process):
             self.busy.discard(process)
             if not self.busy and not self.rested.done():
-                if self.tracked is not None:
-                    self.tracked.rested()
+                if self.explored is not None:
+                    self.explored.rested()
                 else:
                     self.rested.set_result(None)
 
@@ -78,13 +71,13 @@ async def until_idle(*targets: Any, timeout: float = 5.0) -> None:
     checked_timeout(timeout)
     clock = runtime.clock
     deadline = clock.time() + timeout
-    if runtime.activity is not None:
+    if runtime.explored_idleness is not None:
         await PAUSE  # What follows depends on all activity, what came before does not: they are two steps.
     while True:
         watch = IdleWatch(runtime, chosen)
         if not watch.busy:
-            if watch.tracked is not None:
-                watch.tracked.follow_activity()
+            if watch.explored is not None:
+                watch.explored.over()
             return
         if clock.time() >= deadline:
             raise WaitTimeout(f"not idle within {timeout} s: {describe(watch.busy)}")

@@ -22,6 +22,7 @@ from supertester.otp.messages import PENDING, Call
 from supertester.otp.reasons import KILLED
 
 if TYPE_CHECKING:
+    from supertester.otp.explored import ExploredIdleness
     from supertester.otp.idle import IdleWatch
     from supertester.otp.pid import Pid
     from supertester.otp.process import Process
@@ -108,6 +109,8 @@ class Runtime:
     process_type: type[Process]
     """What a server runs in; set by `supertester.otp.process`."""
     root_type: type[Root] | None = None
+    explored_idleness: type[ExploredIdleness] | None = None
+    """How to wait until all are idle, while the loop explores."""
     activity: dict[Process, Any] | None = None
     """The last step of each process, for loops that want to know what steps touch."""
     under_way: contextvars.Context

@@ -12,7 +12,7 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
-from supertester.otp.explored import Explored, ExploredProcess, ExploredRoot
+from supertester.otp.explored import Explored, ExploredIdleness, ExploredProcess, ExploredRoot
 from supertester.otp.faulting import FaultyProcess
 from supertester.otp.life import UNOPENED
 from supertester.otp.pid import Pid
@@ -20,7 +20,7 @@ from supertester.otp.pid import Pid
 if TYPE_CHECKING:
     from supertester.otp.runtime import Runtime
 
-__all__ = ["TrackedNames", "TrackedProcess", "TrackedQueue", "TrackedRoot", "TrackedWatch", "Tracking", "track"]
+__all__ = ["TrackedIdleness", "TrackedNames", "TrackedProcess", "TrackedQueue", "TrackedRoot", "Tracking", "track"]
 
 _LIFE: Final = "life"
 """The part of a process that its end changes."""
@@ -32,6 +32,7 @@ def track(runtime: Runtime) -> None:
     runtime.process_type = TrackedFaultyProcess if runtime.process_type is FaultyProcess else TrackedProcess
     runtime.root_type = TrackedRoot
     runtime.names = TrackedNames(runtime)
+    runtime.explored_idleness = TrackedIdleness
     runtime.activity = {}
 
 
@@ -168,39 +169,24 @@ class TrackedRoot(Tracking, ExploredRoot):
     __slots__ = ()
 
 
-class TrackedWatch:
-    """What an `IdleWatch` has to say: whoever waits for idleness goes on after all activity, and changes none of it.
+class TrackedIdleness(ExploredIdleness):
+    """Says that whoever waits for idleness goes on after all activity, and changes none of it.
 
     So the moment at which the waiting begins makes no difference, and its future is no object that steps conflict over.
     """
 
-    schedule_lane = "process"
-    schedule_label = "idleness"
-
     def __init__(self, runtime: Runtime, chosen: frozenset[Any] | None) -> None:
-        loop: Any = runtime.loop
-        self._runtime = runtime
-        self._chosen = chosen
+        super().__init__(runtime, chosen)
+        self.future = asyncio.Future(loop=runtime.loop)  # Which nobody tracks.
         self._since = accesses_of(runtime).now
-        self.future: asyncio.Future[None] = asyncio.Future(loop=loop)
-        self.explored_lane = loop.new_lane(self.schedule_lane, self)
 
-    def rested(self) -> None:
-        """Let who waits go on, in a step of its own: one that follows from the beginning of the waiting.
+    def tell(self) -> None:
+        accesses_of(self.runtime).follows(self._since)
+        super().tell()
 
-        Else all that this step did would seem to come after that beginning.
-        """
-        self._runtime.loop.call_soon(self._tell)
-
-    def _tell(self) -> None:
-        accesses_of(self._runtime).follows(self._since)
-        if not self.future.done():
-            self.future.set_result(None)
-
-    def follow_activity(self) -> None:
-        """Let the current step follow from all that was done."""
-        activity = self._runtime.activity
+    def over(self) -> None:
+        activity = self.runtime.activity
         assert activity is not None
         for process, causes in activity.items():
-            if self._chosen is None or process in self._chosen:
-                accesses_of(self._runtime).follows(causes)
+            if self.chosen is None or process in self.chosen:
+                accesses_of(self.runtime).follows(causes)

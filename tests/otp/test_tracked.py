@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from supertester.otp import GenServer, Runtime, call, monitor, register, until_idle, whereis
-from supertester.schedule.access_loop import loop_for
+from supertester.schedule.access_loop import AccessLoop, loop_for
 from supertester.schedule.exploring_loop import ExploringLoop
 from supertester.schedule.lanes import Lane
 from supertester.schedule.strategies import Strategy
@@ -23,7 +23,7 @@ Program = Callable[[], Coroutine[Any, Any, Any]]
 
 def reduced(program: Program, limit: int = 2_000) -> tuple[set[Any], int]:
     """Return what *program* can return, and how many runs that took to find out."""
-    strategy, random, seen, count = Dpor(), Random(0), set(), 0
+    strategy, random, seen, count = Dpor(watches_lines=False), Random(0), set(), 0
     while strategy.begin(random, count):
         loop = loop_for(strategy)
         try:
@@ -159,3 +159,11 @@ class TestRandomPrograms(unittest.TestCase):
                 seen, _ = reduced(program, 4_000)
                 for seed in range(40):
                     self.assertIn(ExploringLoop(AnyLane(seed)).run(program()), seen)
+
+    def test_a_schedule_is_the_same_whether_or_not_somebody_asks_what_it_touches(self) -> None:
+        for number in range(40):
+            program = random_program(number)
+            with self.subTest(number=number, program=program.__doc__):
+                plain, asking = ExploringLoop(AnyLane(number)), AccessLoop(AnyLane(number))
+                self.assertEqual(plain.run(program()), asking.run(program()))
+                self.assertEqual(*([(count, lane.path) for count, lane in loop.choices] for loop in (plain, asking)))
