@@ -82,6 +82,11 @@ class TestMessages(unittest.TestCase):
     def test_one_comes_twice(self) -> None:
         self.assertEqual("abca", run(Faults(duplicate=1), Wanted("duplicate the cast 'a'"), self.three))
 
+    def test_a_copy_is_a_message_like_any_other(self) -> None:
+        wanted = Wanted("duplicate the cast 'a'", "drop the cast 'c'", "duplicate the cast 'a'")
+        self.assertEqual("abaa", run(Faults(duplicate=2, drop=1), wanted, self.three))
+        self.assertEqual([], wanted.labels)
+
     def test_one_comes_late(self) -> None:
         self.assertEqual("bca", run(Faults(delay=1, seconds=5), Wanted("delay the cast 'a'"), self.three))
 
