@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any, Final
@@ -16,6 +16,8 @@ __all__ = ["Attacher", "rendered"]
 
 _LONGEST: Final = 200_000
 """Letters of an attachment that are kept."""
+_OF_A_GOOD_TEST: Final = 100_000
+"""Letters of all that a test attached which passed: what comes after is left out, as there may be ten thousand."""
 
 
 class Attacher:
@@ -35,7 +37,20 @@ class Attacher:
         stack.close()
         if not attached:
             return outcome
-        return replace(outcome, attachments=tuple(each for one in attached for each in rendered(one)))
+        found = [each for one in attached for each in rendered(one)]
+        return replace(outcome, attachments=tuple(_few(found) if outcome.outcome == "passed" else found))
+
+
+def _few(attachments: Sequence[Attachment]) -> Iterator[Attachment]:
+    """Yield the first of *attachments*, as many as a test may have of which nobody will ask much."""
+    left = _OF_A_GOOD_TEST
+    for number, each in enumerate(attachments):
+        left -= len(each.content)
+        if left < 0:
+            text = f"{len(attachments) - number} more attachments, as the test passed"
+            yield Attachment(name="left out", kind="text/plain", content=text)
+            return
+        yield each
 
 
 def rendered(attached: Attached) -> Iterator[Attachment]:

@@ -203,6 +203,8 @@ class _Search:
     def _after(self, before: Tests) -> RunReport:
         self.runs += 1
         found: RunReport = self._run(self._loaded.choose([*before, self._victim]), self._options, [])
+        if found.interrupted:
+            raise KeyboardInterrupt  # What did not run says nothing.
         return found
 
     def _outcome(self, report: RunReport) -> TestOutcome | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import io
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ __all__ = ["Covering", "Saver"]
 
 def _package() -> Any:
     return lazy_import("coverage", purpose="--coverage", extra="run")
+
+
+_one_at_a_time = threading.Lock()
 
 
 class Covering:
@@ -78,5 +82,6 @@ class Saver:
     def end(self, outcome: TestOutcome) -> TestOutcome:
         """Write down what was measured so far."""
         if self._coverage is not None:
-            self._coverage.save()
+            with _one_at_a_time:
+                self._coverage.save()
         return outcome

@@ -15,9 +15,8 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, NamedTuple
 
 __all__ = ["FORGET", "KEEP", "LETTERS", "OutcomeHistory", "Past", "Run"]
 
@@ -44,8 +43,7 @@ LETTERS: Final = {
 _GOOD: Final = frozenset(".sxi")
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(NamedTuple):
     """One run: its number, when it began (seconds since 1970), its seed, and how many tests ran and did not pass."""
 
     number: int
@@ -55,8 +53,7 @@ class Run:
     bad: int
 
 
-@dataclass(frozen=True)
-class Past:
+class Past(NamedTuple):
     """What is known about a test: its last outcomes, oldest first, each a letter, and the number of its last run.
 
     >>> past = Past("..F.~")
@@ -83,14 +80,14 @@ class Past:
         """The outcomes by name, oldest first."""
         return tuple(_NAMES.get(letter, "failed") for letter in self.letters)
 
-    def _with(self, letter: str, run: int) -> Past:
+    def followed_by(self, letter: str, run: int) -> Past:
+        """Return the same with one more outcome, and without the oldest one if there are too many."""
         return Past((self.letters + letter)[-KEEP:], run)
 
 
 _NAMES: Final = {letter: name for name, letter in LETTERS.items()}
 
 
-@dataclass(frozen=True)
 class OutcomeHistory:
     """The outcomes of earlier runs, as they were when the file was read.
 
@@ -103,11 +100,16 @@ class OutcomeHistory:
     ['tests.test_till.TestTill.test_pays']
     """
 
-    folder: Path
-    tests: Mapping[str, Past] = field(default_factory=dict)
-    runs: tuple[Run, ...] = ()
-    problem: str = ""
-    """Why the file could not be used, for the user to see; empty if it could."""
+    def __init__(
+        self, folder: Path, tests: Mapping[str, Past] | None = None, runs: tuple[Run, ...] = (), problem: str = ""
+    ) -> None:
+        self.folder = folder
+        self.tests: Mapping[str, Past] = tests or {}
+        """What is known about each test, by its id."""
+        self.runs = runs
+        """The last runs, oldest first."""
+        self.problem = problem
+        """Why the file could not be used, for the user to see; empty if it could."""
 
     @classmethod
     def read(cls, folder: str | Path) -> OutcomeHistory:
@@ -159,7 +161,7 @@ class OutcomeHistory:
         number = self.runs[-1].number + 1 if self.runs else 1
         tests = {test: past for test, past in self.tests.items() if number - past.run < FORGET}
         for test, outcome in rows:
-            tests[test] = tests.get(test, Past(""))._with(LETTERS.get(outcome, "F"), number)
+            tests[test] = tests.get(test, Past("")).followed_by(LETTERS.get(outcome, "F"), number)
         bad = sum(LETTERS.get(outcome, "F") not in _GOOD for _, outcome in rows)
         return OutcomeHistory(
             self.folder, tests, (*self.runs, Run(number, at, seed, len(rows), bad))[-FORGET:], self.problem

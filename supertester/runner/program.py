@@ -67,9 +67,9 @@ def run_program(
 
         raise SystemExit(run_command(arguments[0], arguments[1:]))
     parser = cli.make_parser(prog)
-    _set_defaults(parser, defaults or {})
     try:
         apply_settings(parser, sections=COMMANDS)
+        _set_defaults(parser, defaults or {})
         options = replace(cli.parse(arguments, parser), module=module)
         return run_options(options)
     except UsageError as error:

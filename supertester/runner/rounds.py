@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from supertester.runner.declared import DeclaredTest
-from supertester.runner.layers import select
+from supertester.runner.layers import layer_counts, select
 from supertester.runner.loading import Loaded
 from supertester.runner.options import Options
 from supertester.runner.order import failed_first, only_failed, repeated, shuffled
@@ -58,6 +58,9 @@ def run_rounds(
     if options.shuffle is not None or options.failed_first:
         options = replace(options, keep_order=True)
     rounds = _Rounds(loaded, options, list(observers), run)
+    if options.layers:
+        counts = [f"{count} {layer}" for layer, count in layer_counts(tests).items() if count]
+        rounds.note(f"tests by layer: {', '.join(counts)}")
     if options.shuffle is not None:
         rounds.note(f"in random order: --shuffle={options.shuffle}")
     report = rounds.until_fail(tests) if options.until_fail else rounds.all(tests)
@@ -95,7 +98,7 @@ class _Rounds:
             if not report.ok or number == most:
                 break
             self.note(f"round {number} passed: {report.executed} tests in {report.duration:.2f} s")
-        text = f"round {number} is the last" if report.ok else f"round {number} failed after {number - 1} that passed"
+        text = f"round {number} {_ended(report)} after {number - 1} that passed"
         return replace(report, notes=(*report.notes, text))
 
     def _in_order(self, tests: Sequence[DeclaredTest], attempt: int) -> list[DeclaredTest]:
@@ -125,8 +128,19 @@ class _Rounds:
             self.note(f"running {len(left)} that failed again, attempt {attempt} of {self._options.rerun_failed}")
             again = self._once([each.declared for each in left.values() if each.declared is not None], options)
             flaky |= _passed_now(left, again, attempt)
-            report = replace(report, duration=report.duration + again.duration, notes=(*report.notes, *again.notes))
+            report = replace(
+                report,
+                duration=report.duration + again.duration,
+                interrupted=again.interrupted,
+                notes=(*report.notes, *again.notes),
+            )
         return _merged(report, flaky) if flaky else report
+
+
+def _ended(report: RunReport) -> str:
+    if report.interrupted:
+        return "was interrupted"
+    return "passed" if report.ok else "failed"
 
 
 def _passed_now(left: dict[int, TestOutcome], again: RunReport, attempt: int) -> dict[int, TestOutcome]:

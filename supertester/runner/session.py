@@ -112,7 +112,11 @@ def _bisect(loaded: Loaded, options: Options, name: str) -> None:
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
 
-    report = bisect(loaded, name, options, say=say, record=lambda tests: recorded_changes(options, tests))
+    try:
+        report = bisect(loaded, name, options, say=say, record=lambda tests: recorded_changes(options, tests))
+    except KeyboardInterrupt:
+        say("interrupted")
+        raise SystemExit(1) from None
     sys.stdout.write(f"{report}\n")
     raise SystemExit(0 if report.ok else 1)
 

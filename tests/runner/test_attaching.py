@@ -3,9 +3,10 @@ from __future__ import annotations
 import re
 import unittest
 
-from supertester.attachments import Attached
+from supertester.attachments import Attached, attach
 from supertester.performance.load import LoadReport, run_load
-from supertester.runner.attaching import rendered
+from supertester.runner.attaching import Attacher, rendered
+from tests.runner.made import declared, outcome
 from tests.runner.test_page import data_of
 from tests.runner.test_session import Project
 
@@ -52,6 +53,20 @@ class TestWhatIsShown(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(bad.content, "could not be shown: ZeroDivisionError('no')")
         [long] = rendered(Attached("long", "x" * 300_000))
         self.assertTrue(long.content.endswith("and 100000 more letters"))
+
+
+class TestHowMuchIsKept(unittest.TestCase):
+    def kept(self, kind: str) -> list[str]:
+        attacher = Attacher()
+        test = declared("tests.test_a.TestA.test_x")
+        attacher.begin(test)
+        for name in "abcd":
+            attach(name, "x" * 40_000)
+        return [each.name for each in attacher.end(outcome(test.test_id, kind, declared=test)).attachments]
+
+    def test_less_of_a_test_that_passed_than_of_one_that_failed(self) -> None:
+        self.assertEqual(self.kept("passed"), ["a", "b", "left out"])
+        self.assertEqual(self.kept("failed"), ["a", "b", "c", "d"])
 
 
 class TestInARun(Project):

@@ -99,6 +99,11 @@ class TestBothWays(Searched):
         self.assertEqual(found.culprits, ("a",))
         self.assertIn("left out, because they end their process: c", self.said)
 
+    def test_an_interruption_is_no_answer(self) -> None:
+        tests = [declared("a"), declared("v", index=1)]
+        with self.assertRaises(KeyboardInterrupt):
+            bisect(Loaded([None] * 2, tests), "v", Options(), run=lambda *given: report(interrupted=True))
+
 
 class TestTheRecord(Searched):
     def test_those_that_were_seen_to_change_the_process_are_tried_first_the_last_one_first(self) -> None:

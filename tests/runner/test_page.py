@@ -98,6 +98,15 @@ class TestWhatThePageHolds(unittest.TestCase):
         self.assertEqual(data_of(page)["history"], {"a.b.C.d": ".F."})
         self.assertNotIn("gone", page)
 
+    def test_what_passed_tests_wrote_is_bounded_and_that_is_said(self) -> None:
+        outcomes = [outcome(f"a.b.C.d{n}", output="x" * 10_000_000) for n in range(5)]
+        failed = outcome("a.b.C.bad", "failed", message="boom", output="y" * 1000)
+        details = data_of(run_page(report(*outcomes, failed)))["details"]
+        lengths = [len(details[str(n)]["texts"][0][1]) for n in range(3)]  # type: ignore[index]
+        self.assertEqual(lengths, [10_000_000] * 3)
+        self.assertIn("too many", details["4"]["texts"][0][1])  # type: ignore[index]
+        self.assertIn("y" * 1000, str(details["5"]))  # type: ignore[index]
+
     def test_a_test_that_ran_three_times_has_three_rows(self) -> None:
         page = run_page(report(*[outcome("a.b.C.d", attempt=n) for n in (1, 2, 3)]))
         self.assertEqual([row[0] for row in data_of(page)["tests"]], ["a.b.C.d", "a.b.C.d #2", "a.b.C.d #3"])  # type: ignore[attr-defined]

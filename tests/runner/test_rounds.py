@@ -38,6 +38,7 @@ class Rounds(unittest.TestCase):
         self.watcher = Watcher()
         self.seen: dict[tuple[str, int], int] = {}
         self.fixtures: list[TestOutcome] = []
+        self.interrupted_at = 0
 
     def rounds(self, names: str, fate: Fate, **options: Any) -> RunReport:
         tests = [
@@ -50,7 +51,8 @@ class Rounds(unittest.TestCase):
             self.options.append(given)
             self.runs.append("".join(test.test_id for test in chosen.tests))
             outcomes = [*(self.outcome(test, fate) for test in chosen.tests), *self.fixtures]
-            made = report(*outcomes, declared=len(chosen.tests), fail_on=given.fail_on)
+            more = {"interrupted": len(self.runs) == self.interrupted_at}
+            made = report(*outcomes, **more, declared=len(chosen.tests), fail_on=given.fail_on)
             for each in observers:
                 each.ended(made)
             return made
@@ -73,6 +75,7 @@ class TestChoice(Rounds):
         self.rounds("abc", all_pass, layers=("unit",))
         self.rounds("abc", all_pass, tag="not layer=unit")
         self.assertEqual(self.runs, ["ab", "c"])
+        self.assertIn("tests by layer: 2 unit", self.watcher.notes)
 
     def test_those_that_failed_last_are_all_or_first(self) -> None:
         self.history = self.history.add([("a", "passed"), ("b", "failed"), ("c", "timeout")])
@@ -111,11 +114,17 @@ class TestRepetition(Rounds):
         self.assertIn("round 3 failed after 2 that passed", found.notes)
         self.assertEqual(len(self.watcher.ends), 1)
 
+    def test_an_interruption_ends_the_rounds(self) -> None:
+        self.interrupted_at = 2
+        found = self.rounds("a", all_pass, until_fail=True)
+        self.assertEqual(self.runs, ["a", "a"])
+        self.assertIn("round 2 was interrupted after 1 that passed", found.notes)
+
     def test_rounds_have_an_end_if_they_are_given_one(self) -> None:
         found = self.rounds("a", all_pass, until_fail=True, repeat=4)
         self.assertEqual(len(self.runs), 4)
         self.assertTrue(found.ok)
-        self.assertEqual(found.notes, ("round 4 is the last",))
+        self.assertEqual(found.notes, ("round 4 passed after 3 that passed",))
 
 
 class TestRerun(Rounds):
@@ -146,6 +155,11 @@ class TestRerun(Rounds):
         self.rounds("ab", lambda name, time: "skipped", rerun_failed=2)
         self.rounds("ab", lambda name, time: "failed")
         self.assertEqual(self.runs, ["ab", "ab"])
+
+    def test_an_interruption_of_a_rerun_is_one_of_the_run(self) -> None:
+        self.interrupted_at = 2
+        found = self.rounds("a", lambda name, time: "failed", rerun_failed=5)
+        self.assertEqual((len(self.runs), found.interrupted), (2, True))
 
     def test_it_runs_in_a_fresh_process_and_is_not_stopped_by_the_first_that_fails_again(self) -> None:
         self.rounds("ab", lambda name, time: "failed", rerun_failed=1, jobs=0, failfast=True)

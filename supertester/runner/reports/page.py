@@ -20,6 +20,8 @@ __all__ = ["run_page"]
 
 _HERE: Final = Path(__file__).parent
 _SLOWEST: Final = 20
+_LETTERS: Final = 30_000_000
+"""Letters of output and attachments of tests that passed which the page holds."""
 _KEYS: Final = (
     ("/", "search"),
     ("j k ↓ ↑", "next and previous test"),
@@ -82,7 +84,7 @@ def _data(report: RunReport, history: OutcomeHistory | None) -> dict[str, Any]:
         "workers": [f"worker {number}" if number else "this process" for number in workers],
         "seconds": round(max((each.started - began + each.duration for each in report.tests), default=0.0), 3),
         "tests": [_row(each, outcomes, workers, began) for each in report.tests],
-        "details": {index: found for index, outcome in enumerate(report.tests) if (found := _details(outcome))},
+        "details": _all_details(report),
         "history": {each.test_id: known[each.test_id].letters for each in report.tests if each.test_id in known},
         "letters": {letter: name for name, letter in LETTERS.items()},
     }
@@ -98,6 +100,23 @@ def _row(outcome: TestOutcome, outcomes: Sequence[str], workers: Sequence[int], 
         workers.index(outcome.worker),
         outcome.message.partition("\n")[0][:200],
     ]
+
+
+def _all_details(report: RunReport) -> dict[int, dict[str, Any]]:
+    """Return what there is to say of each test by its place; of those that passed, as much as a browser can take."""
+    details: dict[int, dict[str, Any]] = {}
+    left = _LETTERS
+    for index, outcome in enumerate(report.tests):
+        found = _details(outcome)
+        size = sum(len(text) for _, text in [*found.get("texts", ()), *found.get("pages", ())])
+        if outcome.outcome == "passed" and size:
+            left -= size
+            if left < 0:
+                found = {name: value for name, value in found.items() if name not in {"texts", "pages"}}
+                found["texts"] = [("left out", "the output and attachments of a test that passed: there are too many")]
+        if found:
+            details[index] = found
+    return details
 
 
 def _details(outcome: TestOutcome) -> dict[str, Any]:
