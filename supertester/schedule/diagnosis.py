@@ -47,7 +47,7 @@ def followed(run: Run, again: RunOnce) -> tuple[tuple[Switch, ...], int, str | N
     strategy = Followed(run.choices)
     strategy.begin(Random(0), 0)
     second = again(strategy)
-    difference = strategy.finish(len(run.choices)) or _different_end(run, second)
+    difference = strategy.finish() or _different_end(run, second)
     return tuple(strategy.made), strategy.choices, difference
 
 
@@ -93,7 +93,7 @@ def shrunk(switches: Iterable[Switch], found: Run, again: RunOnce) -> Shrunk:
         strategy.begin(_NONE, 0)
         run = again(strategy, prepare=prepare)
         fails = run.failure is not None and run.failure.signature == failure.signature
-        return Attempt(fails, tuple(strategy.made), strategy.options)
+        return Attempt(fails, tuple(strategy.made), strategy.more)
 
     return shrink(switches, attempt)
 

@@ -267,21 +267,21 @@ class Explorer:
         strategy = Replay(schedule.switches)
         run = self._replayed(strategy)
         self._count = 1
-        if (difference := strategy.finish(schedule.choices)) is not None:
-            raise UsageError(self._other_program(schedule, difference))
+        difference = strategy.finish()
+        is_other = schedule.program != fingerprint(self._subject.name)
+        if difference is not None or is_other:
+            raise UsageError(self._other_program(difference, is_other=is_other))
         if run.failure is None:
             return self._report(limit=1)
         return self._report(failing=self._explained(schedule.switches, "replay"), limit=1)
 
-    def _other_program(self, schedule: Schedule, difference: str) -> str:
-        name = self._subject.name
-        whose = (
+    def _other_program(self, difference: str | None, *, is_other: bool) -> str:
+        changed = (
             "the program has changed since it was made, or depends on more than its schedule, such as the order of "
             "sets, which goes by PYTHONHASHSEED"
-            if schedule.program == fingerprint(name)
-            else "it was made for another test"
         )
-        return f"the replay token does not fit {name}: {difference}; {whose}"
+        reasons = [difference, "it was made for another test" if is_other else changed]
+        return f"the replay token does not fit {self._subject.name}: {'; '.join(filter(None, reasons))}"
 
     def _report(
         self, *, failing: FailingSchedule | None = None, divergence: str | None = None, limit: int | None = None

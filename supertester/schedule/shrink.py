@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from supertester.schedule.token import Path, Switch
+from supertester.schedule.token import Switch
 
 __all__ = ["REPLAYS", "SECONDS", "Attempt", "Shrunk", "shrink"]
 
@@ -34,12 +34,12 @@ class Attempt:
     Attributes:
         fails: Whether it failed in the same way.
         switches: Those that could be made.
-        options: At each choice, the lanes that could have gone on instead of the one that did.
+        more: The switches that could have been made after the last of these, each by itself.
     """
 
     fails: bool
     switches: Switches
-    options: Sequence[Sequence[Path]] = ()
+    more: Sequence[Switch] = ()
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,9 @@ def shrink(
         seconds: How long it may take in all.
 
     >>> def attempt(tried):  # Fails with any switch to lane 0.1.
-    ...     return Attempt(any(each.lane == (0, 1) for each in tried), tried, [[(0, 1)]] * 5)
-    >>> shrink([Switch(1, (0, 2)), Switch(2, (0, 1)), Switch(3, (0, 1))], attempt).switches
-    (Switch(at=2, lane=(0, 1), among=0),)
+    ...     return Attempt(any(each.lane == (0, 1) for each in tried), tried)
+    >>> shrink([Switch((0,), 1, (0, 2)), Switch((0,), 2, (0, 1)), Switch((0,), 3, (0, 1))], attempt).switches
+    (Switch(giving=(0,), turn=2, lane=(0, 1)),)
     """
     search = _Search(tuple(switches), attempt, replays, time.monotonic() + seconds)
     is_least = False
@@ -136,7 +136,7 @@ class _Search:
 
     def look_for_fewer(self) -> bool:
         """Try all schedules with fewer switches, those with the fewest first; say whether that came to an end."""
-        self._tried.clear()  # Their options have to be seen again.
+        self._tried.clear()  # What more there is after them has to be seen again.
         level: list[Switches] = [()]
         while level and len(level[0]) < len(self.best):
             following: list[Switches] = []
@@ -147,7 +147,7 @@ class _Search:
                 if made.fails:
                     return True
                 if len(switches) + 1 < len(self.best):
-                    following += _one_more(switches, made.options)
+                    following += [(*switches, switch) for switch in made.more]
             level = following
         return True
 
@@ -156,10 +156,3 @@ def _without(switches: Switches, size: int) -> Iterator[Switches]:
     """Yield *switches* without *size* of them in a row, first without the last ones, which nothing builds on."""
     for end in range(len(switches), 0, -size):
         yield switches[: max(end - size, 0)] + switches[end:]
-
-
-def _one_more(switches: Switches, options: Sequence[Sequence[Path]]) -> Iterator[Switches]:
-    first = switches[-1].at + 1 if switches else 0
-    for at in range(first, len(options)):
-        for lane in options[at]:
-            yield (*switches, Switch(at, lane, len(options[at]) + 1))

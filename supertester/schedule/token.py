@@ -31,17 +31,19 @@ _LEAST: Final = -2
 
 
 class Switch(NamedTuple):
-    """One forced switch.
+    """One forced switch, named by the lane that gives way and not by what had happened before in others.
+
+    So it is still the same one where another version of Python takes a step more or less elsewhere.
 
     Attributes:
-        at: The number of the choice, from 0.
+        giving: The lane that would go on.
+        turn: At which of its turns it gives way, from 1.
         lane: The lane that goes on instead.
-        among: How many could have gone on.
     """
 
-    at: int
+    giving: Path
+    turn: int
     lane: Path
-    among: int = 0
 
 
 @dataclass(frozen=True)
@@ -50,11 +52,11 @@ class Schedule:
 
     Attributes:
         switches: Its forced switches, in order.
-        choices: How many choices it has in all.
+        choices: How many choices it has in all, in the Python that made it.
         seed: What the random numbers of the program come from.
         program: The `fingerprint` of the program's name.
 
-    >>> schedule = Schedule((Switch(4, (0, 1), 2),), choices=9, seed=5, program=fingerprint("test_bank"))
+    >>> schedule = Schedule((Switch((0, 1), 4, (0, 2)),), choices=9, seed=5, program=fingerprint("test_bank"))
     >>> Schedule.of_token(schedule.token()) == schedule
     True
     """
@@ -71,11 +73,10 @@ class Schedule:
 
     def _numbers(self) -> Iterator[int]:
         yield from (self.choices, self.seed, self.program, len(self.switches))
-        before = 0
         for switch in self.switches:
-            lane = (number - _LEAST for number in switch.lane)
-            yield from (switch.at - before, switch.among, len(switch.lane), *lane)
-            before = switch.at
+            yield switch.turn
+            for lane in (switch.giving, switch.lane):
+                yield from (len(lane), *(number - _LEAST for number in lane))
 
     @classmethod
     def of_token(cls, token: str) -> Schedule:
@@ -100,11 +101,10 @@ class Schedule:
 
 
 def _switches(numbers: Iterator[int], count: int) -> Iterator[Switch]:
-    at = 0
     for _ in range(count):
-        at += next(numbers)
-        among, length = next(numbers), next(numbers)
-        yield Switch(at, tuple(next(numbers) + _LEAST for _ in range(length)), among)
+        turn = next(numbers)
+        giving, lane = (tuple(next(numbers) + _LEAST for _ in range(next(numbers))) for _ in range(2))
+        yield Switch(giving, turn, lane)
 
 
 def _decoded(token: str) -> bytes:

@@ -13,7 +13,7 @@ from supertester.schedule.token import Schedule, Switch
 
 
 def token(number: int) -> str:
-    return Schedule((Switch(number, (0, 1), 2),), choices=number + 1).token()
+    return Schedule((Switch((0,), number, (0, 1)),), choices=number + 1).token()
 
 
 class TestDatabase(IsolatedTestCase):

@@ -215,15 +215,44 @@ class TestReplay(IsolatedTestCase):
             replay_schedule(planted.pool, token)
 
     def test_a_program_that_has_changed_is_told(self) -> None:
-        extra: list[int] = []
+        is_changed: list[bool] = []
 
         async def program() -> None:
-            await asyncio.gather(planted.lost_update(), *(asyncio.sleep(0) for _ in extra))
+            await (asyncio.sleep(0) if is_changed else planted.lost_update())
 
         token = failing(program).token
-        extra.append(1)
-        with self.assertRaisesRegex(UsageError, r"the program has changed since it was made, or depends on more"):
+        is_changed.append(True)
+        changed = (
+            r"it ended after 0 choices, and lane 0\.\d had not come to its turn \d, .*; the program has changed since"
+        )
+        with self.assertRaisesRegex(UsageError, changed):
             replay_schedule(program, token)
+
+    def test_a_program_that_was_repaired_passes(self) -> None:
+        is_repaired: list[bool] = []
+
+        async def program() -> None:
+            lock, balance = asyncio.Lock(), 0
+
+            async def deposit(turns: int) -> None:
+                nonlocal balance
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                if is_repaired:
+                    await lock.acquire()
+                seen = balance
+                await asyncio.sleep(0)
+                balance = seen + 1
+
+                if is_repaired:
+                    lock.release()
+
+            await asyncio.gather(deposit(0), deposit(3))
+            assert balance == 2
+
+        token = failing(program).token
+        is_repaired.append(True)
+        self.assertTrue(replay_schedule(program, token).ok)
 
     def test_random_numbers_come_from_the_token(self) -> None:
         async def program() -> None:

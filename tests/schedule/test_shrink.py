@@ -8,32 +8,35 @@ from collections.abc import Callable
 from supertester.schedule.shrink import Attempt, shrink
 from supertester.schedule.token import Switch
 
-A, B, C = (0, 1), (0, 2), (0, 3)
+HERE, A, B, C = (0,), (0, 1), (0, 2), (0, 3)
 Switches = tuple[Switch, ...]
 
 
-def program(fails: Callable[[Switches], bool], *, choices: int = 12) -> Callable[[Switches], Attempt]:
-    """Return a program of so many choices, in each of which `A`, `B` and `C` could go on, and `A` does by itself."""
+def to(turn: int, lane: tuple[int, ...]) -> Switch:
+    return Switch(HERE, turn, lane)
+
+
+def program(fails: Callable[[Switches], bool], *, turns: int = 12) -> Callable[[Switches], Attempt]:
+    """Return a program in which so many times `B` or `C` could go on instead; `A` never can."""
 
     def attempt(switches: Switches) -> Attempt:
-        made = tuple(each for each in switches if each.at < choices and each.lane != A)
-        taken = {each.at: each.lane for each in made}
-        options = [[lane for lane in (A, B, C) if lane != taken.get(at, A)] for at in range(choices)]
-        return Attempt(fails(made), made, options)
+        made = tuple(each for each in switches if each.turn < turns and each.lane != A)
+        first = made[-1].turn + 1 if made else 0
+        return Attempt(fails(made), made, [to(turn, lane) for turn in range(first, turns) for lane in (B, C)])
 
     return attempt
 
 
 class TestShrink(unittest.TestCase):
     def test_what_matters_stays_and_the_rest_goes(self) -> None:
-        needed = {Switch(3, B), Switch(7, C)}
-        found = tuple(Switch(at, B if at != 7 else C) for at in range(10))
-        shrunk = shrink(found, program(lambda made: needed <= {each._replace(among=0) for each in made}))
-        self.assertEqual({each._replace(among=0) for each in shrunk.switches}, needed)
+        needed = {to(3, B), to(7, C)}
+        found = tuple(to(turn, B if turn != 7 else C) for turn in range(10))
+        shrunk = shrink(found, program(lambda made: needed <= set(made)))
+        self.assertEqual(set(shrunk.switches), needed)
         self.assertTrue(shrunk.is_least)
 
     def test_a_failure_that_needs_no_switch_has_none(self) -> None:
-        shrunk = shrink([Switch(1, B), Switch(2, C)], program(lambda _: True))
+        shrunk = shrink([to(1, B), to(2, C)], program(lambda _: True))
         self.assertEqual((shrunk.switches, shrunk.replays, shrunk.is_least), ((), 1, True))
 
     def test_it_finds_a_way_that_dropping_alone_does_not_lead_to(self) -> None:
@@ -41,16 +44,16 @@ class TestShrink(unittest.TestCase):
             lanes = [each.lane for each in made]
             return lanes == [C] or lanes.count(B) >= 4
 
-        shrunk = shrink([Switch(at, B) for at in range(4)], program(fails))
+        shrunk = shrink([to(turn, B) for turn in range(4)], program(fails))
         self.assertEqual([each.lane for each in shrunk.switches], [C])
 
     def test_switches_that_cannot_be_made_do_not_count(self) -> None:
-        found = [Switch(1, B), *(Switch(at, A) for at in range(2, 9))]
+        found = [to(1, B), *(to(turn, A) for turn in range(2, 9))]
         shrunk = shrink(found, program(lambda made: any(each.lane == B for each in made)))
         self.assertEqual(len(shrunk.switches), 1)
 
     def test_it_keeps_to_its_budget_and_says_that_less_may_do(self) -> None:
-        found = [Switch(at, B) for at in range(10)]
+        found = [to(turn, B) for turn in range(10)]
         attempt = program(lambda made: len(made) >= 5)
         shrunk = shrink(found, attempt, replays=30)
         self.assertEqual(shrunk.replays, 30)

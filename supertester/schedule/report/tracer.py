@@ -177,7 +177,7 @@ class Tracer:
             if not last.resumed:
                 return  # A line of several parts, such as a comprehension, comes again and again.
             step.lines.pop()
-            touches = (*last.touches, *touches)
+            touches, resumed = (*last.touches, *touches), True
         step.lines.append(Line(code.co_filename, number, code.co_qualname, touches, resumed))
 
     def _belongs_to_user(self, filename: str) -> bool:

@@ -27,9 +27,10 @@ class Course:
     has to do, and gives way by itself.
     """
 
-    __slots__ = ("_in_a_row", "_last", "_late")
+    __slots__ = ("_in_a_row", "_last", "_late", "_turns")
 
     def __init__(self) -> None:
+        self._turns: dict[Lane, int] = {}
         self._late: dict[Lane, None] = {}
         self._last: Lane | None = None
         self._in_a_row = 0
@@ -49,6 +50,11 @@ class Course:
                 return index
         return runnable.index(next(lane for lane in late if lane in runnable))
 
+    def turn(self, default: Lane) -> int:
+        """Return the how-manieth time it is the turn of *default*; called once for each choice."""
+        self._turns[default] = turn = self._turns.get(default, 0) + 1
+        return turn
+
     def take(self, chosen: Lane, default: Lane) -> None:
         """Take note that *chosen* goes on, although *default* would have."""
         self._late.pop(chosen, None)
@@ -63,36 +69,37 @@ class Attempted(Strategy):
 
     Attributes:
         made: The forced switches of this schedule.
-        choices: How many choices it has had.
-        options: For each choice, the lanes that could have gone on instead of the one that did.
+        more: Those that could have been made after the last of them.
     """
 
     name = "replay"
 
     def __init__(self, switches: Iterable[Switch]) -> None:
-        self._wanted = {switch.at: switch.lane for switch in switches}
+        self._wanted = {(switch.giving, switch.turn): switch.lane for switch in switches}
         self.made: list[Switch] = []
-        self.options: list[list[Path]] = []
-        self.choices = 0
+        self.more: list[Switch] = []
         self._course = Course()
 
     def begin(self, random: random.Random, number: int) -> bool:
         """Begin again; there is always something to do."""
-        self.made, self.options, self.choices = [], [], 0
+        self.made, self.more = [], []
         self._course = Course()
         return True
 
     def choose(self, runnable: list[Lane], current: Lane | None) -> int:
         """Make the switch that is wanted here, if there is one and its lane can run."""
-        at = self.choices
-        self.choices += 1
-        chosen = default = self._course.default(runnable, current)
-        if (wanted := self._wanted.get(at)) is not None:
+        course = self._course
+        chosen = default = course.default(runnable, current)
+        giving = runnable[default]
+        turn = course.turn(giving)
+        if (wanted := self._wanted.get((giving.path, turn))) is not None:
             chosen = next((index for index, lane in enumerate(runnable) if lane.path == wanted), default)
         if chosen != default:
-            self.made.append(Switch(at, runnable[chosen].path, len(runnable)))
-        self._course.take(runnable[chosen], runnable[default])
-        self.options.append([lane.path for index, lane in enumerate(runnable) if index != chosen])
+            self.made.append(Switch(giving.path, turn, runnable[chosen].path))
+            self.more.clear()
+        else:
+            self.more += [Switch(giving.path, turn, lane.path) for lane in runnable if lane is not giving]
+        course.take(runnable[chosen], giving)
         return chosen
 
 
@@ -115,41 +122,27 @@ class _Exact(Strategy):
         self.instead_of: Lane | None = None
         self._course = Course()
 
-    def _take(self, wanted: int | None, runnable: list[Lane], current: Lane | None) -> int:
+    def _take(self, wanted: int | None, default: int, turn: int, runnable: list[Lane]) -> int:
         """Make the choice that is *wanted*, or the default one if there is none."""
-        default = self._course.default(runnable, current)
         chosen = default if wanted is None else wanted
+        giving = runnable[default]
         self.instead_of = None
         if chosen != default:
-            self.made.append(Switch(self.choices, runnable[chosen].path, len(runnable)))
-            self.instead_of = runnable[default]
-        self._course.take(runnable[chosen], runnable[default])
+            self.made.append(Switch(giving.path, turn, runnable[chosen].path))
+            self.instead_of = giving
+        self._course.take(runnable[chosen], giving)
         self.choices += 1
         return chosen
 
-    def _find(self, wanted: Path, among: int, runnable: list[Lane]) -> int | None:
-        """Return where *wanted* is in *runnable*, or note that it is not; with the first divergence all ends."""
-        if self.divergence is not None:
-            return None
+    def _find(self, wanted: Path, runnable: list[Lane]) -> int | None:
+        """Return where *wanted* is in *runnable*, or note that it is not."""
         found = next((index for index, lane in enumerate(runnable) if lane.path == wanted), None)
-        if found is None:
+        if found is None and self.divergence is None:
             self.divergence = (
                 f"at choice {self.choices} lane {shown_path(wanted)} should go on, and it is not among those that can: "
                 f"{_shown(runnable)}"
             )
-        elif among != len(runnable):
-            self.divergence = (
-                f"at choice {self.choices} there were {among} lanes to choose from, and now there are {len(runnable)}: "
-                f"{_shown(runnable)}"
-            )
-            return None
         return found
-
-    def finish(self, choices: int) -> str | None:
-        """Return how the schedule differs from one of so many *choices*, or ``None``."""
-        if self.divergence is None and self.choices != choices:
-            self.divergence = f"it ended after {self.choices} choices, and there should be {choices}"
-        return self.divergence
 
 
 class Replay(_Exact):
@@ -157,14 +150,25 @@ class Replay(_Exact):
 
     def __init__(self, switches: Iterable[Switch]) -> None:
         super().__init__()
-        self._switches = {switch.at: switch for switch in switches}
+        self._switches = {(switch.giving, switch.turn): switch for switch in switches}
 
     def choose(self, runnable: list[Lane], current: Lane | None) -> int:
         """Make the switch of the token, or none."""
-        chosen = None
-        if (switch := self._switches.get(self.choices)) is not None:
-            chosen = self._find(switch.lane, switch.among, runnable)
-        return self._take(chosen, runnable, current)
+        default = self._course.default(runnable, current)
+        turn = self._course.turn(runnable[default])
+        switch = self._switches.pop((runnable[default].path, turn), None)
+        wanted = None if switch is None else self._find(switch.lane, runnable)
+        return self._take(wanted, default, turn, runnable)
+
+    def finish(self) -> str | None:
+        """Return how the schedule went another way than the token says, or ``None``."""
+        if self.divergence is None and self._switches:
+            switch = next(iter(self._switches.values()))
+            self.divergence = (
+                f"it ended after {self.choices} choices, and lane {shown_path(switch.giving)} had not come to its turn "
+                f"{switch.turn}, at which lane {shown_path(switch.lane)} should have gone on instead"
+            )
+        return self.divergence
 
 
 class Followed(_Exact):
@@ -177,11 +181,23 @@ class Followed(_Exact):
 
     def choose(self, runnable: list[Lane], current: Lane | None) -> int:
         """Make the same choice."""
-        chosen = None
-        if self.choices < len(self._choices):
+        default = self._course.default(runnable, current)
+        wanted = None
+        if self.choices < len(self._choices) and self.divergence is None:
             among, path = self._choices[self.choices]
-            chosen = self._find(path, among, runnable)
-        return self._take(chosen, runnable, current)
+            wanted = self._find(path, runnable)
+            if among != len(runnable) and self.divergence is None:
+                self.divergence = (
+                    f"at choice {self.choices} there were {among} lanes to choose from, and now there are "
+                    f"{len(runnable)}: {_shown(runnable)}"
+                )
+        return self._take(wanted, default, self._course.turn(runnable[default]), runnable)
+
+    def finish(self) -> str | None:
+        """Return how the schedule differs from the run, or ``None``."""
+        if self.divergence is None and self.choices != len(self._choices):
+            self.divergence = f"it ended after {self.choices} choices, and there should be {len(self._choices)}"
+        return self.divergence
 
 
 def _shown(runnable: list[Lane], limit: int = 8) -> str:

@@ -1,0 +1,116 @@
+"""Whether tokens replay, wherever: ``python -m benchmarks.replay --python python3.11 --python python3.13``.
+
+Failing schedules of planted bugs are found and shrunk here. Each of their tokens is then replayed many times, in new
+processes of each Python, with a random hash seed in each: every replay has to end with the same failure, by the same
+lines in the same order.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from supertester.schedule import FailingSchedule, explore_schedules, replay_schedule
+from tests.schedule import planted
+
+__all__ = ["main"]
+
+ROOT: Final = Path(__file__).parents[1]
+PROGRAMS: Final = (
+    "lost_update",
+    "deadlock",
+    "lost_wakeup",
+    "philosophers",
+    "pool",
+    "pool_with_invariant",
+    "late_message",
+    "polling",
+    "forgotten_failure",
+)
+PROCESSES: Final = 5
+
+
+def _what_happened(failing: FailingSchedule | None) -> str:
+    """Return a text that is the same for the same failure by the same way."""
+    if failing is None:
+        return "it passed"
+    way = hashlib.sha256("\n".join(failing.swimlane).encode()).hexdigest()[:12]
+    return f"{failing.sentence} by {way}"
+
+
+def found() -> dict[str, tuple[str, str]]:
+    """Return the token of a failing schedule of each program, and what happens in it."""
+    result = {}
+    for name in PROGRAMS:
+        failing = explore_schedules(getattr(planted, name), schedules=5_000, seed=1, database=False).failing
+        if failing is None:
+            raise RuntimeError(f"no schedule of {name} failed")
+        result[name] = (failing.token, _what_happened(failing))
+    return result
+
+
+def replayed(tokens: dict[str, str], times: int) -> dict[str, dict[str, int]]:
+    """Return, for each program, how often what happened in *times* replays."""
+    counts: dict[str, dict[str, int]] = {}
+    for name, token in tokens.items():
+        seen = counts[name] = {}
+        for _ in range(times):
+            outcome = _what_happened(replay_schedule(getattr(planted, name), token).failing)
+            seen[outcome] = seen.get(outcome, 0) + 1
+    return counts
+
+
+def _in_process(python: str, tokens: dict[str, str], times: int) -> dict[str, dict[str, int]]:
+    done = subprocess.run(
+        [python, "-m", "benchmarks.replay", "--child", str(times)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "random"},
+        input=json.dumps(tokens),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"{python} failed:\n{done.stderr}")
+    result: dict[str, dict[str, int]] = json.loads(done.stdout)
+    return result
+
+
+def check(python: str, expected: dict[str, tuple[str, str]], times: int) -> bool:
+    """Replay all tokens with *python*, print how often that led to what was expected, and say whether always."""
+    tokens = {name: token for name, (token, _) in expected.items()}
+    runs = [_in_process(python, tokens, times // PROCESSES) for _ in range(PROCESSES)]
+    total = times // PROCESSES * PROCESSES
+    ok = True
+    for name, (_, outcome) in expected.items():
+        right = sum(run[name].get(outcome, 0) for run in runs)
+        ok = ok and right == total
+        others = {each for run in runs for each in run[name]} - {outcome}
+        print(f"{python}  {name:<20} {right} of {total}" + "".join(f"\n    not {each}" for each in others))
+    return ok
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Replay, and return 0 if every replay was right."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.replay", description=str(__doc__).partition("\n")[0])
+    parser.add_argument("--python", action="append", metavar="PATH", help="an interpreter to replay with (this one)")
+    parser.add_argument("--times", type=int, default=100, metavar="N", help="replays of each token (100)")
+    parser.add_argument("--child", type=int, metavar="N", help=argparse.SUPPRESS)
+    options: Any = parser.parse_args(arguments)
+    if options.child is not None:
+        json.dump(replayed(json.load(sys.stdin), options.child), sys.stdout)
+        return 0
+    expected = found()
+    results = [check(python, expected, options.times) for python in options.python or [sys.executable]]
+    return 0 if all(results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
