@@ -23,11 +23,12 @@ class TestTheWheel(unittest.TestCase):
         tops = {file.parts[0] for file in files if not file.parts[0].endswith(".dist-info")}
         self.assertEqual(tops, {"supertester"})
 
-    def test_it_holds_the_modules_of_the_checkout_and_py_typed(self) -> None:
+    def test_it_holds_the_modules_of_the_checkout_and_what_they_read(self) -> None:
         files = [file.as_posix() for file in importlib.metadata.files("supertester") or []]
         installed = {file for file in files if file.startswith("supertester/") and not file.endswith(".pyc")}
         modules = {path.relative_to(CHECKOUT).as_posix() for path in (CHECKOUT / "supertester").rglob("*.py")}
-        self.assertEqual(installed, modules | {"supertester/py.typed"})
+        page = {f"supertester/runner/reports/page.{kind}" for kind in ("css", "js")}
+        self.assertEqual(installed, modules | page | {"supertester/py.typed"})
 
     def test_programs_that_configure_opentelemetry_by_their_environment_find_the_exporters(self) -> None:
         for signal in ("traces", "logs"):
