@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from supertester._core.lazy import lazy_import
@@ -33,6 +34,10 @@ class ConcurrentStateMachine(Machine):
     must have returned what they could have returned one after the other, to a model that knows nothing of concurrency.
     What fails shrinks to the shortest program that does. An undecided program fails too, and says so.
 
+    With ``explore = 30``, each program runs under so many schedules, which say who goes on wherever several could. If
+    one fails, Hypothesis shrinks the program, and then its schedule is shrunk to the fewest forced switches, and
+    explained.
+
     Example::
 
         class Total:  # the model
@@ -62,6 +67,9 @@ class ConcurrentStateMachine(Machine):
     TestCase: ClassVar[Any] = _TestCase()
     """The machine as an `IsolatedTestCase`."""
 
+    explore: ClassVar[int | Mapping[str, Any]] = 0
+    """Under how many schedules to run each program; or the options of `supertester.programs.explore_program`."""
+
     _test_case: ClassVar[type[IsolatedTestCase]]
 
     @classmethod
@@ -87,15 +95,35 @@ class ConcurrentStateMachine(Machine):
 def _test_of(machine: type[ConcurrentStateMachine]) -> Any:
     """Return the test of *machine*, as a method."""
     hypothesis = lazy_import("hypothesis", purpose="ConcurrentStateMachine")
+    run_test = _explored(machine) if machine.explore else _run_once()
+    test = hypothesis.given(program=programs(machine, put_off=not machine.explore))(run_test)
+    # The tests of all machines have the same code, and must not share their examples in Hypothesis' database.
+    test.hypothesis.inner_test._hypothesis_internal_add_digest = f"{machine.__module__}.{machine.__qualname__}".encode()
+    return (machine.settings or _default_settings(hypothesis))(test)
 
+
+def _run_once() -> Any:
     async def runTest(self: IsolatedTestCase, program: Program) -> None:  # noqa: N802 - unittest's name for the only test
         if (mismatch := (await run_program(program)).mismatch) is not None:
             self.fail(str(mismatch))
 
-    test = hypothesis.given(program=programs(machine))(runTest)
-    # The tests of all machines have the same code, and must not share their examples in Hypothesis' database.
-    test.hypothesis.inner_test._hypothesis_internal_add_digest = f"{machine.__module__}.{machine.__qualname__}".encode()
-    return (machine.settings or _default_settings(hypothesis))(test)
+    return runTest
+
+
+def _explored(machine: type[ConcurrentStateMachine]) -> Any:
+    from supertester.programs.exploring import explore_program, told  # Few machines need them.
+    from supertester.schedule.settings import Settings
+
+    given = machine.explore
+    options = given if isinstance(given, Mapping) else {"schedules": given}
+    Settings.made_of(options, f"{machine.__qualname__}.explore")
+
+    def runTest(self: IsolatedTestCase, program: Program) -> None:  # noqa: N802
+        report = explore_program(program, **options)
+        if not report.ok:
+            self.fail(told(report))
+
+    return runTest
 
 
 def _default_settings(hypothesis: Any) -> Any:

@@ -110,6 +110,16 @@ class HarnessMixin(_Host):
             self.fail(self._formatMessage(msg, str(report.mismatch)))
         return report
 
+    def explore_program(self, program: Program, *, msg: str | None = None, **options: Any) -> ExplorationReport:
+        """Run *program* under many schedules and return the report; fail, showing it, if one of them fails.
+
+        To be called in a plain test (``def``). See `supertester.programs.explore_program`.
+        """
+        report = programs.explore_program(program, **options)
+        if not report.ok:
+            self.fail(self._formatMessage(msg, programs.told(report)))
+        return report
+
     def assert_implements(self, cls: type, protocol: Any, *, msg: str | None = None) -> None:
         """Fail unless *cls* has the methods of *protocol*; see `supertester.harness.check_implements`."""
         mismatch = harness.check_implements(cls, protocol)

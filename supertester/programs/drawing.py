@@ -18,10 +18,14 @@ _LATEST = 3
 """Turns of the event loop by which a step is put off at most."""
 
 
-def programs(machine: type[Machine]) -> SearchStrategy[Program]:
+def programs(machine: type[Machine], *, put_off: bool = True) -> SearchStrategy[Program]:
     """Return a strategy of programs for *machine*, for ``@given``.
 
     They shrink towards fewer and simpler steps that begin at once.
+
+    Args:
+        machine: The machine.
+        put_off: Whether steps may be put off by some turns of the event loop; not needed where schedules are explored.
 
     Raises:
         UsageError: The machine has no rules or no fitting model.
@@ -31,7 +35,7 @@ def programs(machine: type[Machine]) -> SearchStrategy[Program]:
     if not (isinstance(given, type) and issubclass(given, Machine)):
         raise TypeError(f"programs() takes a subclass of Machine, got {given!r}")
     st = lazy_import("hypothesis.strategies", purpose="supertester.programs")
-    late = st.integers(0, _LATEST)
+    late = st.integers(0, _LATEST) if put_off else st.just(0)
     alone = st.one_of([_steps(st, name, each, st.just(0)) for name, each in machine.rules().items()])
     at_once = st.one_of([_steps(st, name, each, late) for name, each in machine.rules().items()])
     branch = st.lists(at_once, min_size=1, max_size=machine.max_steps)

@@ -16,7 +16,7 @@ from supertester.linear.picture import drawn
 from supertester.programs.program import Program, Step
 from supertester.scenarios import Scenario, ScenarioReport, run_scenario
 
-__all__ = ["ProgramReport", "run_program"]
+__all__ = ["ProgramReport", "ProgramRun", "run_program"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,9 +50,10 @@ class ProgramReport:
         return None if self.ok else Mismatch(str(self))
 
     def __str__(self) -> str:
-        return "\n".join(self._lines())
+        return "\n".join([*self.lines(), f"see it again with: await run_program({self.program!r})"])
 
-    def _lines(self) -> Iterator[str]:
+    def lines(self) -> Iterator[str]:
+        """Yield what came of the program, a line each, without how to see it again."""
         name = self.program.machine.__qualname__
         words = {"not_linearizable": "is not linearizable", "unknown": "may be linearizable or not"}
         yield f"{name} {words.get(self.verdict, 'is linearizable' if self.ok else 'failed')}"
@@ -64,7 +65,6 @@ class ProgramReport:
         if self.explanation:
             # The picture of the whole stands above already.
             yield from self.explanation.partition("\n\n")[0].splitlines()
-        yield f"see it again with: await run_program({self.program!r})"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON-ready form."""
@@ -90,10 +90,16 @@ async def run_program(program: Program) -> ProgramReport:
     """
     if not isinstance(program, Program):
         raise TypeError(f"run_program() takes a Program, got {program!r}")
-    return await _Run(program).run()
+    run = ProgramRun(program)
+    return run.judged(await run.run())
 
 
-class _Run:
+class _Branches(Scenario):
+    def name_of_thread(self, number: int) -> str:
+        return f"branch {number}"
+
+
+class ProgramRun:
     """One run of a program."""
 
     def __init__(self, program: Program) -> None:
@@ -102,9 +108,10 @@ class _Run:
         self.history = History()
         self.unanswered: list[str] = []
 
-    async def run(self) -> ProgramReport:
+    async def run(self) -> ScenarioReport:
+        """Run the program, and write down what was done."""
         program, machine = self.program, self.machine
-        scenario = Scenario(
+        scenario = _Branches(
             self._set_up,
             [self._script(f"branch {number}", steps) for number, steps in enumerate(program.branches, 1)],
             invariant=self._finish,
@@ -112,10 +119,13 @@ class _Run:
             timeout_ms=machine.timeout_ms,
             max_errors=0,
         )
-        report = await run_scenario(scenario)
-        found = check_linearizable(self.history, machine.model, budget=machine.budget)
+        return await run_scenario(scenario)
+
+    def judged(self, report: ScenarioReport) -> ProgramReport:
+        """Hold what was written down to the model."""
+        found = check_linearizable(self.history, self.machine.model, budget=self.machine.budget)
         return ProgramReport(
-            program=program,
+            program=self.program,
             verdict=found.verdict,
             error=self._error(report),
             history=tuple(self.history),

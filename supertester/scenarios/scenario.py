@@ -89,6 +89,10 @@ class Scenario:
         if self.mode not in MODES:
             raise UsageError(f"mode must be one of {', '.join(MODES)}, got mode={self.mode!r}")
 
+    def name_of_thread(self, number: int) -> str:
+        """Return what the task of a logical thread is called, which are counted from 1."""
+        return f"thread {number}"
+
     def _checked_threads(self) -> tuple[tuple[Operation, ...], ...]:
         if isinstance(self.threads, (str, bytes, Mapping)) or not isinstance(self.threads, Iterable):
             raise TypeError(f"threads must be a list of scripts, got threads={self.threads!r}")

@@ -76,7 +76,7 @@ class LogicalThreads:
 
         async with asyncio.TaskGroup() as group:
             for number, script in enumerate(self._scenario.threads, 1):
-                group.create_task(thread(number, script))
+                group.create_task(thread(number, script), name=self._scenario.name_of_thread(number))
 
     def _begin(self, thread: int, step: int, operation: Operation) -> int:
         self.running[thread] = (step, operation)

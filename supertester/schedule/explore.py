@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
+from supertester._core.examples import is_draft, is_example
 from supertester._core.naming import describe
 from supertester.errors import UsageError
 from supertester.schedule.explorer import Explorer, Subject
@@ -16,7 +17,7 @@ from supertester.schedule.run import AsyncProgram
 from supertester.schedule.settings import REPLAY, Settings, token_to_replay
 from supertester.schedule.strategies.base import Strategy
 
-__all__ = ["explore_named", "explore_schedules", "replay_schedule"]
+__all__ = ["explore_named", "explore_schedules", "explored", "replay_schedule", "replayed"]
 
 AsyncFunction = Callable[[], Coroutine[Any, Any, object]]
 
@@ -129,10 +130,28 @@ def _explorer(function: AsyncFunction, settings: Settings, whose: str) -> Explor
 def explore_named(function: AsyncFunction, name: str, options: Mapping[str, Any], whose: str) -> ExplorationReport:
     """Do what `explore_schedules` does, for a function of the library's own; *name* is that of what it stands for."""
     settings = Settings.made_of(options, f"{whose}()")
+    return explored(_subject(function, name, settings), settings, whose)
+
+
+def explored(subject: Subject, settings: Settings, whose: str) -> ExplorationReport:
+    """Explore *subject* on behalf of the function *whose*, or replay the token of the environment.
+
+    In an example that Hypothesis will go on to shrink it is not asked why a schedule fails.
+    """
     _check_place(whose)
-    explorer = Explorer(_subject(function, name, settings), settings)
+    explorer = Explorer(subject, settings)
     token = token_to_replay()
-    return explorer.explore() if token is None else explorer.replay(token)
+    if token is None:
+        return explorer.explore(explains=not is_draft())
+    if is_example() and not explorer.is_of(token):
+        return explorer.nothing()
+    return explorer.replay(token)
+
+
+def replayed(subject: Subject, settings: Settings, token: str, whose: str) -> ExplorationReport:
+    """Replay the schedule of *subject* that *token* stands for, on behalf of the function *whose*."""
+    _check_place(whose)
+    return Explorer(subject, settings).replay(token)
 
 
 def _subject(function: AsyncFunction, name: str, settings: Settings) -> Subject:

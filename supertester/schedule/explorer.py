@@ -119,14 +119,20 @@ class Explorer:
 
     # Looking for a failure -------------------------------------------------------------------------------------------
 
-    def explore(self) -> ExplorationReport:
-        """Look for a schedule that fails, the saved ones first."""
+    def explore(self, *, explains: bool = True) -> ExplorationReport:
+        """Look for a schedule that fails, the saved ones first.
+
+        Args:
+            explains: Whether to shrink, explain and save it; else the report only says that there is one.
+        """
         with controlled_entropy():
             try:
                 found = self._saved() or self._hunt()
             except diagnosis.NotDeterministic as error:
                 return self._report(divergence=str(error))
-            return self._report() if found is None else self._diagnose(found)
+            if found is None:
+                return self._report()
+            return self._diagnose(found) if explains else self._report(failing=self._named(found))
 
     def _saved(self) -> _Found | None:
         for token in self._database.tokens() if self._database is not None else ():
@@ -182,6 +188,19 @@ class Explorer:
         """Let faults happen all over a schedule, where there are any and the strategy does not try every order."""
         faults = self._settings.faults
         return strategy if faults is None or strategy.needs_accesses else FaultMoments(strategy, faults.budgets())
+
+    def _named(self, found: _Found) -> FailingSchedule:
+        failure = found.run.failure
+        assert failure is not None
+        return FailingSchedule(
+            error=failure.exception,
+            kind=failure.kind,
+            found_by=found.by,
+            found_at=self._count,
+            token="",
+            switches=0,
+            switches_found=0,
+        )
 
     # Finding out why -------------------------------------------------------------------------------------------------
 
@@ -252,6 +271,14 @@ class Explorer:
         return replace(failing, saved=self._database.add(failing.token, facts))
 
     # Replaying -------------------------------------------------------------------------------------------------------
+
+    def is_of(self, token: str) -> bool:
+        """Say whether *token* was made for a program of this name."""
+        return Schedule.of_token(token).program == fingerprint(self._subject.name)
+
+    def nothing(self) -> ExplorationReport:
+        """Return the report of no schedule at all."""
+        return self._report(limit=0)
 
     def replay(self, token: str) -> ExplorationReport:
         """Run the one schedule that *token* stands for.

@@ -174,11 +174,19 @@ class AsyncProgram:
     Args:
         function: Is called anew for each schedule.
         leaks: Whether tasks that it leaves running are a failure: ``"fail"`` or ``"ignore"``.
+        judge: Is called with the result when the schedule is over; what it raises is a failure.
     """
 
-    def __init__(self, function: Callable[[], Coroutine[Any, Any, object]], *, leaks: str = "fail") -> None:
+    def __init__(
+        self,
+        function: Callable[[], Coroutine[Any, Any, Any]],
+        *,
+        leaks: str = "fail",
+        judge: Callable[[Any], object] | None = None,
+    ) -> None:
         self._function = function
         self._leaks = leaks
+        self._judge = judge
 
     def __call__(self, loop: ExploringLoop, /) -> None:
         """Run one schedule."""
@@ -186,8 +194,10 @@ class AsyncProgram:
         if not isinstance(coroutine, Coroutine):
             raise NotAsync(self._function, coroutine)
         try:
-            loop.run_until_complete(coroutine)
+            result = loop.run_until_complete(coroutine)
             self._check_end(loop)
+            if self._judge is not None:
+                self._judge(result)
         except (Exception, asyncio.CancelledError) as error:
             note_failure(loop, error)
             raise

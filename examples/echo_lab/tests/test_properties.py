@@ -20,6 +20,18 @@ class TestProperties(HarnessMixin, IsolatedTestCase):
         """Each operation is a pair that begins with its kind."""
         self.assertLessEqual({kind for kind, _ in sequence}, {"call", "cast"})
 
+    @settings(max_examples=10, deadline=None)
+    @given(concurrent_scenario(operations=OPERATIONS, max_threads=3))
+    def test_scenarios_are_explored(self, config: dict[str, Any]) -> None:
+        """Each scenario runs under many schedules."""
+
+        async def counted(counter: Any, context: Any) -> bool:
+            added = sum(event.operation == ("call", ("add", 1)) for event in context["events"])
+            return bool(await counter.call("value") == added)
+
+        scenario = self.from_property_config(Counter, config, invariant=counted)
+        self.explore_scenario(scenario, schedules=10, database=False)
+
     @settings(max_examples=20, deadline=None)
     @given(concurrent_scenario(operations=OPERATIONS, max_threads=3))
     async def test_scenarios_run(self, config: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from supertester import HarnessMixin, IsolatedTestCase
-from supertester.programs import Program, Step, programs, run_program
+from supertester.programs import Program, Step, explore_program, programs, replay_program, run_program, told
 from supertester.state_machines import ConcurrentStateMachine, rule
 
 
@@ -55,7 +55,14 @@ class ImpatientMachine(CounterMachine):
         return before + n
 
 
+class ExploredMachine(CounterMachine):
+    """The same, each program under ten schedules."""
+
+    explore = 10
+
+
 CounterTest = CounterMachine.TestCase
+ExploredTest = ExploredMachine.TestCase
 
 
 class TestPrograms(HarnessMixin, IsolatedTestCase):
@@ -64,6 +71,14 @@ class TestPrograms(HarnessMixin, IsolatedTestCase):
     async def test_programs_are_drawn_like_other_arguments(self, program: Program) -> None:
         """A test of one's own draws programs too."""
         await self.assert_linearizable_program(program)
+
+    def test_a_guess_is_found_under_some_schedule(self) -> None:
+        """The schedule that fails is shrunk, explained, and replayed."""
+        program = Program(ImpatientMachine, branches=[[Step("add", (1,))], [Step("value")]])
+        report = explore_program(program, schedules=200, seed=1, database=False)
+        assert report.failing is not None
+        self.assertIn("value() -> ", told(report))
+        self.assertFalse(replay_program(program, report.failing.token).ok)
 
     async def test_a_guess_is_found_out(self) -> None:
         """Two impatient clients at once: both guess the same sum."""

@@ -23,7 +23,7 @@ class FailingSchedule:
         kind: ``"exception"``, ``"deadlock"``, ``"livelock"``, ``"invariant"`` or ``"leak"``.
         found_by: The strategy that came upon it, or ``"saved"``, or ``"replay"``.
         found_at: In which schedule, from 1.
-        token: What replays it.
+        token: What replays it; empty if it was neither shrunk nor explained.
         switches: How many forced switches it has.
         switches_found: How many it had when it was found.
         replays: How many schedules shrinking it took.
@@ -192,6 +192,9 @@ class ExplorationReport:
 def _failure_lines(report: ExplorationReport, failing: FailingSchedule) -> Iterator[str]:
     yield f"this schedule of {report.name} fails: {failing.sentence}"
     yield f"  found     {_how_found(report, failing)}"
+    if not failing.token:
+        yield "  not shrunk and not explained, because Hypothesis was still looking for a smaller example"
+        return
     if failing.found_by != "replay":
         yield f"  shrunk    {_how_shrunk(failing)}"
     if failing.feasibility:
