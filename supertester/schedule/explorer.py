@@ -187,7 +187,8 @@ class Explorer:
     def _with_faults(self, strategy: Strategy) -> Strategy:
         """Let faults happen all over a schedule, where there are any and the strategy does not try every order."""
         faults = self._settings.faults
-        return strategy if faults is None or strategy.needs_accesses else FaultMoments(strategy, faults.budgets())
+        tries_all = hasattr(strategy, "exhausted")
+        return strategy if faults is None or tries_all else FaultMoments(strategy, faults.budgets())
 
     def _named(self, found: _Found) -> FailingSchedule:
         failure = found.run.failure

@@ -116,6 +116,9 @@ class TestExploredFaults(unittest.TestCase):
         report = explored(program, faults=Faults(kill=1))
         self.assertIn("half a line: 'HEL'", str(report))
 
+    def test_a_strategy_that_tries_all_schedules_tries_all_faults(self) -> None:
+        self.assertIn("kill store", str(explored(storing, faults=Faults(kill=1), strategy="dpor")))
+
     def test_what_is_no_faults_is_refused(self) -> None:
         with self.assertRaisesRegex(TypeError, r"faults must be Faults\(...\), such as Faults\(kill=1\), got faults=1"):
             explored(storing, faults=1)

@@ -43,7 +43,9 @@ class FaultMoments(Strategy):
         self._length = max(self._length, self._count)
         self._count = 0
         self._plan = self._drawn() if number else []
-        return self._inner.begin(random, number)
+        begun = self._inner.begin(random, number)
+        self.name = self._inner.name  # A portfolio has that of its member.
+        return begun
 
     def _drawn(self) -> list[tuple[int, str]]:
         kinds = [kind for kind, count in self._budgets.items() for _ in range(count)]
