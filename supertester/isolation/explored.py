@@ -21,6 +21,7 @@ from supertester.errors import UsageError
 from supertester.isolation.given import EXPLORED
 from supertester.isolation.loops import TestTimeout
 from supertester.isolation.schedule_scope import Plan, ScheduleScope
+from supertester.schedule.control.serving import served_by
 from supertester.schedule.explorer import Explorer, Subject
 from supertester.schedule.exploring_loop import ExploringLoop
 from supertester.schedule.report import ExplorationReport
@@ -165,7 +166,7 @@ class _CaseProgram:
 
     def _run_test(self, case: Any, runner: ScheduleRunner, errors: list[BaseException]) -> None:
         try:
-            runner.context.run(case.setUp)
+            runner.call(case.setUp)
             if self._has_async_set_up:
                 runner.run(case.asyncSetUp())
         except _ERRORS as error:
@@ -178,7 +179,7 @@ class _CaseProgram:
         try:
             if self._has_async_tear_down:
                 runner.run(case.asyncTearDown())
-            runner.context.run(case.tearDown)
+            runner.call(case.tearDown)
         except _ERRORS as error:
             errors.append(error)
 
@@ -201,7 +202,7 @@ def _run_cleanups(case: Any, runner: ScheduleRunner, errors: list[BaseException]
             if inspect.iscoroutinefunction(function):
                 runner.run(function(*args, **kwargs))
             else:
-                runner.context.run(function, *args, **kwargs)
+                runner.call(function, *args, **kwargs)
         except _ERRORS as error:
             errors.append(error)
 
@@ -230,6 +231,11 @@ class ScheduleRunner:
     def get_loop(self) -> ExploringLoop:
         """Return the loop."""
         return self._loop
+
+    def call(self, function: Callable[..., object], *args: Any, **kwargs: Any) -> object:
+        """Call a plain function in the context, with the time and the random numbers of the schedule."""
+        with served_by(self._loop):
+            return self.context.run(function, *args, **kwargs)
 
     def run(self, coroutine: Coroutine[Any, Any, Any], *, context: Context | None = None) -> Any:
         """Run *coroutine* as a task in *context* and return its result."""

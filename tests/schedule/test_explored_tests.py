@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import re
 import subprocess
 import sys
+import time
 import unittest
+import uuid
 from typing import Any
 
 from supertester import GenServer, IsolatedTestCase, explore
@@ -168,6 +171,30 @@ class TestLife(unittest.TestCase):
                 self.assertEqual(self.clock.time(), HOUR + 60)
 
         self.assertEqual(outcome(Inner).kinds, ["start", "success", "stop"])
+
+    def test_time_and_chance_are_the_same_in_the_fixtures_of_every_schedule(self) -> None:
+        seen: list[list[object]] = []
+
+        class Inner(IsolatedTestCase):
+            def look(self) -> None:
+                seen[-1] += [time.time(), os.urandom(4), uuid.uuid4(), random.random()]
+
+            def setUp(self) -> None:
+                seen.append([])
+                self.look()
+                self.addCleanup(self.look)
+
+            @explore(schedules=3, database=False)
+            async def test(self) -> None:
+                self.look()
+                await asyncio.sleep(HOUR)
+
+            def tearDown(self) -> None:
+                self.look()
+
+        self.assertEqual(outcome(Inner).kinds, ["start", "success", "stop"])
+        self.assertEqual([len(each) for each in seen], [16] * 4)
+        self.assertEqual([each == seen[0] for each in seen], [True] * 4)
 
     def test_skipping_ends_the_exploration(self) -> None:
         calls: list[int] = []

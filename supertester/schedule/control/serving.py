@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from asyncio.events import _get_running_loop
-from collections.abc import Iterator
-from contextlib import contextmanager
 from threading import get_ident
 from typing import Any
 
@@ -22,16 +20,21 @@ def current() -> Any:
     return loop if getattr(loop, "is_exploring", False) else None
 
 
-@contextmanager
-def served_by(loop: Any) -> Iterator[None]:
+class served_by:  # noqa: N801 used as a function in `with`
     """Let code of this thread that runs while no loop does belong to the schedule of *loop*: fixtures, jobs."""
-    thread = get_ident()
-    before = _serving.get(thread)
-    _serving[thread] = loop
-    try:
-        yield
-    finally:
-        if before is None:
-            del _serving[thread]
+
+    __slots__ = ("_before", "_loop", "_thread")
+
+    def __init__(self, loop: Any) -> None:
+        self._loop = loop
+
+    def __enter__(self) -> None:
+        self._thread = thread = get_ident()
+        self._before = _serving.get(thread)
+        _serving[thread] = self._loop
+
+    def __exit__(self, *_error: object) -> None:
+        if self._before is None:
+            del _serving[self._thread]
         else:
-            _serving[thread] = before
+            _serving[self._thread] = self._before
