@@ -14,6 +14,7 @@ from asyncio import events
 from collections.abc import Coroutine
 from typing import Any, Final, TypeVar
 
+from supertester.errors import UsageError
 from supertester.schedule.lanes import Lane
 from supertester.schedule.loop.endings import Endings
 from supertester.schedule.loop.jobs import Jobs
@@ -54,6 +55,10 @@ class ExploringLoop(Endings, Jobs, Senses):
         after_step: Called after each step.
         explain: Knows more of the tasks, for messages that say what each waits for.
 
+    Raises:
+        UsageError: A limit or number makes no sense.
+        TypeError: *strategy* is no `Strategy`.
+
     >>> from supertester.schedule.strategies import Fifo
     >>> ExploringLoop(Fifo()).run(asyncio.sleep(3600, "an hour later"))
     'an hour later'
@@ -66,6 +71,8 @@ class ExploringLoop(Endings, Jobs, Senses):
     """Returns `False`; each future asks for it, and a function of Python's own is the quickest answer."""
     first_failure: Any = None
     """For whoever runs the schedule; the loop never touches it."""
+    slow_callback_duration = 0.1
+    """As asyncio has it; nothing is slow in virtual time."""
     _stopping = False
     _limit: int | None = None
     """The age from which on callbacks are no longer run, because the program has ended."""
@@ -80,6 +87,8 @@ class ExploringLoop(Endings, Jobs, Senses):
         fault_budget: int | None = None,
         seed: int = 0,
     ) -> None:
+        if step_limit < 1 or not time_limit > 0 or timer_first < 0 or not isinstance(strategy, Strategy):
+            _complain(strategy, step_limit, time_limit, timer_first)
         self.strategy = strategy
         self.step_limit = step_limit
         self.time_limit = time_limit
@@ -259,3 +268,13 @@ class ExploringLoop(Endings, Jobs, Senses):
             f"everything waits for ever (at {self._now:g} s of virtual time): nothing is ready to run and no timer is "
             f"set\n{describe_waits(self, self.explain)}"
         )
+
+
+def _complain(strategy: object, step_limit: int, time_limit: float, timer_first: int) -> None:
+    if not isinstance(strategy, Strategy):
+        raise TypeError(f"ExploringLoop needs a Strategy, such as Fifo(), got {strategy!r}")
+    if step_limit < 1:
+        raise UsageError(f"step_limit must be at least 1, got step_limit={step_limit!r}")
+    if not time_limit > 0:
+        raise UsageError(f"time_limit must be more than 0 seconds, got time_limit={time_limit!r}")
+    raise UsageError(f"timer_first must be at least 0, got timer_first={timer_first!r}")

@@ -62,6 +62,7 @@ def direct_calls():
     """Return calls past the loop that must be refused, by the name that the error has to give them."""
     return {
         "threading.Thread.start()": lambda: threading.Thread(target=print).start(),
+        "threading.Condition.wait()": lambda: threading.Event().wait(),
         "subprocess.Popen()": lambda: subprocess.run([sys.executable, "-c", ""], check=True),
         "multiprocessing.Process.start()": lambda: multiprocessing.Process(target=print).start(),
         "socket.getaddrinfo()": lambda: socket.getaddrinfo("localhost", 80),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import unittest
 from functools import partial
 
@@ -122,6 +123,16 @@ class TestTimerFirst(unittest.TestCase):
     def test_is_not_offered_unless_asked_for(self) -> None:
         self.assertEqual(set(explored_anyhow(self.racing)), {"in time"})
         self.assertEqual(set(explored_anyhow(self.racing, timer_first=1)), {"in time", "timed out"})
+
+    def test_never_brings_what_never_comes(self) -> None:
+        async def main():
+            handle = asyncio.get_running_loop().call_later(math.inf, print)
+            await yielding()
+            handle.cancel()
+
+        strategy = Scripted()
+        explored(main(), strategy, timer_first=1)
+        self.assertEqual(strategy.offered, [])
 
     def test_has_a_budget(self) -> None:
         async def main():

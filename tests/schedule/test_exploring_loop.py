@@ -8,6 +8,7 @@ import itertools
 import math
 import unittest
 
+from supertester.errors import UsageError
 from supertester.schedule.exploring_loop import ExploringLoop, Livelock
 from supertester.schedule.strategies import Fifo, Strategy
 from supertester.schedule.virtual_loop import Deadlock
@@ -111,6 +112,22 @@ class TestRunning(unittest.TestCase):
         loop.set_debug(True)
         self.assertTrue(loop.get_debug())
         self.assertEqual(loop.run(asyncio.sleep(1, 2)), 2)
+
+
+class TestBadInput(unittest.TestCase):
+    def test_is_refused_with_its_value(self) -> None:
+        for options, message in (
+            ({"step_limit": 0}, "step_limit must be at least 1, got step_limit=0"),
+            ({"time_limit": 0}, "time_limit must be more than 0 seconds, got time_limit=0"),
+            ({"time_limit": math.nan}, "time_limit must be more than 0 seconds, got time_limit=nan"),
+            ({"timer_first": -1}, "timer_first must be at least 0, got timer_first=-1"),
+        ):
+            with self.subTest(options), self.assertRaisesRegex(UsageError, message):
+                ExploringLoop(Fifo(), **options)
+        with self.assertRaisesRegex(TypeError, r"needs a Strategy, such as Fifo\(\), got 'fifo'"):
+            ExploringLoop("fifo")  # type: ignore[arg-type]
+        with self.assertRaisesRegex(TypeError, "unexpected keyword argument 'steps'"):
+            ExploringLoop(Fifo(), steps=5)  # type: ignore[call-arg]
 
 
 class TestTimers(unittest.TestCase):

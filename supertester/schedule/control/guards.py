@@ -1,4 +1,4 @@
-"""Threads, processes and sockets that an explored program would start past its loop, refused where it does."""
+"""Threads, processes, sockets and blocking waits past the loop of an explored program, refused where they begin."""
 
 from __future__ import annotations
 
@@ -16,8 +16,13 @@ from supertester.schedule.loop.escapes import IO, PROCESSES, THREADS, refusal
 
 __all__ = ["install"]
 
+_BLOCKING: Final = (
+    "no other task or job goes on while this one does not, so nobody can end the wait: wait with asyncio, as for "
+    "asyncio.Event, in a task"
+)
 _GUARDED: Final[tuple[tuple[Any, str, str, str], ...]] = (
     (threading.Thread, "start", "threading.Thread.start()", THREADS),
+    (threading.Condition, "wait", "threading.Condition.wait()", _BLOCKING),
     (subprocess.Popen, "__init__", "subprocess.Popen()", PROCESSES),
     (multiprocessing.process.BaseProcess, "start", "multiprocessing.Process.start()", PROCESSES),
     (socket.socket, "connect", "socket.connect()", IO),

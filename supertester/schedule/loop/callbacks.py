@@ -37,6 +37,8 @@ class Callbacks(Escapes):
     _owned: dict[int, Lane]
     """The lanes of objects, by their ids."""
     _age = 0
+    _thread: int | None = None
+    """The thread that runs the loop."""
 
     def call_soon(self, callback: Any, *args: Any, context: Context | None = None) -> Any:  # type: ignore[override]
         """Run *callback* in its lane, after what is there already."""

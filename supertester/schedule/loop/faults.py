@@ -139,7 +139,7 @@ class FaultLanes(Timers):
         if lane is not self._early:
             return True
         due = self._next_timer()
-        return due is not None and due > self._now
+        return due is not None and self._now < due <= self.time_limit
 
     def _let_timer_be_first(self) -> Lane:
         self.timers_first_left -= 1

@@ -23,8 +23,6 @@ _RUNS_COROUTINE: Final = "run_coroutine_threadsafe.<locals>.callback"
 class Jobs(Callbacks):
     """Runs jobs in the thread of the loop, whatever executor they were given to."""
 
-    _thread: int | None = None
-    """The thread that runs the loop."""
     is_in_job = False
     """Whether the step that runs is a job."""
 

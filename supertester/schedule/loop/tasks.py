@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import AsyncGenerator, Callable
 from contextvars import Context
+from threading import get_ident
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -111,7 +112,8 @@ class Tasks(Callbacks):
     def _generator_dropped(self, generator: AsyncGenerator[Any, Any]) -> None:
         assert self._asyncgens is not None
         self._asyncgens.pop(generator, None)
-        if not self.is_closed():
+        # The garbage collector of another thread is no step of this one.
+        if not self.is_closed() and self._thread == get_ident():
             # Made when it runs: one that nobody gets to would complain.
             self.call_soon(lambda: self.create_task(generator.aclose()))
 
