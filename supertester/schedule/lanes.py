@@ -144,5 +144,7 @@ def _label_of_task(lane: Lane, task: asyncio.Task[Any]) -> str:
 
 
 def _coroutine_name(task: asyncio.Task[Any]) -> str:
-    coroutine: Any = task.get_coro()
+    # Python 3.12.1 crashes for a task that ended within the step that made it.
+    is_safe = hasattr(task, "explored_coroutine") or not task.done()
+    coroutine: Any = task.get_coro() if is_safe else None
     return str(getattr(coroutine, "__name__", None) or type(coroutine).__name__)

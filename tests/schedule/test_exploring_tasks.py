@@ -103,6 +103,15 @@ class TestEagerTasks(unittest.TestCase):
         explored(main(), strategy)
         self.assertEqual(log, ["a begins", "b begins", "main", "b ends", "a ends"])
 
+    def test_that_have_ended_already_can_be_looked_at(self) -> None:
+        async def main():
+            loop = asyncio.get_running_loop()
+            mine = loop.create_task(nothing(), eager_start=True)
+            others = asyncio.Task(nothing(), loop=loop, eager_start=True)
+            return [loop.lane_of(mine).label, loop.lane_of(others).label, mine.get_coro().__name__]
+
+        self.assertEqual(explored(main()), ["nothing#1", "NoneType#1", "nothing"])
+
     def test_can_be_made_one_by_one(self) -> None:
         async def main():
             loop = asyncio.get_running_loop()

@@ -48,6 +48,7 @@ class Tasks(Callbacks):
         parent.children = number + 1
         # The steps of making a task are taken apart because its constructor already asks for its lane.
         task = _new(ExploredTask)
+        task.explored_coroutine = coro
         task.serial = self._serial = serial = self._serial + 1
         task.explored_lane = lane = Lane("task", parent, number, task)
         if self._created is not None:
@@ -64,6 +65,7 @@ class Tasks(Callbacks):
     def create_task_in(self, lane: Lane, coro: Any, *, name: str, context: Context | None = None) -> ExploredTask:
         """Return a task whose steps belong to *lane*: that of an actor, which it has without a task, too."""
         task = _new(ExploredTask)
+        task.explored_coroutine = coro
         self.tasks.append(task)
         task.serial = self._serial = self._serial + 1
         task.explored_lane = lane
