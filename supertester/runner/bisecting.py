@@ -136,6 +136,7 @@ class _Search:
         self._say = say
         self._run = run
         self._message = ""
+        self._known: dict[tuple[int, ...], TestOutcome | None] = {}
         self.runs = 0
 
     def report(self, record: Record | None) -> BisectReport:
@@ -194,7 +195,10 @@ class _Search:
     # Running -----------------------------------------------------------------------------------------------------
 
     def _fails_after(self, before: Tests) -> bool:
-        outcome = self._outcome(self._after(before))
+        place = tuple(test.index for test in before)
+        if place not in self._known:
+            self._after(before)
+        outcome = self._known[place]
         if outcome is None or outcome.outcome in _BAD:
             self._message = outcome.message if outcome is not None else "no outcome at all"
             return True
@@ -205,6 +209,7 @@ class _Search:
         found: RunReport = self._run(self._loaded.choose([*before, self._victim]), self._options, [])
         if found.interrupted:
             raise KeyboardInterrupt  # What did not run says nothing.
+        self._known[tuple(test.index for test in before)] = self._outcome(found)
         return found
 
     def _outcome(self, report: RunReport) -> TestOutcome | None:

@@ -165,6 +165,22 @@ class TestCommands(Project):
         self.assertRegex(out, r"test_price fails with --shuffle=\d+: AssertionError: 4 != 3")
         self.assertIn('"tests": 4', (self.folder / "audit.json").read_text())
 
+    def test_audit_finds_a_planted_sleep_a_planted_order_and_a_planted_flake(self) -> None:
+        flaky = """
+import pathlib, time, unittest
+class TestC(unittest.TestCase):
+    def test_every_third(self):
+        path = pathlib.Path("count"); path.write_text((path.read_text() if path.exists() else "") + "x")
+        self.assertNotEqual(len(path.read_text()), 3)
+    def test_sleeps(self): time.sleep(0.001)
+"""
+        self.write(test_c=flaky)
+        out = self.run_it("audit", ".", "--runs", "4", "--seeds", "6", status=1, SUPERTESTER_SEED="1")
+        self.assertRegex(out, r"no test sleeps +0 sleeps +1 sleep +FAILED")
+        self.assertRegex(out, r"the order does not matter +6 random orders pass +\d do +FAILED")
+        self.assertRegex(out, r"no flaky test in 4 runs +0 flaky +\d flaky +FAILED")
+        self.assertIn("test_c.TestC.test_every_third failed in 1 of 4 runs: AssertionError: 3 == 3", out)
+
     def test_audit_passes_a_suite_that_is_in_order_by_the_limits_of_the_project(self) -> None:
         self.write(test_a="import unittest\nclass T(unittest.TestCase):\n    def test(self): pass\n", test_b="")
         (self.folder / "setup.cfg").write_text("[supertester:audit]\nruns = 2\nseeds = 1\nquiet = yes\n")

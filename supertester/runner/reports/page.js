@@ -68,7 +68,8 @@
     node.setAttribute("aria-setsize", found.length);
     node.setAttribute("aria-selected", at === selected);
     node.style.top = at * ROW + "px";
-    const dot = test[ID].lastIndexOf("."), name = make("span", "name");
+    // A fixture is called "setUpClass (tests.test_a.TestA)": its name comes first anyway.
+    const dot = test[ID].includes(" (") ? -1 : test[ID].lastIndexOf("."), name = make("span", "name");
     name.append(test[ID].slice(dot + 1) + " ", make("span", "dim", test[ID].slice(0, Math.max(dot, 0))));
     node.append(make("span", "outcome " + outcomeOf(index), outcomeOf(index).replace(/_/g, " ")), name);
     node.append(make("span", "message", test[MESSAGE]), make("span", "time", seconds(test[SECONDS])));
@@ -196,6 +197,14 @@
     list.scrollIntoView({ block: "nearest" });
   }
 
+  function asked() {
+    try {
+      return decodeURIComponent(location.hash.slice(1));
+    } catch {
+      return ""; // A link that somebody cut short.
+    }
+  }
+
   // Controls -------------------------------------------------------------------------------------------------------
 
   function chips() {
@@ -255,7 +264,7 @@
   chips();
   refresh();
   paint();
-  const wanted = places.get(decodeURIComponent(location.hash.slice(1)));
+  const wanted = places.get(asked());
   if (wanted !== undefined) reveal(wanted);
   else if (found.length && BAD.has(outcomeOf(found[0]))) select(0);
   document.documentElement.dataset.ready = "yes";
