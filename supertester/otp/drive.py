@@ -60,7 +60,7 @@ def drive(process: Process, steps: Coroutine[Any, Any, Any], waiting: Any = PEND
             bury(process, steps)
             raise asyncio.CancelledError
         try:
-            if waiting is None or waiting.__class__ is _PLAIN_FUTURE:
+            if waiting is None or waiting.__class__ is _PLAIN_FUTURE or getattr(waiting, "is_plain", False):
                 yield waiting
             else:
                 yield from _wait_for(process, waiting)

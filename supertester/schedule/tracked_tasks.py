@@ -100,6 +100,9 @@ class _Reporting(_Host):
 class TrackedFuture(_Reporting, asyncio.Future[Any]):
     """A future: ending it is a write."""
 
+    is_plain = True
+    """Whether it obeys a cancellation at once, for code that knows asyncio's own by its class."""
+
     def set_result(self, result: Any, /) -> None:
         self._loop.accesses.write(self)
         super().set_result(result)

@@ -88,6 +88,14 @@ class Waiting(Plain):
         super().handle_cast(message)
 
 
+class Sleeping(Plain):
+    """The same with handlers that sleep."""
+
+    async def handle_cast(self, message: Any) -> Any:
+        await asyncio.sleep(1)
+        super().handle_cast(message)
+
+
 class Client:
     """Does one thing after the other, and remembers what it saw."""
 
@@ -143,7 +151,7 @@ class Client:
 def random_program(seed: int) -> Callable[[], Coroutine[Any, Any, Any]]:
     """Return an async function whose result tells what each of its clients and servers saw."""
     random = Random(seed)
-    kinds = [random.choice((Plain, Plain, Waiting)) for _ in range(random.choice((1, 2)))]
+    kinds = [random.choice((Plain, Plain, Waiting, Sleeping)) for _ in range(random.choice((1, 2)))]
     traps = [random.random() < 0.3 for _ in kinds]
     names, weights = list(_KINDS), list(_KINDS.values())
     scripts = [
@@ -159,7 +167,7 @@ def random_program(seed: int) -> Callable[[], Coroutine[Any, Any, Any]]:
             ]
             clients = [Client(at, script, servers) for at, script in enumerate(scripts)]
             await asyncio.gather(*(client.run() for client in clients))
-            await until_idle()
+            await until_idle(timeout=60)
             saw = tuple(tuple(client.seen) for client in clients)
             noted = tuple(tuple(what for number, what in diary if number == at) for at in range(len(servers)))
             ends = tuple(str(server.exit_reason) for server in servers)
