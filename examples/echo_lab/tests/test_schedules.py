@@ -31,6 +31,15 @@ async def last_glass(*, careful: bool) -> None:
     assert bar.glasses == 0, f"{bar.glasses} glasses left, served to {bar.served}"
 
 
+async def ask(port: int, guest: str) -> str:
+    """Order a glass through the hatch."""
+    reader, writer = await asyncio.open_connection("localhost", port)
+    writer.write(f"{guest}\n".encode())
+    answer = await reader.readline()
+    writer.close()
+    return answer.decode().strip()
+
+
 class TestSchedules(HarnessMixin, IsolatedTestCase):
     @explore(schedules=200)
     async def test_a_test_holds_in_every_order_of_its_steps(self) -> None:
@@ -42,6 +51,20 @@ class TestSchedules(HarnessMixin, IsolatedTestCase):
         watch_invariant(lambda: bar.glasses >= 0, name="the keg is not overdrawn")
         served = await asyncio.gather(*(bar.order(f"guest {number}") for number in range(4)))
         self.assertEqual(sum(served), 2)
+
+    @explore(schedules=100)
+    async def test_a_server_holds_however_late_what_is_sent_to_it_arrives(self) -> None:
+        bar = Bar(2, QuickTill())
+
+        async def hatch(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            guest = (await reader.readline()).decode().strip()
+            writer.write(b"here you are\n" if await bar.order(guest) else b"sorry\n")
+            writer.close()
+
+        server = await asyncio.start_server(hatch, "localhost", 8080)
+        answers = await asyncio.gather(*(ask(8080, guest) for guest in ("Ann", "Ben", "Cleo")))
+        server.close()
+        self.assertEqual(sorted(answers), ["here you are", "here you are", "sorry"])
 
     def test_a_bug_is_found_that_asyncio_itself_does_not_show(self) -> None:
         report = explore_schedules(partial(last_glass, careful=False), database=False)
