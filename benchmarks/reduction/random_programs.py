@@ -171,6 +171,19 @@ class World:
         if self.cells[name].value != "0":
             raise LookupError(name)
 
+    async def fault(self, me: int, name: str, number: int) -> None:
+        def happen() -> None:
+            self.cells[name].value += f"f{me}"
+            if number == 1:
+                self.events[name].set()
+
+        loop: Any = asyncio.get_running_loop()
+        lane = loop.offer_fault(f"fault of {me}", happen, (me, name, number, len(self.seen[me])), kind="drop")
+        self.seen[me].append("offered")
+        if number == 2:
+            await step()
+            lane.withdraw()
+
 
 OPERATIONS = [name for name, value in vars(World).items() if inspect.iscoroutinefunction(value)]
 

@@ -24,7 +24,6 @@ __all__ = ["AccessLoop", "loop_for"]
 
 _Cause = tuple[tuple[int, ...], object | None, bool]
 """The steps that made a callback runnable, the object that it changes, and whether it does so by counting."""
-_OUTSIDE: _Cause = ((), None, False)
 _GOING_ON = frozenset({"task", "process"})
 """Kinds of lanes whose callbacks say that their owner goes on: two that are scheduled do the same in either order."""
 
@@ -73,21 +72,30 @@ class AccessLoop(ExploringLoop):
 
     def _begin(self, lane: Lane) -> None:
         queued = self._causes.get(lane)
-        causes, target, counting = queued.popleft() if queued else _OUTSIDE
-        if lane.kind == "fault" and lane.parent is not None:
-            lane = lane.parent  # What was offered; the action itself got a lane for what it schedules.
-            self.accesses.begin(lane, self._offers[lane])
-            self.accesses.write(self, "faults")
-        else:
+        if queued:
+            causes, target, counting = queued.popleft()
             self.accesses.begin(lane, causes)
+            self._note_target(lane.callback, target, counting=counting)
+        else:
+            self._begin_fault(lane)
+        self._task = getattr(lane.callback, "__self__", None)
+        self._watcher.is_on = True
+
+    def _begin_fault(self, lane: Lane) -> None:
+        """Begin a step of what was offered; *lane* is the one that its action got, for what that schedules."""
+        offered = lane.parent
+        assert offered is not None
+        self.accesses.begin(offered, self._offers[offered], is_fault=True)
+        self.accesses.write(self, "faults")
+
+    def _note_target(self, callback: Any, target: object | None, *, counting: bool) -> None:
+        """Note what a plain callback does to the object that it belongs to, or is called with."""
         if counting:
             self.accesses.add(target)
         elif target is not None:
             self.accesses.note_part(target, None, writes=True)
-        elif lane.context is None and isinstance(callback := lane.callback._callback, BuiltinFunctionType):
-            note_call(self.accesses, callback, lane.callback._args)
-        self._task = getattr(lane.callback, "__self__", None)
-        self._watcher.is_on = True
+        elif isinstance(callback, asyncio.Handle) and isinstance(callback._callback, BuiltinFunctionType):
+            note_call(self.accesses, callback._callback, callback._args)
 
     def _finish(self) -> None:
         self._watcher.is_on = False
@@ -97,6 +105,8 @@ class AccessLoop(ExploringLoop):
             self.accesses.write(task)
             if task is self._main:
                 self.accesses.stop()
+        if not self._runnable:
+            self.accesses.rest()
         if self._stopping:
             self.accesses.stop()
 
@@ -146,6 +156,10 @@ class AccessLoop(ExploringLoop):
         lane = super().offer_fault(label, action, key, **options)
         self._offers[lane] = self.accesses.now
         return lane
+
+    def _take_back(self, fault: Lane) -> None:
+        self.accesses.interrupt(fault)
+        super()._take_back(fault)
 
     def fault_left(self, kind: str) -> bool:
         self.accesses.read(self, "faults")

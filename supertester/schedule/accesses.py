@@ -48,9 +48,24 @@ class Step:
         disabled: Lanes whose next step this one took away (a cancelled callback), each with the cause of that step.
         last: Whether the program came to its end in this step, whatever else could have run.
         early: Whether time was made to pass for this step although others could run.
+        is_fault: Whether it is one that was only offered.
+        rests: Whether nothing was left to run after it, until time passes: then no fault can come before that, either.
     """
 
-    __slots__ = ("_stable", "adds", "causes", "disabled", "early", "epoch", "lane", "last", "reads", "writes")
+    __slots__ = (
+        "_stable",
+        "adds",
+        "causes",
+        "disabled",
+        "early",
+        "epoch",
+        "is_fault",
+        "lane",
+        "last",
+        "reads",
+        "rests",
+        "writes",
+    )
 
     def __init__(self, lane: Path, causes: tuple[int, ...], epoch: int) -> None:
         self.lane = lane
@@ -62,6 +77,8 @@ class Step:
         self.disabled: list[tuple[Path, tuple[int, ...]]] = []
         self.last = False
         self.early = False
+        self.is_fault = False
+        self.rests = False
         self._stable: _Keys | None = None
 
     @property
@@ -104,6 +121,8 @@ def dependent(one: Step, other: Step) -> bool:
         or other.last
         or one.early
         or other.early
+        or (one.rests and other.is_fault)
+        or (other.rests and one.is_fault)
         or any(lane == other.lane for lane, _ in one.disabled)
         or any(lane == one.lane for lane, _ in other.disabled)
     )
@@ -141,12 +160,13 @@ class Accesses:
             return tuple(self._added[self.name(self._commuting), None])
         return (len(self.steps) - 1,) if self.steps else ()
 
-    def begin(self, lane: HasPath, causes: tuple[int, ...]) -> None:
-        """Begin a step of *lane*, which the steps *causes* made runnable."""
+    def begin(self, lane: HasPath, causes: tuple[int, ...], *, is_fault: bool = False) -> None:
+        """Begin a step of *lane*, which the steps *causes* made runnable, or offered."""
         self._commuting = None
         self._step = step = Step(lane.path, causes, self._epoch)
         step.reads.add(("lane", step.lane))
         step.early = self._early
+        step.is_fault = is_fault
         self._early = False
         self.steps.append(step)
 
@@ -174,6 +194,10 @@ class Accesses:
     def cancelled(self, lane: HasPath, causes: tuple[int, ...]) -> None:
         """Note that the current step took away a step of *lane* that was runnable because of the steps *causes*."""
         self._step.disabled.append((lane.path, causes))
+
+    def rest(self) -> None:
+        """Note that the current step leaves nothing to run until time passes."""
+        self._step.rests = True
 
     def stop(self) -> None:
         """Note that the run ends with the current step, whatever else may still run."""

@@ -35,6 +35,7 @@ class HappensBefore:
         self._writer: dict[Hashable, int] = {}
         self._readers: dict[Hashable, list[int]] = {}
         self._adders: dict[Hashable, list[int]] = {}
+        self._faults: list[int] = []
         self._last: int | None = None
         self._epoch = self._past = 0
         for number, step in enumerate(steps):
@@ -79,6 +80,10 @@ class HappensBefore:
             found.update(readers.pop(key, ()))
             found.update(adders.pop(key, ()))
             writer[key] = number
+        if step.is_fault:
+            self._faults.append(number)
+        if step.rests:
+            found.update(self._faults)
         if step.last:  # Stopping conflicts with everything: what had run until then is what the run was.
             self._last = number
             found.update(range(number))

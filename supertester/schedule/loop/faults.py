@@ -124,6 +124,10 @@ class FaultLanes(Timers):
         left = self.kinds_left
         return self.faults_left > 0 and (left is None or left.get(kind, 0) > 0)
 
+    def _take_back(self, fault: Lane) -> None:
+        if fault in self._offered:
+            self._offered.remove(fault)
+
     def _lane_to_run(self, fault: Lane) -> Lane:
         """Return a lane with the action of *fault* in it, and for what that schedules."""
         lane = Lane("fault", fault, fault.children, fault.owner)
@@ -175,5 +179,4 @@ class Fault:
 
     def withdraw(self) -> None:
         """Take back the offer."""
-        if self.lane in self.loop._offered:
-            self.loop._offered.remove(self.lane)
+        self.loop._take_back(self.lane)
