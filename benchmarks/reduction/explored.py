@@ -9,7 +9,9 @@ from collections.abc import Callable, Coroutine, Hashable
 from dataclasses import dataclass
 from typing import Any
 
+from supertester.errors import UsageError
 from supertester.schedule.access_loop import loop_for
+from supertester.schedule.faults import Faults
 from supertester.schedule.strategies.base import Strategy
 
 __all__ = ["Explored", "Program", "TooMany", "explore"]
@@ -29,7 +31,7 @@ class TooMany(Exception):
     """There are more runs than anybody wanted."""
 
 
-def explore(program: Program, strategy: Strategy, *, limit: int = 100_000) -> Explored:
+def explore(program: Program, strategy: Strategy, *, limit: int = 100_000, faults: Faults | None = None) -> Explored:
     """Run *program* until *strategy* has nothing left.
 
     A program with a method ``left`` also comes to what that returns when the run is over.
@@ -38,7 +40,10 @@ def explore(program: Program, strategy: Strategy, *, limit: int = 100_000) -> Ex
     while strategy.begin(random.Random(0), len(outcomes)):
         if len(outcomes) == limit:
             raise TooMany(f"more than {limit} runs")
-        outcomes.append(_outcome(program, loop_for(strategy)))
+        loop = loop_for(strategy)
+        if faults is not None:
+            loop.allow_faults(faults)
+        outcomes.append(_outcome(program, loop))
         strategy.end(None)
     return Explored(outcomes, strategy)
 
@@ -46,6 +51,8 @@ def explore(program: Program, strategy: Strategy, *, limit: int = 100_000) -> Ex
 def _outcome(program: Program, loop: Any) -> Hashable:
     try:
         outcome: Hashable = loop.run_until_complete(program())
+    except UsageError:
+        raise
     except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 that is one of its outcomes
         outcome = type(error).__name__
     left = program.left() if hasattr(program, "left") else None

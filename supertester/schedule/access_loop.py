@@ -50,6 +50,8 @@ class AccessLoop(ExploringLoop):
         self._watcher = Watcher(self.accesses)
         self._causes: dict[Lane, deque[_Cause]] = {}
         self._offers: dict[Lane, tuple[int, ...]] = {}
+        self._set_by: dict[int, tuple[int, ...]] = {}
+        self._is_early = False
         self._main: Any = None
         self._task: Any = None
         self._ended: set[int] = set()
@@ -94,8 +96,8 @@ class AccessLoop(ExploringLoop):
             self.accesses.add(target)
         elif target is not None:
             self.accesses.note_part(target, None, writes=True)
-        elif isinstance(callback, asyncio.Handle) and isinstance(callback._callback, BuiltinFunctionType):
-            note_call(self.accesses, callback._callback, callback._args)
+        elif isinstance(function := getattr(callback, "_callback", None), BuiltinFunctionType):
+            note_call(self.accesses, function, callback._args)
 
     def _finish(self) -> None:
         self._watcher.is_on = False
@@ -130,11 +132,17 @@ class AccessLoop(ExploringLoop):
     def _put(self, lane: Lane, handle: Any) -> Any:
         target = target_of(handle._callback)
         self.accesses.scheduled(lane)
-        self._note_cause(lane, target, counting=target is not None and is_counting(handle._callback, handle._args))
+        counting = target is not None and is_counting(handle._callback, handle._args)
+        self._note_cause(lane, target, counting=counting, set_by=self._set_by.pop(id(handle), None))
         return super()._put(lane, handle)
 
-    def _note_cause(self, lane: Lane, target: object | None, *, counting: bool) -> None:
-        entry = (self.accesses.now, target, counting)
+    def _note_cause(
+        self, lane: Lane, target: object | None, *, counting: bool, set_by: tuple[int, ...] | None = None
+    ) -> None:
+        causes = self.accesses.now if set_by is None else set_by
+        if self._is_early:
+            causes = (*causes, len(self.accesses.steps))  # The step that comes now, if this is another timer's.
+        entry = (causes, target, counting)
         try:
             self._causes[lane].append(entry)
         except KeyError:
@@ -155,6 +163,7 @@ class AccessLoop(ExploringLoop):
     ) -> Lane:
         lane = super().offer_fault(label, action, key, **options)
         self._offers[lane] = self.accesses.now
+        self.accesses.offer()
         return lane
 
     def _take_back(self, fault: Lane) -> None:
@@ -168,14 +177,20 @@ class AccessLoop(ExploringLoop):
     # Time and chance -------------------------------------------------------------------------------------------------
 
     def _leap(self, when: float) -> None:
-        self.accesses.advance(early=bool(self._runnable))
+        self._is_early = bool(self._runnable)
+        self.accesses.advance(early=self._is_early)
         super()._leap(when)
+        self._is_early = False
 
     def _set_timer(self, when: float, callback: Any, args: tuple[Any, ...], context: Context | None) -> TimerHandle:
         if when <= self._now:
             # asyncio starts it when all that is ready has run, which depends on the schedule and not on a cause.
             self.accesses.untracked.add("a timer that was due when it was set")
-        return super()._set_timer(when, callback, args, context)
+        if self.timers_first_left > 0:
+            self.accesses.offer(anything=True)
+        handle = super()._set_timer(when, callback, args, context)
+        self._set_by[id(handle)] = self.accesses.now
+        return handle
 
     def block(self, seconds: float) -> None:
         self.accesses.untracked.add("time.sleep, which lets time pass in the middle of a step")

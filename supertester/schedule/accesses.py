@@ -50,11 +50,13 @@ class Step:
         early: Whether time was made to pass for this step although others could run.
         is_fault: Whether it is one that was only offered.
         rests: Whether nothing was left to run after it, until time passes: then no fault can come before that, either.
+        alone: Whether it conflicts with every step because it made a fault possible of which no more can be said.
     """
 
     __slots__ = (
         "_stable",
         "adds",
+        "alone",
         "causes",
         "disabled",
         "early",
@@ -79,7 +81,17 @@ class Step:
         self.early = False
         self.is_fault = False
         self.rests = False
+        self.alone = False
         self._stable: _Keys | None = None
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether it conflicts with every other step.
+
+        The end of the program does: what had run until then is what the run was. So does a change of time that could
+        have come later.
+        """
+        return self.last or self.alone or self.early
 
     @property
     def stable(self) -> _Keys:
@@ -117,10 +129,8 @@ def dependent(one: Step, other: Step) -> bool:
         or not reads.isdisjoint(other_writes)
         or bool(adds and not (adds.isdisjoint(other_reads) and adds.isdisjoint(other_writes)))
         or bool(other_adds and not (other_adds.isdisjoint(reads) and other_adds.isdisjoint(writes)))
-        or one.last
-        or other.last
-        or one.early
-        or other.early
+        or one.is_alone
+        or other.is_alone
         or (one.rests and other.is_fault)
         or (other.rests and one.is_fault)
         or any(lane == other.lane for lane, _ in one.disabled)
@@ -145,6 +155,7 @@ class Accesses:
         self.cut = False
         self._epoch = 0
         self._early = False
+        self._offered = False
         self._step = Step((), (), 0)  # For what is touched before the first step: no step can come before that.
         self._names: dict[int, Hashable] = {}
         self._named: list[object] = []  # Kept alive, or another object could get the number of a dead one.
@@ -163,11 +174,12 @@ class Accesses:
     def begin(self, lane: HasPath, causes: tuple[int, ...], *, is_fault: bool = False) -> None:
         """Begin a step of *lane*, which the steps *causes* made runnable, or offered."""
         self._commuting = None
-        self._step = step = Step(lane.path, causes, self._epoch)
+        number = len(self.steps)
+        self._step = step = Step(lane.path, tuple(cause for cause in causes if cause < number), self._epoch)
         step.reads.add(("lane", step.lane))
         step.early = self._early
         step.is_fault = is_fault
-        self._early = False
+        self._early = self._offered = False
         self.steps.append(step)
 
     def advance(self, *, early: bool = False) -> None:
@@ -195,9 +207,15 @@ class Accesses:
         """Note that the current step took away a step of *lane* that was runnable because of the steps *causes*."""
         self._step.disabled.append((lane.path, causes))
 
+    def offer(self, *, anything: bool = False) -> None:
+        """Note that the current step offered a fault, or one that changes *anything*, as letting time pass does."""
+        self._offered = True
+        self._step.alone |= anything
+
     def rest(self) -> None:
         """Note that the current step leaves nothing to run until time passes."""
         self._step.rests = True
+        self._step.alone |= self._offered
 
     def stop(self) -> None:
         """Note that the run ends with the current step, whatever else may still run."""

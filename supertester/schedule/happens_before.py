@@ -44,7 +44,8 @@ class HappensBefore:
     def _add(self, number: int, step: Step) -> None:
         if step.epoch != self._epoch:
             self._epoch = step.epoch
-            self._past = (1 << number) - 1
+            if not step.early:
+                self._past = (1 << number) - 1
         conflicts = sorted(self._conflicts(number, step), reverse=True)
         fixed = (self._latest.get(step.lane, -1), self._disabled.get(step.lane, -1), *step.causes)
         parents = sorted({parent for parent in fixed if parent >= 0})
@@ -84,7 +85,7 @@ class HappensBefore:
             self._faults.append(number)
         if step.rests:
             found.update(self._faults)
-        if step.last:  # Stopping conflicts with everything: what had run until then is what the run was.
+        if step.is_alone:
             self._last = number
             found.update(range(number))
         found.discard(number)

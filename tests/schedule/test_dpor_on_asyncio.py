@@ -12,6 +12,7 @@ from supertester.errors import UsageError
 from supertester.schedule.access_loop import AccessLoop, loop_for
 from supertester.schedule.explore import explore_schedules
 from supertester.schedule.exploring_loop import ExploringLoop
+from supertester.schedule.faults import Faults
 from supertester.schedule.happens_before import class_of
 from supertester.schedule.strategies import Dpor, Fifo
 from supertester.schedule.tracked import Shared
@@ -53,9 +54,9 @@ class TestNothingIsLost(unittest.TestCase):
         self.assertGreater(count, 15)
         self.assertLess(some, every)
 
-    def check(self, *scripts, strict=False):
+    def check(self, *scripts, strict=False, faults=None):
         program = RandomProgram(list(scripts), strict=strict)
-        every, some = explore(program, EveryOrder()), explore(program, Dpor())
+        every, some = explore(program, EveryOrder(), faults=faults), explore(program, Dpor(), faults=faults)
         self.assertEqual(set(some.outcomes), set(every.outcomes))
         self.assertLess(len(some.outcomes), len(every.outcomes))
 
@@ -68,6 +69,18 @@ class TestNothingIsLost(unittest.TestCase):
     def test_timeouts_at_the_very_moment(self):
         self.check([("deadline", "x", 0)], [("sleep", "x", 0), ("set", "x", 0)])
         self.check([("timeout", "x", 0)], [("sleep", "x", 0), ("set", "x", 0)])
+
+    def test_faults_that_are_only_offered(self):
+        self.check([("fault", "x", 1)], [("update", "x", 0), ("wait", "x", 0)])
+        self.check([("fault", "y", 0), ("read", "y", 0)], [("fault", "y", 2), ("update", "y", 0)])
+
+    def test_faults_offered_by_the_last_who_can_run(self):
+        self.check([("update", "x", 0)], [("read", "x", 0), ("fault", "x", 0), ("wait", "y", 0)])
+
+    def test_timers_that_fire_early(self):
+        faults = Faults(timer_first=1)
+        self.check([("set", "x", 1)], [("read", "y", 1)], [("sleep", "y", 0)], faults=faults)
+        self.check([("set", "x", 2)], [("timeout", "x", 2)], faults=faults)
 
     def test_callbacks_that_are_cancelled(self):
         self.check([("soon", "x", 1), ("read", "x", 0)], [("write", "x", 0)])

@@ -172,7 +172,12 @@ class Dpor(Strategy):
         order = HappensBefore(self.accesses.steps[: self._followed])
         for number in range(max(self._planned - 1, 0), self._followed):
             for first in order.races[number]:
-                self._plan(first, order.reversal(first, number))
+                lanes = order.reversal(first, number)
+                if order.steps[number].early:
+                    # A timer that fires early has no lane before; what lets it is tried wherever it is on offer.
+                    lanes = [lane for lane in lanes if lane != order.steps[number].lane]
+                if lanes:
+                    self._plan(first, lanes)
             for lane, causes in order.steps[number].disabled:
                 self._plan_missing(number, lane, causes)
         for number in [step for step in range(self._followed) if order.steps[step].last][-1:]:
