@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +17,12 @@ from typing import Any
 __all__ = ["Browser", "browser_path", "opened"]
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+_EXEC = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.dup2(int(sys.argv[2]), 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""  # The browser reads descriptor 3 and writes descriptor 4.
 _FLAGS = (
     "--headless=new",
     "--no-sandbox",
@@ -98,19 +106,26 @@ class Browser:
         ]
 
 
+def _pipe() -> tuple[int, int]:
+    """Return a pipe out of the way of the descriptors 3 and 4, which the browser will have."""
+    ends = os.pipe()
+    moved = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in ends]
+    for end in ends:
+        os.close(end)
+    return moved[0], moved[1]
+
+
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[Browser]:
     """Show *path* in a browser that ends, with all its processes, at the end of the block."""
     program = browser_path()
     assert program is not None
-    theirs, send = os.pipe()
-    receive, answers = os.pipe()
+    theirs, send = _pipe()
+    receive, answers = _pipe()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         command = [program, *_FLAGS, f"--user-data-dir={profile}", "about:blank"]
-        # It reads descriptor 3 and writes descriptor 4.
-        shell = f'exec "$@" 3<&{theirs} 4>&{answers}'
         process = subprocess.Popen(
-            ["/bin/sh", "-c", shell, "sh", *command],
+            [sys.executable, "-I", "-S", "-c", _EXEC, str(theirs), str(answers), *command],
             pass_fds=(theirs, answers),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

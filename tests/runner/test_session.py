@@ -115,6 +115,18 @@ class TestBisecting(Project):
         self.assertIn("changed before it: shop.PRICES['tea']: 3 -> 4", out)
         self.assertIn("see it again: python -m unittest test_a.TestA.test_polluter test_b.TestB.test_price", out)
 
+    def test_a_test_without_which_another_fails_is_named_too(self) -> None:
+        setter = """
+import os, unittest
+class TestC(unittest.TestCase):
+    def test_a_opens(self): os.environ["SHOP"] = "open"
+    def test_b_sells(self): self.assertEqual(os.environ.get("SHOP"), "open")
+"""
+        self.write(test_c=setter)
+        out = self.run_it("--bisect", "test_b_sells")
+        self.assertIn("test_c.TestC.test_b_sells fails alone, and passes after\n    test_c.TestC.test_a_opens\n", out)
+        self.assertIn("changed before it: os.environ['SHOP']: absent -> 'open'", out)
+
     def test_a_test_that_does_not_depend_on_others_is_no_answer(self) -> None:
         self.assertIn("passed alone and after all the others", self.run_it("--bisect", "TestA.test_clean", status=1))
         self.assertIn("there is no test 'test_pryce'", self.run_it("--bisect", "test_pryce", status=2))
@@ -157,10 +169,14 @@ class TestCommands(Project):
         self.assertIn("test_c.py:2: time.sleep(1) sleeps; wait for the condition", self.run_it("lint", ".", status=1))
         self.assertIn("lint: there is no file or folder 'nowhere'", self.run_it("lint", "nowhere", status=2))
 
+    def plant_an_order(self) -> None:
+        """Plant a test that passes only before another one, as it does in the order of their names."""
+        self.write(test_a=SUITE["test_b.py"], test_b=SUITE["test_a.py"])
+
     def test_audit_finds_what_is_wrong_and_says_how_to_go_on(self) -> None:
-        out = self.run_it(
-            "audit", ".", "--runs", "2", "--seeds", "6", "--json", "audit.json", status=1, SUPERTESTER_SEED="1"
-        )
+        self.plant_an_order()
+        arguments = ("-j", "1", "--runs", "2", "--seeds", "6", "--json", "audit.json")
+        out = self.run_it("audit", ".", *arguments, status=1, SUPERTESTER_SEED="1")
         self.assertRegex(out, r"the order does not matter +6 random orders pass +\d do +FAILED")
         self.assertRegex(out, r"test_price fails with --shuffle=\d+: AssertionError: 4 != 3")
         self.assertIn('"tests": 4', (self.folder / "audit.json").read_text())
@@ -175,10 +191,11 @@ class TestC(unittest.TestCase):
     def test_sleeps(self): time.sleep(0.001)
 """
         self.write(test_c=flaky)
-        out = self.run_it("audit", ".", "--runs", "4", "--seeds", "6", status=1, SUPERTESTER_SEED="1")
+        self.plant_an_order()
+        out = self.run_it("audit", ".", "-j", "1", "--runs", "4", "--seeds", "6", status=1, SUPERTESTER_SEED="1")
         self.assertRegex(out, r"no test sleeps +0 sleeps +1 sleep +FAILED")
         self.assertRegex(out, r"the order does not matter +6 random orders pass +\d do +FAILED")
-        self.assertRegex(out, r"no flaky test in 4 runs +0 flaky +\d flaky +FAILED")
+        self.assertRegex(out, r"no flaky test in 4 runs +0 flaky +1 flaky +FAILED")
         self.assertIn("test_c.TestC.test_every_third failed in 1 of 4 runs: AssertionError: 3 == 3", out)
 
     def test_audit_passes_a_suite_that_is_in_order_by_the_limits_of_the_project(self) -> None:
