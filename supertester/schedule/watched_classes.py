@@ -17,10 +17,10 @@ from typing import Any, Final
 
 from supertester.schedule.streams import MemoryTransport
 
-__all__ = ["CODE", "UNCHANGING", "watched_classes"]
+__all__ = ["CLASSES", "CODE", "UNCHANGING", "watched_classes"]
 
 _GatheringFuture: Any = asyncio.tasks._GatheringFuture  # type: ignore[attr-defined]
-_CLASSES: Final[tuple[type, ...]] = (
+CLASSES: Final[tuple[type, ...]] = (
     asyncio.Barrier,
     asyncio.Condition,
     asyncio.Event,
@@ -42,7 +42,7 @@ CODE: Final[tuple[type, ...]] = (
     type(asyncio.Lock.__init__),
     asyncio.AbstractEventLoop,
 )
-UNCHANGING: Final[tuple[type, ...]] = (int, float, complex, str, bytes, type(None), tuple, frozenset, type, *_CLASSES)
+UNCHANGING: Final[tuple[type, ...]] = (int, float, complex, str, bytes, type(None), tuple, frozenset, type, *CLASSES)
 """Values that cannot change, or that report by themselves what is done to them."""
 
 _lock = threading.Lock()
@@ -68,7 +68,7 @@ def watched_classes() -> Iterator[None]:
 
 
 def _install() -> None:
-    for cls in _CLASSES:
+    for cls in CLASSES:
         hooks = {"__init__": _maker(cls), "__getattribute__": _getter(cls), "__setattr__": _setter(cls)}
         if cls is _GatheringFuture:
             hooks["__await__"] = hooks["__iter__"] = _awaiter(cls)
@@ -79,7 +79,7 @@ def _install() -> None:
 
 
 def _remove() -> None:
-    for cls in _CLASSES:
+    for cls in CLASSES:
         saved = _originals.pop(cls)
         for name in saved.pop("hooks"):
             if name in saved:
