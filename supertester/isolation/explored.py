@@ -15,13 +15,13 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
 from typing import Any, Final, TypeVar, overload
 
+from supertester._core.exploring import served_by
 from supertester.attachments import attach
 from supertester.context import current_context
 from supertester.errors import UsageError
 from supertester.isolation.given import EXPLORED
 from supertester.isolation.loops import TestTimeout
 from supertester.isolation.schedule_scope import Plan, ScheduleScope
-from supertester.schedule.control.serving import served_by
 from supertester.schedule.explorer import Explorer, Subject
 from supertester.schedule.exploring_loop import ExploringLoop
 from supertester.schedule.report import ExplorationReport

@@ -10,10 +10,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from supertester._core.exploring import current, served_by
 from supertester._core.forking import free_in_children
 from supertester._core.replacing import Undo
 from supertester.schedule.control import clocks, guards, ordered_set, probes, randomness
-from supertester.schedule.control.serving import current, served_by
 
 __all__ = ["controlled_entropy", "current", "served_by"]
 

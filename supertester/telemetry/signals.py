@@ -20,6 +20,7 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
+from supertester._core.exploring import served_by_nobody
 from supertester._core.replacing import Undo, replace_attribute
 from supertester.telemetry import instruments
 from supertester.telemetry.emission import is_emitting
@@ -170,7 +171,8 @@ class _Ids(IdGenerator):
 
 @functools.cache
 def _own_tracer() -> trace.Tracer:
-    provider = TracerProvider(sampler=ALWAYS_ON, shutdown_on_exit=False, id_generator=_Ids())
+    with served_by_nobody():  # It starts threads, to find out where it is.
+        provider = TracerProvider(sampler=ALWAYS_ON, shutdown_on_exit=False, id_generator=_Ids())
     _adopt(provider, "add_span_processor", _Spans)
     return provider.get_tracer("supertester")
 

@@ -9,7 +9,10 @@ from supertester.schedule.exploring_loop import ExploringLoop
 from supertester.schedule.lanes import Lane
 from supertester.schedule.strategies import Fifo, Strategy
 
-__all__ = ["Anyhow", "Last", "Scripted", "explored", "explored_anyhow"]
+__all__ = ["SECOND", "Anyhow", "Last", "Scripted", "explored", "explored_anyhow"]
+
+SECOND = 1
+"""In virtual time, in which nobody waits."""
 
 
 class Last(Strategy):

@@ -22,7 +22,7 @@ from supertester.schedule.entropy import controlled_entropy, served_by
 from supertester.schedule.exploring_loop import ExploringLoop
 from supertester.schedule.strategies import Fifo
 from tests.alone import alone
-from tests.schedule.exploring import explored
+from tests.schedule.exploring import SECOND, explored
 
 
 def drawn():
@@ -88,7 +88,7 @@ class TestChance(unittest.TestCase):
             before = time.monotonic()
             while not stop.is_set():
                 found.append(drawn())
-                await asyncio.sleep(0.001)
+                await asyncio.sleep(0.001 * SECOND)
                 tasks = {asyncio.create_task(asyncio.sleep(0)) for _ in range(3)}
                 done, _ = await asyncio.wait(tasks)
                 self.assertIs(type(done), set)
@@ -122,7 +122,7 @@ class TestTime(unittest.TestCase):
 
         async def main():
             before = look()
-            await asyncio.sleep(3600)
+            await asyncio.sleep(3600 * SECOND)
             return [now - then for now, then in zip(look(), before, strict=True)]
 
         with controlled_entropy():
@@ -143,7 +143,7 @@ class TestTime(unittest.TestCase):
             loop.call_later(1, lambda: log.append(loop.time()))
             block(5)
             await asyncio.to_thread(time.sleep, 5)
-            await asyncio.sleep(1)
+            await asyncio.sleep(SECOND)
             with self.assertRaises(ValueError):
                 block(-1)
             return [*log, loop.time()]

@@ -13,6 +13,7 @@ from supertester.schedule.exploring_loop import ExploringLoop
 from supertester.schedule.strategies import Fifo
 from supertester.schedule.virtual_loop import Deadlock
 from tests.alone import alone
+from tests.schedule.exploring import SECOND
 
 
 def fail(*_):
@@ -27,7 +28,7 @@ class TestUnhandled(unittest.TestCase):
     def test_errors_of_callbacks_are_noted_and_the_schedule_goes_on(self) -> None:
         async def main():
             asyncio.get_running_loop().call_soon(fail)
-            return await asyncio.sleep(1, "on it goes")
+            return await asyncio.sleep(SECOND, "on it goes")
 
         loop = ExploringLoop(Fifo())
         self.assertEqual(loop.run(main()), "on it goes")
@@ -75,7 +76,7 @@ class TestLeft(unittest.TestCase):
             try:
                 await asyncio.Event().wait()
             finally:
-                await asyncio.sleep(5)
+                await asyncio.sleep(5 * SECOND)
                 log.append("tidied")
 
         async def main():
@@ -114,7 +115,7 @@ class TestLeft(unittest.TestCase):
         async def stubborn():
             while True:
                 with contextlib.suppress(asyncio.CancelledError):
-                    await asyncio.sleep(1)
+                    await asyncio.sleep(SECOND)
 
         async def stuck():
             try:
@@ -127,10 +128,10 @@ class TestLeft(unittest.TestCase):
 
         async def main():
             asyncio.get_running_loop().offer_fault("kill it", fail)
-            for coroutine in (stubborn(), stuck(), failing(), asyncio.sleep(50)):
+            for coroutine in (stubborn(), stuck(), failing(), asyncio.sleep(50 * SECOND)):
                 asyncio.create_task(coroutine)
             await asyncio.sleep(0)
-            asyncio.create_task(asyncio.sleep(1))
+            asyncio.create_task(asyncio.sleep(SECOND))
             async for _ in numbers():
                 break
             await asyncio.start_server(lambda *both: kept.append(both), "localhost", 80)
@@ -158,7 +159,7 @@ class TestLeft(unittest.TestCase):
     def test_a_clean_schedule_leaves_no_circles(self) -> None:
         async def main():
             async with asyncio.TaskGroup() as group:
-                group.create_task(asyncio.sleep(1))
+                group.create_task(asyncio.sleep(SECOND))
                 group.create_task(asyncio.to_thread(print, end=""))
             async with asyncio.timeout(1), asyncio.Lock():
                 await asyncio.sleep(0)

@@ -9,8 +9,10 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import unittest
 
+from supertester._core.exploring import served_by_nobody
 from supertester.errors import UsageError
 from supertester.schedule.entropy import controlled_entropy
 from tests.schedule.exploring import explored
@@ -101,6 +103,29 @@ class TestEscapes(unittest.TestCase):
 
         with controlled_entropy():
             explored(main())
+
+    def test_waits_that_end_by_themselves_are_none(self) -> None:
+        async def main():
+            return threading.Event().wait(0), threading.Semaphore(0).acquire(timeout=0)
+
+        with controlled_entropy():
+            self.assertEqual(explored(main()), (False, False))
+
+    def test_what_belongs_to_nobodys_schedule_is_free(self) -> None:
+        ran = threading.Event()
+
+        async def main():
+            with served_by_nobody():
+                thread = threading.Thread(target=ran.set)
+                thread.start()
+                thread.join()
+                now = time.time()
+            return now, time.time()
+
+        with controlled_entropy():
+            real, virtual = explored(main())
+        self.assertTrue(ran.is_set())
+        self.assertGreater(real, virtual)
 
     def test_past_the_loop_others_are_free(self) -> None:
         ran = threading.Event()

@@ -8,7 +8,7 @@ import unittest
 from functools import partial
 
 from supertester.schedule.virtual_loop import Deadlock
-from tests.schedule.exploring import Last, Scripted, explored, explored_anyhow
+from tests.schedule.exploring import SECOND, Last, Scripted, explored, explored_anyhow
 
 
 async def yielding(times=3):
@@ -25,7 +25,7 @@ class TestFaults(unittest.TestCase):
             lane = loop.offer_fault("kill worker#1", lambda: log.append("killed"), "worker")
             self.assertEqual((lane.kind, lane.label, lane.path[0]), ("fault", "kill worker#1", -1))
             await yielding(2)
-            await asyncio.sleep(5)
+            await asyncio.sleep(5 * SECOND)
 
         strategy = Scripted("nothing")
         explored(main(), strategy)

@@ -11,7 +11,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from supertester.errors import UsageError
 from supertester.schedule.exploring_loop import ExploringLoop
 from supertester.schedule.strategies import Fifo
-from tests.schedule.exploring import Last, Scripted, explored
+from tests.schedule.exploring import SECOND, Last, Scripted, explored
 
 VARIABLE = contextvars.ContextVar("VARIABLE", default="outside")
 
@@ -86,7 +86,7 @@ class TestJobs(unittest.TestCase):
         async def main():
             log: list[int] = []
             asyncio.get_running_loop().run_in_executor(None, log.append, 1).cancel()
-            await asyncio.sleep(1)
+            await asyncio.sleep(SECOND)
             return log
 
         self.assertEqual(explored(main()), [])
@@ -135,7 +135,7 @@ class TestThreads(unittest.TestCase):
             event = asyncio.Event()
             asyncio.get_running_loop().call_soon_threadsafe(event.set)
             await event.wait()
-            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(asyncio.sleep(1, 5), loop))
+            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(asyncio.sleep(SECOND, 5), loop))
 
         loop = ExploringLoop(Fifo())
         self.assertEqual(loop.run(main()), 5)

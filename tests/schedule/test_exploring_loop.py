@@ -12,7 +12,7 @@ from supertester.errors import UsageError
 from supertester.schedule.exploring_loop import ExploringLoop, Livelock
 from supertester.schedule.strategies import Fifo, Strategy
 from supertester.schedule.virtual_loop import Deadlock
-from tests.schedule.exploring import Last, Scripted, explored
+from tests.schedule.exploring import SECOND, Last, Scripted, explored
 
 
 async def client(log, name, times=2):
@@ -23,7 +23,7 @@ async def client(log, name, times=2):
 
 class TestRunning(unittest.TestCase):
     def test_time_leaps(self) -> None:
-        self.assertEqual(explored(asyncio.sleep(3600, "an hour later")), "an hour later")
+        self.assertEqual(explored(asyncio.sleep(3600 * SECOND, "an hour later")), "an hour later")
 
     def test_errors_come_out(self) -> None:
         async def main():
@@ -34,8 +34,8 @@ class TestRunning(unittest.TestCase):
 
     def test_runs_under_a_runner(self) -> None:
         with asyncio.Runner(loop_factory=lambda: ExploringLoop(Fifo())) as runner:
-            self.assertEqual(runner.run(asyncio.sleep(5, "first")), "first")
-            self.assertEqual(runner.run(asyncio.sleep(5, "second")), "second")
+            self.assertEqual(runner.run(asyncio.sleep(5 * SECOND, "first")), "first")
+            self.assertEqual(runner.run(asyncio.sleep(5 * SECOND, "second")), "second")
             self.assertEqual(runner.get_loop().time(), 10)
 
     def test_runs_until_a_future_is_done(self) -> None:
@@ -60,7 +60,7 @@ class TestRunning(unittest.TestCase):
         async def main():
             asyncio.get_running_loop().stop()
             await asyncio.sleep(0)
-            await asyncio.sleep(1)
+            await asyncio.sleep(SECOND)
 
         with self.assertRaisesRegex(RuntimeError, "stopped before Future completed"):
             explored(main())
@@ -111,7 +111,7 @@ class TestRunning(unittest.TestCase):
         self.assertFalse(loop.get_debug())
         loop.set_debug(True)
         self.assertTrue(loop.get_debug())
-        self.assertEqual(loop.run(asyncio.sleep(1, 2)), 2)
+        self.assertEqual(loop.run(asyncio.sleep(SECOND, 2)), 2)
 
 
 class TestBadInput(unittest.TestCase):
@@ -140,7 +140,7 @@ class TestTimers(unittest.TestCase):
             loop.call_later(0.1, lambda: loop.call_later(0.2, log.append, "0.1 + 0.2"))
             loop.call_at(0.2, log.append, "0.2")
             loop.call_later(9, log.append, "never").cancel()
-            await asyncio.sleep(1)
+            await asyncio.sleep(SECOND)
 
         explored(main())
         self.assertEqual(log, ["0.2", "0.3", "0.1 + 0.2"])
@@ -151,7 +151,7 @@ class TestTimers(unittest.TestCase):
             loop = asyncio.get_running_loop()
             loop.call_later(1, log.append, 1)
             loop.call_later(1, log.append, 2)
-            await asyncio.sleep(2)
+            await asyncio.sleep(2 * SECOND)
             return log
 
         self.assertEqual(explored(main()), [1, 2])
@@ -177,7 +177,7 @@ class TestTimers(unittest.TestCase):
             for _ in range(1000):
                 loop.call_later(60, print).cancel()
             self.assertLess(len(loop._timers), 300)
-            await asyncio.sleep(120)
+            await asyncio.sleep(120 * SECOND)
 
         explored(main())
 
@@ -189,7 +189,7 @@ class TestTimers(unittest.TestCase):
             handles: list[asyncio.TimerHandle] = []
             loop.call_later(1, lambda: [handle.cancel() for handle in handles])
             handles.append(loop.call_later(1, log.append, "cancelled"))
-            await asyncio.sleep(2)
+            await asyncio.sleep(2 * SECOND)
 
         explored(main())
         self.assertEqual(log, [])
@@ -249,7 +249,7 @@ class TestLanes(unittest.TestCase):
 
     def test_have_the_same_paths_in_every_order(self) -> None:
         async def grandchild():
-            await asyncio.sleep(1)
+            await asyncio.sleep(SECOND)
 
         async def child():
             await asyncio.gather(grandchild(), grandchild())
@@ -340,7 +340,7 @@ class TestLanes(unittest.TestCase):
                 self.seen.append((lane.path, lane.kind, parent.path))
 
         async def main():
-            await asyncio.create_task(asyncio.sleep(1))
+            await asyncio.create_task(asyncio.sleep(SECOND))
 
         strategy = Curious()
         explored(main(), strategy)
@@ -360,7 +360,7 @@ class TestLanes(unittest.TestCase):
         log = []
         loop.before_step = lambda lane: log.append((loop.steps, lane.label, loop.time()))
         loop.after_step = lambda: log.append("after")
-        loop.run(asyncio.sleep(1))
+        loop.run(asyncio.sleep(SECOND))
         self.assertEqual(log, [(1, "sleep", 0), "after", (2, "timer 1 s", 1), "after", (3, "sleep", 1), "after"])
 
     def test_an_error_of_a_watcher_ends_the_schedule(self) -> None:
@@ -370,7 +370,7 @@ class TestLanes(unittest.TestCase):
         loop = ExploringLoop(Fifo())
         loop.after_step = fail
         with self.assertRaisesRegex(AssertionError, "the invariant is broken"):
-            loop.run(asyncio.sleep(1))
+            loop.run(asyncio.sleep(SECOND))
         self.assertEqual(loop.steps, 1)
 
     def test_context_variables_are_those_of_whoever_scheduled(self) -> None:
@@ -383,7 +383,7 @@ class TestLanes(unittest.TestCase):
             asyncio.get_running_loop().call_later(1, lambda: log.append(variable.get()))
             context = contextvars.Context()
             asyncio.get_running_loop().call_soon(lambda: log.append(variable.get()), context=context)
-            await asyncio.sleep(2)
+            await asyncio.sleep(2 * SECOND)
             return log
 
         self.assertEqual(explored(main()), ["set", "outside", "set"])
@@ -424,7 +424,7 @@ class TestNoEnd(unittest.TestCase):
     def test_no_end_of_time_is_one_too(self) -> None:
         async def main():
             for _ in itertools.count():
-                await asyncio.sleep(60)
+                await asyncio.sleep(60 * SECOND)
 
         with self.assertRaisesRegex(
             Livelock, r"no end within 600 s of virtual time \(`time_limit`\): .* fire at 660 s\n .*main"

@@ -12,7 +12,7 @@ from supertester.errors import UsageError
 from supertester.schedule.exploring_loop import ExploringLoop
 from supertester.schedule.strategies import Fifo
 from supertester.schedule.virtual_loop import Deadlock
-from tests.schedule.exploring import Anyhow, Last, Scripted, explored, explored_anyhow
+from tests.schedule.exploring import SECOND, Anyhow, Last, Scripted, explored, explored_anyhow
 
 
 async def echo(reader, writer):
@@ -61,7 +61,7 @@ class TestStreams(unittest.TestCase):
                 writer.write(piece)
                 await asyncio.sleep(0)
             writer.close()
-            await asyncio.sleep(1)
+            await asyncio.sleep(SECOND)
             server.close()
             return b"|".join(got)
 
@@ -105,7 +105,7 @@ class TestStreams(unittest.TestCase):
                 log.append(f"has written at {asyncio.get_running_loop().time():g} s")
                 writer.close()
                 await writer.wait_closed()
-                await asyncio.sleep(1)
+                await asyncio.sleep(SECOND)
             return log
 
         self.assertEqual(explored(main()), ["begins to read", "has written at 5 s", "100000"])
@@ -121,7 +121,7 @@ class TestStreams(unittest.TestCase):
             writer.write(b"is anybody there?")
             try:
                 for _ in range(5):
-                    await asyncio.sleep(1)
+                    await asyncio.sleep(SECOND)
                     await writer.drain()
             finally:
                 writer.close()
@@ -169,7 +169,7 @@ class TestStreams(unittest.TestCase):
                 await asyncio.wait([task])
                 if not task.cancelled():
                     task.result()[1].close()
-                await asyncio.sleep(1)
+                await asyncio.sleep(SECOND)
             return ended
 
         for found in explored_anyhow(main, 100):
@@ -300,7 +300,7 @@ async def connected(client, served):
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: served, "localhost", 80)
     await loop.create_connection(lambda: client, "localhost", 80)
-    await asyncio.sleep(1)
+    await asyncio.sleep(SECOND)
     return server
 
 
@@ -313,12 +313,12 @@ class TestTransports(unittest.TestCase):
             client.transport.write(b"")
             client.transport.write_eof()
             client.transport.write_eof()
-            await asyncio.sleep(1)
+            await asyncio.sleep(SECOND)
             served.transport.write(b"answer")
             served.transport.close()
             served.transport.write(b"ignored")
             self.assertTrue(served.transport.is_closing())
-            await asyncio.sleep(1)
+            await asyncio.sleep(SECOND)
             return client.log, served.log
 
         self.assertEqual(
@@ -335,15 +335,15 @@ class TestTransports(unittest.TestCase):
             self.assertFalse(served.transport.is_reading())
             for piece in (b"a", b"b"):
                 client.transport.write(piece)
-            await asyncio.sleep(1)
+            await asyncio.sleep(SECOND)
             served.transport.set_protocol(other)
             self.assertIs(served.transport.get_protocol(), other)
             self.assertEqual(client.transport.get_write_buffer_size(), 2)
             served.transport.resume_reading()
             served.transport.resume_reading()
-            await asyncio.sleep(1)
+            await asyncio.sleep(SECOND)
             client.transport.abort()
-            await asyncio.sleep(1)
+            await asyncio.sleep(SECOND)
             return client.log, served.log, other.log
 
         self.assertEqual(explored(main()), (["made", "lost None"], ["made"], [b"a", b"b", "eof", "lost None"]))
@@ -355,7 +355,7 @@ class TestTransports(unittest.TestCase):
             client.transport.set_write_buffer_limits(high=2, low=1)
             client.transport.write(b"abc")
             self.assertEqual(client.log, ["made", "pause"])
-            await asyncio.sleep(1)
+            await asyncio.sleep(SECOND)
             return client.log
 
         self.assertEqual(explored(main()), ["made", "pause", "resume"])
@@ -365,12 +365,12 @@ class TestTransports(unittest.TestCase):
             client, served, empty = Noting(), Buffered(), Buffered(0)
             await connected(client, served)
             client.transport.write(b"abc")
-            await asyncio.sleep(1)
+            await asyncio.sleep(SECOND)
             served.connection_lost = lambda _: None
             client.peer = client.transport.peer
             client.peer.set_protocol(empty)
             client.transport.write(b"abc")
-            await asyncio.sleep(1)
+            await asyncio.sleep(SECOND)
             return served.log, empty.log
 
         self.assertEqual(explored(main()), ([b"ab", b"c"], ["RuntimeError('get_buffer() returned an empty buffer')"]))
@@ -390,7 +390,7 @@ class TestTransports(unittest.TestCase):
             self.assertEqual(repr(own), "<MemoryTransport ('127.0.0.1', 49152) to ('127.0.0.1', 80) open>")
             own.close()
             self.assertIn("closing", repr(own))
-            await asyncio.sleep(1)
+            await asyncio.sleep(SECOND)
             self.assertIn("closed", repr(own))
 
         explored(main())
@@ -419,7 +419,7 @@ class TestTransports(unittest.TestCase):
             await loop.create_server(fail, "localhost", 80)
             client = Noting()
             await loop.create_connection(lambda: client, "localhost", 80)
-            await asyncio.sleep(1)
+            await asyncio.sleep(SECOND)
             self.assertEqual([repr(each["exception"]) for each in loop.unhandled], ["LookupError('no protocol')"])
             return client.log
 
@@ -434,7 +434,7 @@ class TestServers(unittest.TestCase):
             with self.assertRaises(ConnectionRefusedError):
                 await asyncio.open_connection("localhost", 80)
             task = asyncio.create_task(server.serve_forever())
-            await asyncio.sleep(1)
+            await asyncio.sleep(SECOND)
             _, writer = await asyncio.open_connection("localhost", 80)
             writer.close()
             await writer.wait_closed()
@@ -449,7 +449,7 @@ class TestServers(unittest.TestCase):
         async def main():
             server = await asyncio.start_server(echo, "localhost", 80)
             reader, writer = await asyncio.open_connection("localhost", 80)
-            await asyncio.sleep(1)
+            await asyncio.sleep(SECOND)
             server.close()
             server.close_clients()
             await server.wait_closed()

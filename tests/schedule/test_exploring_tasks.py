@@ -9,7 +9,7 @@ import unittest
 from supertester.schedule.exploring_loop import ExploringLoop
 from supertester.schedule.loop.explored_task import ExploredTask
 from supertester.schedule.strategies import Fifo
-from tests.schedule.exploring import Last, Scripted, explored
+from tests.schedule.exploring import SECOND, Last, Scripted, explored
 
 
 async def nothing():
@@ -65,7 +65,7 @@ class TestFactories(unittest.TestCase):
     def test_of_tasks_made_by_hand(self) -> None:
         async def main():
             loop = asyncio.get_running_loop()
-            task = asyncio.Task(asyncio.sleep(1), loop=loop)
+            task = asyncio.Task(asyncio.sleep(SECOND), loop=loop)
             self.assertEqual(loop.lane_of(task).kind, "task")
             await task
 
@@ -133,12 +133,12 @@ class TestGenerators(unittest.TestCase):
                     yield 1
                     yield 2
                 finally:
-                    await asyncio.sleep(1)
+                    await asyncio.sleep(SECOND)
                     log.append("closed")
 
             async for _ in numbers():
                 break
-            await asyncio.sleep(2)
+            await asyncio.sleep(2 * SECOND)
             return log
 
         self.assertEqual(explored(main()), ["closed"])

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from supertester._core.exploring import current
 from supertester._core.origin import is_standard
 from supertester._core.replacing import Undo, importers, replace_attribute
-from supertester.schedule.control.serving import current
 
 __all__ = ["install"]
 

@@ -10,8 +10,8 @@ import threading
 from asyncio.events import _get_running_loop
 from typing import Any, Final
 
+from supertester._core.exploring import current
 from supertester._core.replacing import Undo, replace_attribute
-from supertester.schedule.control.serving import current
 from supertester.schedule.loop.escapes import IO, PROCESSES, THREADS, refusal
 
 __all__ = ["install"]
@@ -22,7 +22,6 @@ _BLOCKING: Final = (
 )
 _GUARDED: Final[tuple[tuple[Any, str, str, str], ...]] = (
     (threading.Thread, "start", "threading.Thread.start()", THREADS),
-    (threading.Condition, "wait", "threading.Condition.wait()", _BLOCKING),
     (subprocess.Popen, "__init__", "subprocess.Popen()", PROCESSES),
     (multiprocessing.process.BaseProcess, "start", "multiprocessing.Process.start()", PROCESSES),
     (socket.socket, "connect", "socket.connect()", IO),
@@ -33,17 +32,31 @@ _GUARDED: Final[tuple[tuple[Any, str, str, str], ...]] = (
 def install() -> list[Undo]:
     """Refuse what no schedule controls, in steps and jobs of explored programs; not in their synchronous fixtures."""
     return [
-        replace_attribute(holder, name, _guard(getattr(holder, name), what, why))
-        for holder, name, what, why in _GUARDED
+        *(replace_attribute(each, name, _guard(getattr(each, name), what, why)) for each, name, what, why in _GUARDED),
+        replace_attribute(threading.Condition, "wait", _guard_wait(threading.Condition.wait)),
     ]
 
 
 def _guard(original: Any, what: str, remedy: str) -> Any:
     @functools.wraps(original)
     def guarded(*args: Any, **kwargs: Any) -> Any:
-        loop = current()
-        if loop is not None and (loop.is_in_job or _get_running_loop() is loop):
+        if _is_step():
             raise refusal(what, remedy)
         return original(*args, **kwargs)
 
     return guarded
+
+
+def _guard_wait(original: Any) -> Any:
+    @functools.wraps(original)
+    def wait(self: threading.Condition, timeout: float | None = None) -> Any:
+        if timeout is None and _is_step():
+            raise refusal("threading.Condition.wait()", _BLOCKING)
+        return original(self, timeout)
+
+    return wait
+
+
+def _is_step() -> bool:
+    loop = current()
+    return loop is not None and (loop.is_in_job or _get_running_loop() is loop)

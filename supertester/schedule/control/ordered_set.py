@@ -7,8 +7,8 @@ import asyncio.tasks
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from supertester._core.exploring import current
 from supertester._core.replacing import Undo
-from supertester.schedule.control.serving import current
 
 __all__ = ["OrderedSet", "install"]
 

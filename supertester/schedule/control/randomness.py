@@ -7,9 +7,9 @@ import random
 import uuid
 from typing import Any
 
+from supertester._core.exploring import current
 from supertester._core.random_routing import route_random
 from supertester._core.replacing import Undo, importers, replace_attribute
-from supertester.schedule.control.serving import current
 
 __all__ = ["install"]
 

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from contextvars import Context
 from typing import Any, Final
 
+from supertester._core.exploring import served_by
 from supertester._core.naming import describe
-from supertester.schedule.control.serving import served_by
 from supertester.schedule.loop.callbacks import Callbacks
 from supertester.schedule.loop.escapes import refusal
 

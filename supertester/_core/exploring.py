@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from asyncio.events import _get_running_loop
 from threading import get_ident
-from typing import Any
+from typing import Any, Final
 
-__all__ = ["current", "served_by"]
+__all__ = ["current", "served_by", "served_by_nobody"]
 
 _serving: dict[int, Any] = {}
 """For threads in which no loop runs at the moment: the loop whose schedule their code belongs to."""
+_NOBODY: Final = object()
 
 
 def current() -> Any:
     """Return the `ExploringLoop` whose schedule the calling code belongs to, or ``None``."""
     loop = _get_running_loop()
-    if loop is None:
-        return _serving.get(get_ident()) if _serving else None
+    if _serving and (loop is None or _serving.get(get_ident()) is _NOBODY):
+        served = _serving.get(get_ident())
+        return None if served is _NOBODY else served
     return loop if getattr(loop, "is_exploring", False) else None
 
 
@@ -38,3 +40,8 @@ class served_by:  # noqa: N801 used as a function in `with`
             del _serving[self._thread]
         else:
             _serving[self._thread] = self._before
+
+
+def served_by_nobody() -> served_by:
+    """Let code be no part of a schedule: what the library does once in a process, whichever program comes first."""
+    return served_by(_NOBODY)
