@@ -1,8 +1,8 @@
 """Whether tokens replay, wherever: ``python -m benchmarks.replay --python python3.11 --python python3.13``.
 
-Failing schedules of planted bugs are found and shrunk here. Each of their tokens is then replayed many times, in new
-processes of each Python, with a random hash seed in each: every replay has to end with the same failure, by the same
-lines in the same order.
+Failing schedules of the bug programs are found and shrunk here; some have a bar for how many switches may be left. Each
+of their tokens is then replayed many times, in new processes of each Python, with a random hash seed in each: every
+replay has to end with the same failure, by the same lines in the same order.
 """
 
 from __future__ import annotations
@@ -17,23 +17,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.bugs import locks, memory, protocols, stealing
+from benchmarks.bugs.program import KNOWN, programs
 from supertester.schedule import FailingSchedule, explore_schedules, replay_schedule
-from tests.schedule import planted
 
 __all__ = ["main"]
 
 ROOT: Final = Path(__file__).parents[1]
-PROGRAMS: Final = (
-    "lost_update",
-    "deadlock",
-    "lost_wakeup",
-    "philosophers",
-    "pool",
-    "pool_with_invariant",
-    "late_message",
-    "polling",
-    "forgotten_failure",
-)
+MODULES: Final = (locks, memory, protocols, stealing)
+"""They enter their programs when they are imported."""
+BARS: Final = {"ab-ba": 1, "philosophers-5": 3, "two-phase-commit": 1, "raft": 1}
+"""Forced switches that may be left after shrinking."""
 PROCESSES: Final = 5
 
 
@@ -46,23 +40,33 @@ def _what_happened(failing: FailingSchedule | None) -> str:
 
 
 def found() -> dict[str, tuple[str, str]]:
-    """Return the token of a failing schedule of each program, and what happens in it."""
+    """Return the token of a failing schedule of each program, and what happens in it; print how it was shrunk."""
     result = {}
-    for name in PROGRAMS:
-        failing = explore_schedules(getattr(planted, name), schedules=5_000, seed=1, database=False).failing
+    for bug in programs(KNOWN):
+        failing = explore_schedules(bug.wrong.start, schedules=20_000, seed=1, database=False).failing
         if failing is None:
-            raise RuntimeError(f"no schedule of {name} failed")
-        result[name] = (failing.token, _what_happened(failing))
+            raise RuntimeError(f"no schedule of {bug.name} failed")
+        result[bug.name] = (failing.token, _what_happened(failing))
+        bar = BARS.get(bug.name)
+        print(
+            f"{bug.name:<20} schedule {failing.found_at:>5}, {failing.switches_found:>3} forced switches "
+            f"-> {failing.switches:>2} in {failing.replays:>4} replays"
+            + ("" if bar is None else f", bar {bar}: {'met' if failing.switches <= bar else 'MISSED'}"),
+            flush=True,
+        )
+        if bar is not None and failing.switches > bar:
+            raise SystemExit(1)
     return result
 
 
 def replayed(tokens: dict[str, str], times: int) -> dict[str, dict[str, int]]:
     """Return, for each program, how often what happened in *times* replays."""
+    starts = {bug.name: bug.wrong.start for bug in programs(KNOWN)}
     counts: dict[str, dict[str, int]] = {}
     for name, token in tokens.items():
         seen = counts[name] = {}
         for _ in range(times):
-            outcome = _what_happened(replay_schedule(getattr(planted, name), token).failing)
+            outcome = _what_happened(replay_schedule(starts[name], token).failing)
             seen[outcome] = seen.get(outcome, 0) + 1
     return counts
 

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from threading import get_ident
 from typing import Any
 
+from supertester._core.exploring import served_by_nobody
 from supertester._core.origin import Origin
 from supertester.context import IsolationContext, current_context
 from supertester.errors import UsageError
@@ -154,7 +155,7 @@ def unowned() -> Iterator[None]:
     thread = get_ident()
     held = _tests.pop(thread, None)
     try:
-        with _acting_as(None, None):
+        with _acting_as(None, None), served_by_nobody():
             yield
     finally:
         if held is not None:

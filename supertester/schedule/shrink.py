@@ -10,12 +10,13 @@ or two.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from supertester.schedule.token import Switch
+from supertester.schedule.token import Path, Switch
 
 __all__ = ["REPLAYS", "SECONDS", "Attempt", "Shrunk", "shrink"]
 
@@ -34,12 +35,12 @@ class Attempt:
     Attributes:
         fails: Whether it failed in the same way.
         switches: Those that could be made.
-        more: The switches that could have been made after the last of these, each by itself.
+        more: Returns the switches that could have been made after the last of these, each by itself.
     """
 
     fails: bool
     switches: Switches
-    more: Sequence[Switch] = ()
+    more: Callable[[], Sequence[Switch]] = tuple
 
 
 @dataclass(frozen=True)
@@ -136,20 +137,39 @@ class _Search:
 
     def look_for_fewer(self) -> bool:
         """Try all schedules with fewer switches, those with the fewest first; say whether that came to an end."""
+        if not self.best:
+            return True
         self._tried.clear()  # What more there is after them has to be seen again.
-        level: list[Switches] = [()]
-        while level and len(level[0]) < len(self.best):
-            following: list[Switches] = []
-            for switches in level:
-                made = self._try(switches)
-                if made is None or len(made.switches) < len(switches):
-                    continue
-                if made.fails:
-                    return True
-                if len(switches) + 1 < len(self.best):
-                    following += [(*switches, switch) for switch in made.more]
-            level = following
+        base = self._try(())
+        prefixes = [(base.switches, base.more)] if base is not None else []
+        for size in itertools.count(1):
+            if not prefixes or size >= len(self.best):
+                return True
+            longer: list[tuple[Switches, Callable[[], Sequence[Switch]]]] = []
+            for prefix, more in prefixes:
+                for switch in self._likely_first(more()):
+                    made = self._try((*prefix, switch))
+                    if made is None or len(made.switches) < size:
+                        continue
+                    if made.fails:
+                        return True
+                    if size + 1 < len(self.best):
+                        longer.append((made.switches, made.more))
+            prefixes = longer
         return True
+
+    def _likely_first(self, switches: Sequence[Switch]) -> list[Switch]:
+        """Return *switches* in an order in which one that fails is likely to come soon.
+
+        Who gives way matters more than who goes on instead, because all others do sooner or later; and it is likely to
+        be somebody who does so in what fails already.
+        """
+        giving = {switch.giving for switch in self.best}
+        first: dict[tuple[Path, int], Switch] = {}
+        for switch in switches:
+            first.setdefault((switch.giving, switch.turn), switch)
+        chosen = set(first.values())
+        return sorted(switches, key=lambda switch: (switch not in chosen, switch.giving not in giving))
 
 
 def _without(switches: Switches, size: int) -> Iterator[Switches]:

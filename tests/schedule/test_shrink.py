@@ -22,7 +22,7 @@ def program(fails: Callable[[Switches], bool], *, turns: int = 12) -> Callable[[
     def attempt(switches: Switches) -> Attempt:
         made = tuple(each for each in switches if each.turn < turns and each.lane != A)
         first = made[-1].turn + 1 if made else 0
-        return Attempt(fails(made), made, [to(turn, lane) for turn in range(first, turns) for lane in (B, C)])
+        return Attempt(fails(made), made, lambda: [to(turn, lane) for turn in range(first, turns) for lane in (B, C)])
 
     return attempt
 

@@ -69,7 +69,6 @@ class Attempted(Strategy):
 
     Attributes:
         made: The forced switches of this schedule.
-        more: Those that could have been made after the last of them.
     """
 
     name = "replay"
@@ -77,12 +76,12 @@ class Attempted(Strategy):
     def __init__(self, switches: Iterable[Switch]) -> None:
         self._wanted = {(switch.giving, switch.turn): switch.lane for switch in switches}
         self.made: list[Switch] = []
-        self.more: list[Switch] = []
+        self._others: list[tuple[Lane, int, list[Lane]]] = []
         self._course = Course()
 
     def begin(self, random: random.Random, number: int) -> bool:
         """Begin again; there is always something to do."""
-        self.made, self.more = [], []
+        self.made, self._others = [], []
         self._course = Course()
         return True
 
@@ -96,11 +95,20 @@ class Attempted(Strategy):
             chosen = next((index for index, lane in enumerate(runnable) if lane.path == wanted), default)
         if chosen != default:
             self.made.append(Switch(giving.path, turn, runnable[chosen].path))
-            self.more.clear()
+            self._others.clear()
         else:
-            self.more += [Switch(giving.path, turn, lane.path) for lane in runnable if lane is not giving]
+            self._others.append((giving, turn, runnable.copy()))
         course.take(runnable[chosen], giving)
         return chosen
+
+    def more(self) -> list[Switch]:
+        """Return the switches that could have been made after the last of those that were."""
+        return [
+            Switch(giving.path, turn, lane.path)
+            for giving, turn, lanes in self._others
+            for lane in lanes
+            if lane is not giving
+        ]
 
 
 class _Exact(Strategy):
