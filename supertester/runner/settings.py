@@ -79,10 +79,10 @@ def apply_settings(
     """
     actions = _actions(parser)
     found = read_settings(actions, folder=folder, environ=environ, section=section, sections=sections)
+    usual = {action.dest: parser.get_default(action.dest) for action in actions.values()}
     for setting in found:
         action = actions[setting.name]
-        action.default = _converted(action, setting)
-        parser.set_defaults(**{action.dest: action.default})
+        parser.set_defaults(**{action.dest: _converted(action, setting, usual[action.dest])})
     return found
 
 
@@ -201,14 +201,14 @@ def _near(name: str, names: Collection[str], likeness: float) -> list[str]:
 # What they mean -----------------------------------------------------------------------------------------------------
 
 
-def _converted(action: argparse.Action, setting: Setting) -> Any:
-    """Return the value as the option would have it.
+def _converted(action: argparse.Action, setting: Setting, usual: Any) -> Any:
+    """Return the value as the option would have it, or the *usual* one where it is switched off.
 
     Raises:
         UsageError: The option would refuse it.
     """
     if action.nargs == 0:
-        return _switch(action, setting)
+        return _switch(action, setting, usual)
     if action.nargs in {"*", "+"} or isinstance(action, argparse._AppendAction):
         return [_one(action, setting, each) for each in _members(setting.value)]
     if action.nargs == "?" and str(setting.value).lower() in _TRUE - {"1"}:
@@ -218,7 +218,7 @@ def _converted(action: argparse.Action, setting: Setting) -> Any:
     return _one(action, setting, setting.value)
 
 
-def _switch(action: argparse.Action, setting: Setting) -> Any:
+def _switch(action: argparse.Action, setting: Setting, usual: Any) -> Any:
     text = str(setting.value).lower()
     if isinstance(action, argparse._CountAction) and text.isdigit():
         return int(text)
@@ -227,7 +227,7 @@ def _switch(action: argparse.Action, setting: Setting) -> Any:
     wanted = text in _TRUE
     if isinstance(action, argparse.BooleanOptionalAction):
         return wanted
-    return action.const if wanted else action.default
+    return action.const if wanted else usual
 
 
 def _members(value: Any) -> list[Any]:

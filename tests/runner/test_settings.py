@@ -23,6 +23,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("-v", "--verbose", action="count", default=0)
     made.add_argument("--layer", action=Collected, default=[])
     made.add_argument("--buffer", action=argparse.BooleanOptionalAction, default=False)
+    made.add_argument("--loud", dest="volume", action="store_const", const=2, default=1)
+    made.add_argument("--silent", dest="volume", action="store_const", const=0)
     return made
 
 
@@ -76,6 +78,13 @@ class TestValues(Settings):
         self.assertEqual((found.shuffle, found.coverage, found.on, found.verbose), (7, True, "ray", 2))
         self.assertEqual((found.buffer, found.layer), (True, ["unit", "system"]))
         self.assertFalse(self.parsed("--no-buffer", cfg=cfg).buffer)
+
+    def test_what_is_switched_off_is_as_if_nobody_had_switched_it_on(self) -> None:
+        cfg = "[supertester]\ncoverage = yes\nloud = yes\n"
+        self.assertEqual((self.parsed(cfg=cfg).coverage, self.parsed(cfg=cfg).volume), (True, 2))
+        env = {"SUPERTESTER_COVERAGE": "no", "SUPERTESTER_LOUD": "no", "SUPERTESTER_SILENT": "no"}
+        found = self.parsed(cfg=cfg, env=env)
+        self.assertEqual((found.coverage, found.volume), (False, 1))
 
     def test_each_kind_of_option_is_set_from_toml(self) -> None:
         toml = "[tool.supertester]\nshuffle = true\ncoverage = false\ntimeout = 5\nlayer = ['unit']\n"
