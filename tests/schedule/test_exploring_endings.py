@@ -92,6 +92,30 @@ class TestLeft(unittest.TestCase):
         self.assertEqual(log, ["tidied"])
         self.assertEqual((loop.steps, loop.choices), (steps, choices))
 
+    def test_tasks_that_those_start_end_too(self) -> None:
+        log: list[str] = []
+
+        async def late():
+            try:
+                await asyncio.Event().wait()
+            finally:
+                log.append("late one tidied")
+
+        async def child():
+            try:
+                await asyncio.Event().wait()
+            finally:
+                asyncio.create_task(late())
+                await asyncio.sleep(0)
+
+        async def main():
+            asyncio.create_task(child())
+            await asyncio.sleep(0)
+
+        loop = ExploringLoop(Fifo())
+        loop.run(main())
+        self.assertEqual((log, len(loop.left)), (["late one tidied"], 1))
+
     def test_tasks_that_fail_at_the_end_are_noted(self) -> None:
         async def child():
             try:

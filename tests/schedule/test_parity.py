@@ -6,12 +6,21 @@ import unittest
 
 from benchmarks import determinism
 from benchmarks.parity import differences
-from supertester.schedule.strategies import Strategy
+from benchmarks.parity_programs import Program
+from supertester.schedule.entropy import controlled_entropy
+from supertester.schedule.exploring_loop import ExploringLoop
+from tests.schedule.exploring import Anyhow, Last
 
 
-class Last(Strategy):
-    def choose(self, runnable, current):
-        return len(runnable) - 1
+def scheduled(program, strategy):
+    """Return the steps of *program*, how it ended, and what there was to choose from."""
+    loop = ExploringLoop(strategy, timer_first=1)
+    try:
+        loop.run(program.main())
+        ended = "ended"
+    except Exception as error:  # noqa: BLE001 part of what is compared
+        ended = repr(error)
+    return program.log, ended, [(count, lane.path) for count, lane in loop.choices], loop.steps
 
 
 class TestParity(unittest.TestCase):
@@ -23,6 +32,12 @@ class TestParity(unittest.TestCase):
 
 
 class TestDeterminism(unittest.TestCase):
+    def test_a_schedule_of_a_random_program_is_the_same_again(self) -> None:
+        with controlled_entropy():
+            for seed in range(150):
+                first, again = (scheduled(Program(seed), Anyhow(seed)) for _ in range(2))
+                self.assertEqual(first, again, f"program {seed}")
+
     def test_a_schedule_is_the_same_in_every_process(self) -> None:
         expected = {name: {determinism.run_once(name)} for name in determinism.PROGRAMS}
         self.assertEqual(determinism.outcomes(2), expected)

@@ -18,6 +18,8 @@ __all__ = ["Endings"]
 
 Handler = Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object]
 
+_ROUNDS: Final = 3
+"""How often tasks are cancelled that others have started while they were."""
 _PATIENCE: Final = 10_000
 """Steps in which the tasks that are left have to end when they are cancelled."""
 
@@ -113,21 +115,32 @@ class Endings(Connections, FaultLanes, Tasks):
             self._end_tasks()
         if self._asyncgens:
             self._run_to_end(self.shutdown_asyncgens())
+        if self.left or self._asyncgens is not None:
+            for task in self.pending():
+                _drop(task)
         self._closed = True
         self._forget()
 
     def _end_tasks(self) -> None:
-        """Cancel the tasks that are left, and let them come to their end."""
+        """Cancel the tasks that are left, and those that they start, and let them come to their end."""
         before = self.before_step, self.after_step
         self.before_step = self.after_step = None
-        for task in self.left:
+        seen: set[asyncio.Task[Any]] = set()
+        for _ in range(_ROUNDS):
+            if not (tasks := [task for task in self.pending() if task not in seen]):
+                break
+            seen.update(tasks)
+            self._end(tasks)
+        self.before_step, self.after_step = before
+
+    def _end(self, tasks: list[asyncio.Task[Any]]) -> None:
+        for task in tasks:
             task.cancel()
-        self._run_to_end(_all_done(self.left))
-        for task in self.left:
+        self._run_to_end(_all_done(tasks))
+        for task in tasks:
             if task.done() and not task.cancelled() and task._exception is not None:
                 message = "a task that was cancelled at the end of the schedule failed"
                 self.call_exception_handler({"message": message, "exception": task.exception(), "task": task})
-        self.before_step, self.after_step = before
 
     def _run_to_end(self, steps: Any) -> None:
         """Run a last coroutine in asyncio's order; if it does not come to its end, drop it."""
@@ -145,9 +158,6 @@ class Endings(Connections, FaultLanes, Tasks):
 
     def _forget(self) -> None:
         """Drop everything that leads in a circle, so that nothing waits for the garbage collector."""
-        for task in self.left:
-            if not task.done():
-                _drop(task)
         for task in self.tasks:
             if task._log_traceback:
                 task._log_traceback = False
