@@ -31,8 +31,6 @@ from supertester.runner.worker import run_worker
 __all__ = ["be_zygote"]
 
 _PR_SET_CHILD_SUBREAPER = 36
-_IDLE = 0.05
-"""Seconds without a request after which there is time for something else."""
 
 
 def be_zygote(control: socket.socket, descriptors: socket.socket, make: Callable[[], Loaded]) -> NoReturn:
@@ -45,6 +43,7 @@ def be_zygote(control: socket.socket, descriptors: socket.socket, make: Callable
     """
     os.setpgid(0, 0)  # Ctrl-C is for the parent, who knows what is running.
     forget_inherited()
+    adopt_orphans()
     loaded = _load(control, make)
     if loaded is None:
         leave(1)
@@ -74,12 +73,11 @@ class _Zygote:
         self._workers: dict[int, int] = {}
         """The number of each worker, by its process id."""
         self._bell = _ChildrenBell()
-        self._adopts = False
 
     def serve(self) -> None:
         with self._bell as bell:
             while not self._inbox.closed:
-                self._wait(bell.reader)
+                select.select([self._control.fileno(), bell.reader], [], [])
                 bell.silence()
                 for kind, *values in self._inbox.receive() if self._has_request() else ():
                     self._answer(kind, values)
@@ -87,14 +85,6 @@ class _Zygote:
         for pid in self._workers:
             signal_group(pid, signal.SIGKILL)
         self._end_strays()
-
-    def _wait(self, bell: int) -> None:
-        waiting = [self._control.fileno(), bell]
-        if self._adopts or not self._workers:
-            select.select(waiting, [], [])
-        elif not select.select(waiting, [], [], _IDLE)[0]:
-            self._adopts = True  # Only now, as it takes a moment, and nobody waits for an answer.
-            adopt_orphans()
 
     def _has_request(self) -> bool:
         return bool(select.select([self._control], [], [], 0)[0])
