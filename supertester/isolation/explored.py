@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
+from dataclasses import replace
 from typing import Any, Final, TypeVar, overload
 
 from supertester._core.exploring import served_by
@@ -107,9 +108,12 @@ class Schedules:
             UsageError: The token to replay is of another test.
             TestTimeout: Time was over before as many schedules were run, or as many seconds spent, as should be.
         """
+        settings = self._settings
+        if _is_expected_to_fail(case, name):
+            settings = replace(settings, database=False)
         subject = Subject(_CaseProgram(case, name), case.id(), functools.partial(_command, case.id()), (self._skips,))
         deadline = None if self._timeout is None else time.monotonic() + self._timeout
-        explorer = Explorer(subject, self._settings, deadline=deadline)
+        explorer = Explorer(subject, settings, deadline=deadline)
         token = token_to_replay()
         report = explorer.explore() if token is None else explorer.replay(token)
         if report.ok and report.out_of_time:
@@ -119,6 +123,11 @@ class Schedules:
             )
         attach("schedules", report)
         return report
+
+
+def _is_expected_to_fail(case: Any, name: str) -> bool:
+    mark = "__unittest_expecting_failure__"
+    return getattr(case, mark, False) or getattr(getattr(case, name), mark, False)
 
 
 def _command(test_id: str, token: str) -> str:

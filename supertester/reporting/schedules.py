@@ -45,8 +45,8 @@ def _failure(report: ExplorationReport, failing: FailingSchedule) -> Iterator[st
         ]
     )
     yield f"<p>Feasible: {escape(failing.feasibility)}</p>"
-    if failing.conflicts:
-        yield "<ul>" + "".join(f"<li>{escape(each)}</li>" for each in failing.conflicts) + "</ul>"
+    if sentences := [*failing.needs, *failing.conflicts]:
+        yield "<ul>" + "".join(f"<li>{escape(each)}</li>" for each in sentences) + "</ul>"
     if failing.waits:
         yield "<pre>" + escape("\n".join(failing.waits)) + "</pre>"
     yield _swimlane(failing)

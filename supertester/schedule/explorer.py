@@ -19,7 +19,7 @@ from supertester.schedule.exploring_loop import ExploringLoop
 from supertester.schedule.invariants import watched_by
 from supertester.schedule.report import ExplorationReport, FailingSchedule
 from supertester.schedule.report.conflict import conflicts_of
-from supertester.schedule.report.explain import feasibility_text, wait_lines
+from supertester.schedule.report.explain import feasibility_text, needs_of, wait_lines
 from supertester.schedule.report.swimlane import named, rows_of, swimlane
 from supertester.schedule.run import Program, Run, run_schedule
 from supertester.schedule.settings import Settings
@@ -247,7 +247,8 @@ class Explorer:
             switches_found=len(switches),
             feasible=feasible.level,
             feasible_token=self._feasible_token(feasible),
-            feasibility=feasibility_text(feasible, tracer.steps, names),
+            feasibility=feasibility_text(feasible),
+            needs=needs_of(tracer.steps, names),
             conflicts=[each.text(names) for each in conflicts],
             waits=wait_lines(failure, tracer, names),
             rows=rows,

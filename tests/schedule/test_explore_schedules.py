@@ -134,7 +134,7 @@ class TestReport(unittest.TestCase):
             r"\n  found     by \w+, schedule \d+ of 1000, seed 1\n",
             r"\n  shrunk    from \d+ to 1 forced switch in \d+ replays, \d+\.\d\d s; none with fewer fails\n",
             r"\n  feasible  only if some await takes longer: asyncio's own order passes, ",
-            r"\n            deposit has to stand still at planted\.py:\d+ while deposit_later goes on\n",
+            r"\n  switch    deposit has to stand still at planted\.py:\d+ while deposit_later goes on\n",
             (
                 r"\n  conflict  `balance`: deposit_later writes it at planted\.py:\d+, after deposit read it at "
                 r"planted\.py:\d+ and before deposit writes it at planted\.py:\d+\n"
@@ -146,6 +146,12 @@ class TestReport(unittest.TestCase):
         ):
             with self.subTest(pattern):
                 self.assertRegex(text, pattern)
+
+    def test_an_assertion_without_words_is_told_by_its_line(self) -> None:
+        async def program() -> None:
+            assert [] == [1]
+
+        self.assertEqual(failing(program).sentence, "AssertionError: assert [] == [1]")
 
     def test_it_says_when_asyncio_itself_fails(self) -> None:
         found = failing(planted.pool)

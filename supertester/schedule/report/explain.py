@@ -12,13 +12,13 @@ from supertester.schedule.report.tracer import Hold, Step, Tracer
 from supertester.schedule.run import Failure
 from supertester.schedule.wait_graph import Wait, cycle_of
 
-__all__ = ["feasibility_text", "wait_lines"]
+__all__ = ["feasibility_text", "needs_of", "wait_lines"]
 
 Names = Mapping[Lane, str]
 
 
-def feasibility_text(found: Feasibility, steps: Sequence[Step], names: Names) -> str:
-    """Say whether asyncio as it is can produce a failure, and if not, what would have to take longer."""
+def feasibility_text(found: Feasibility) -> str:
+    """Say whether asyncio as it is can produce a failure."""
     if found.level == "fifo":
         return "yes, asyncio's own order fails in the same way"
     if found.level == "io":
@@ -31,9 +31,12 @@ def feasibility_text(found: Feasibility, steps: Sequence[Step], names: Names) ->
         if found.schedules > 1
         else "and nothing in it comes from outside"
     )
-    needs = [text for step in steps if step.forced and (text := _needs(step, steps, names))]
-    passes = f"only if some await takes longer: asyncio's own order passes, {others}; here"
-    return "\n            ".join([passes, *needs])
+    return f"only if some await takes longer: asyncio's own order passes, {others}"
+
+
+def needs_of(steps: Sequence[Step], names: Names) -> list[str]:
+    """Return what each forced switch asks for, a sentence each."""
+    return [text for step in steps if step.forced and (text := _needs(step, steps, names))]
 
 
 def _needs(switch: Step, steps: Sequence[Step], names: Names) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from traceback import extract_tb
 from typing import Any
 
 from supertester.schedule.report.swimlane import Row
@@ -32,6 +33,7 @@ class FailingSchedule:
         feasible: ``"fifo"``, ``"io"`` or ``"await"``: what has to be different from asyncio's own order for it.
         feasible_token: What replays a schedule that is feasible at that level, if it is another one.
         feasibility: The same in words.
+        needs: What each forced switch asks for, a sentence each.
         conflicts: The accesses whose order made the difference, a sentence each.
         waits: Who waits for whom, a sentence each, if all wait for ever.
         rows: The lines of code that ran, in order; who ran them is in ``lanes``.
@@ -54,6 +56,7 @@ class FailingSchedule:
     feasible: str = "await"
     feasible_token: str | None = None
     feasibility: str = ""
+    needs: Sequence[str] = ()
     conflicts: Sequence[str] = ()
     waits: Sequence[str] = ()
     rows: Sequence[Row] = ()
@@ -65,7 +68,7 @@ class FailingSchedule:
     @property
     def sentence(self) -> str:
         """The error in one line."""
-        text = str(self.error).strip().partition("\n")[0]
+        text = str(self.error).strip().partition("\n")[0] or _raising_line(self.error)
         return f"{type(self.error).__name__}: {text}" if text else type(self.error).__name__
 
     def to_dict(self) -> dict[str, Any]:
@@ -83,6 +86,7 @@ class FailingSchedule:
             "feasible": self.feasible,
             "feasible_token": self.feasible_token,
             "feasibility": self.feasibility,
+            "needs": list(self.needs),
             "conflicts": list(self.conflicts),
             "waits": list(self.waits),
             "rows": [
@@ -189,6 +193,12 @@ class ExplorationReport:
         }
 
 
+def _raising_line(error: BaseException) -> str:
+    """Return the line that raised *error*, which says something where the error itself does not."""
+    frames = extract_tb(error.__traceback__)
+    return (frames[-1].line or "") if frames else ""
+
+
 def _failure_lines(report: ExplorationReport, failing: FailingSchedule) -> Iterator[str]:
     yield f"this schedule of {report.name} fails: {failing.sentence}"
     yield f"  found     {_how_found(report, failing)}"
@@ -199,8 +209,8 @@ def _failure_lines(report: ExplorationReport, failing: FailingSchedule) -> Itera
         yield f"  shrunk    {_how_shrunk(failing)}"
     if failing.feasibility:
         yield f"  feasible  {failing.feasibility}"
-    for number, sentence in enumerate(failing.conflicts):
-        yield f"  {'conflict' if not number else '        '}  {sentence}"
+    yield from _labelled("switch", failing.needs)
+    yield from _labelled("conflict", failing.conflicts)
     if failing.waits:
         yield from _block(failing.waits[0], failing.waits[1:])
     if failing.swimlane:
@@ -211,6 +221,11 @@ def _failure_lines(report: ExplorationReport, failing: FailingSchedule) -> Itera
         yield f"  replay with: {failing.command}"
     if failing.saved is not None:
         yield f"  saved in {failing.saved}; the next run tries it first"
+
+
+def _labelled(label: str, sentences: Sequence[str]) -> Iterator[str]:
+    for number, sentence in enumerate(sentences):
+        yield f"  {'' if number else label:<8}  {sentence}"
 
 
 def _legend(failing: FailingSchedule) -> str:
