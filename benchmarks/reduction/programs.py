@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.reduction.explored import Program
 from supertester.schedule.tracked import Shared
 
-__all__ = ["Actor", "actors", "casts", "counter", "independent", "philosophers"]
+__all__ = ["Actor", "Number", "actors", "casts", "counter", "independent", "philosophers"]
 
 
 class Number(Shared):

@@ -97,10 +97,40 @@ class TrackedQueue(deque[Any]):
         self._accesses.follows(causes)
 
 
+def _noted(name: str) -> Any:
+    """Return a property for the attribute *name*: looking at it reads it, or may change it if it is a table."""
+    original = getattr(Explored, name)
+    slot = original if hasattr(original, "__set__") else None
+
+    def look(self: Any) -> Any:
+        value = self.__dict__.get(name, original) if slot is None else slot.__get__(self)
+        accesses = accesses_of(self.runtime)
+        (accesses.write if isinstance(value, dict) else accesses.read)(self, name)
+        return value
+
+    def change(self: Any, value: Any) -> None:
+        if slot is not None:
+            slot.__set__(self, value)
+        else:
+            self.__dict__[name] = value
+        if hasattr(self, "runtime"):  # Not while it is being made.
+            accesses_of(self.runtime).write(self, name)
+
+    return property(look, change)
+
+
 class Tracking(Explored):
     """What a process does to be tracked."""
 
     __slots__ = ()
+
+    # A report of a monitor and giving it up meet here, for one.
+    callbacks = _noted("callbacks")
+    interceptors = _noted("interceptors")
+    links = _noted("links")
+    monitors = _noted("monitors")
+    trap_exit = _noted("trap_exit")
+    watchers = _noted("watchers")
 
     def __init__(self, runtime: Runtime, *args: Any) -> None:
         super().__init__(runtime, *args)

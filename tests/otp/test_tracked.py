@@ -9,7 +9,7 @@ from random import Random
 from types import SimpleNamespace
 from typing import Any
 
-from supertester.otp import GenServer, Runtime, call, monitor, register, until_idle, whereis
+from supertester.otp import GenServer, Runtime, call, demonitor, monitor, register, until_idle, whereis
 from supertester.schedule.access_loop import AccessLoop, loop_for
 from supertester.schedule.exploring_loop import ExploringLoop
 from supertester.schedule.lanes import Lane
@@ -71,7 +71,42 @@ def casting(server: type[Diary], *, clients: int, servers: int, messages: int) -
     return program
 
 
+class Watcher(GenServer):
+    """Monitors whom it is told to, gives that up when it is told to, and keeps the reports that came."""
+
+    def init(self) -> list[Any]:
+        self.refs: list[Any] = []
+        return []
+
+    def handle_call(self, target: Any, sender: Any) -> None:
+        self.refs.append(monitor(target))
+
+    def handle_cast(self, message: Any) -> None:
+        demonitor(self.refs.pop())
+
+    def handle_info(self, message: Any) -> None:
+        self.state.append(type(message).__name__)
+
+
 class TestReduction(unittest.TestCase):
+    def test_a_monitor_is_given_up_before_or_after_its_report(self) -> None:
+        async def program() -> Any:
+            async with world():
+                watcher, target = await Watcher.start(), await Diary.start()
+                await watcher.call(target)
+
+                async def end() -> None:
+                    target.exit("enough")
+
+                async def give_up() -> None:
+                    watcher.cast("give up")
+
+                await asyncio.gather(end(), give_up())
+                await until_idle()
+                return tuple(watcher.server.state)  # type: ignore[attr-defined]
+
+        self.assertEqual({(), ("Down",)}, reduced(program)[0])
+
     def test_three_clients_that_cast_to_one_server(self) -> None:
         for server in (Diary, AsyncDiary):
             with self.subTest(server=server.__name__):

@@ -133,7 +133,7 @@ class Dpor(Strategy):
             self._asleep = True
             return False
         ordinary = [lane for lane in awake if lane.kind != "fault"]
-        chosen = current if current in ordinary else (ordinary or awake)[0]
+        chosen = (ordinary or awake)[0]  # As asyncio would, so that who waits for another in a loop lets it come.
         # No race shows that a fault that was only offered could have happened, so each is tried wherever it is.
         todo = {chosen.path, *(lane.path for lane in awake if lane.kind == "fault")}
         self._nodes.append(_Node(chosen.path, self._sleep, todo))

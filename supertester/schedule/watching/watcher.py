@@ -23,6 +23,7 @@ from types import (
     MethodDescriptorType,
     MethodType,
     ModuleType,
+    SimpleNamespace,
     WrapperDescriptorType,
 )
 from typing import Any, Final
@@ -247,6 +248,8 @@ def _is_users(cls: type) -> bool:
     """Say whether the methods of *cls* are lines that can be watched."""
     if hasattr(cls, "__tracked__"):
         return False
+    if issubclass(cls, SimpleNamespace):
+        return True
     name = cls.__module__
     if name == "builtins" or name.partition(".")[0] in sys.stdlib_module_names or name.startswith("supertester."):
         return name == "__main__"
