@@ -90,32 +90,17 @@ class Explorer:
 
     def _run(self, strategy: Strategy, *, prepare: Callable[[ExploringLoop], object] | None = None) -> Run:
         """Run the program once; *strategy* has begun."""
-
-        def prepared(loop: ExploringLoop) -> None:
-            loop.after_step = self._watch
-            if prepare is not None:
-                prepare(loop)
-
-        return run_schedule(
-            self._subject.program,
-            strategy,
-            number=self._count,
-            seed=self._seed,
-            make_loop=self._make_loop,
-            prepare=None if prepare is None and self._watch is None else prepared,
-            through=self._subject.through,
-        )
-
-    def _make_loop(self, strategy: Strategy) -> ExploringLoop:
         settings = self._settings
-        loop: ExploringLoop = _kind_of_loop(strategy)(
-            strategy,
-            step_limit=settings.step_limit,
-            seed=self._seed,
-        )
+        kind: Any = _loop_with_accesses() if strategy.needs_accesses else ExploringLoop
+        loop: ExploringLoop = kind(strategy, step_limit=settings.step_limit, seed=self._seed)
         if settings.faults is not None:
             loop.allow_faults(settings.faults)
-        return loop
+        if self._watch is not None:
+            loop.after_step = self._watch
+        if prepare is not None:
+            prepare(loop)
+        subject = self._subject
+        return run_schedule(subject.program, loop, number=self._count, seed=self._seed, through=subject.through)
 
     # Looking for a failure -------------------------------------------------------------------------------------------
 
@@ -128,18 +113,20 @@ class Explorer:
         with controlled_entropy():
             try:
                 found = self._saved() or self._hunt()
+                if found is None:
+                    return self._report()
+                return self._report(failing=self._diagnosed(found) if explains else self._named(found))
             except diagnosis.NotDeterministic as error:
                 return self._report(divergence=str(error))
-            if found is None:
-                return self._report()
-            return self._diagnose(found) if explains else self._report(failing=self._named(found))
 
     def _saved(self) -> _Found | None:
         for token in self._database.tokens() if self._database is not None else ():
             schedule = Schedule.of_token(token)
+            seed, self._seed = self._seed, schedule.seed
             run = self._replayed(Replay(schedule.switches))
             if run.failure is not None:
                 return _Found(run, "saved")
+            self._seed = seed
             assert self._database is not None
             self._database.drop(token)
         return None
@@ -205,14 +192,14 @@ class Explorer:
 
     # Finding out why -------------------------------------------------------------------------------------------------
 
-    def _diagnose(self, found: _Found) -> ExplorationReport:
+    def _diagnosed(self, found: _Found) -> FailingSchedule:
         run = found.run
         assert run.failure is not None
         switches, _, difference = diagnosis.followed(run, self._run)
         if difference is not None:
-            error = diagnosis.NotDeterministic(diagnosis.blame(difference))
-            error.__cause__ = run.failure.exception
-            return self._report(divergence=f"{error}\nthe first time it failed with {run.failure.exception!r}")
+            raise diagnosis.NotDeterministic(
+                f"{diagnosis.blame(difference)}\nthe first time it failed with {run.failure.exception!r}"
+            )
         began = time.monotonic()
         least = diagnosis.shrunk(switches, run, self._run)
         failing = self._explained(least.switches, found.by)
@@ -223,14 +210,15 @@ class Explorer:
             shrink_seconds=time.monotonic() - began,
             is_least=least.is_least,
         )
-        return self._report(failing=self._kept(failing))
+        return self._kept(failing)
 
     def _explained(self, switches: tuple[Switch, ...], by: str) -> FailingSchedule:
         """Run the schedule of *switches* once more and say what happens in it."""
         traced = diagnosis.traced(switches, self._run)
         run, tracer = traced.run, traced.tracer
         failure = run.failure
-        assert failure is not None
+        if failure is None:
+            raise diagnosis.NotDeterministic(diagnosis.blame("it failed before, and then passed"))
         names = named(tracer.names)
         conflicts = conflicts_of(tracer.steps)
         important = frozenset(line for each in conflicts for line in each.lines)
@@ -302,7 +290,10 @@ class Explorer:
             raise UsageError(self._other_program(difference, is_other=is_other))
         if run.failure is None:
             return self._report(limit=1)
-        return self._report(failing=self._explained(schedule.switches, "replay"), limit=1)
+        try:
+            return self._report(failing=self._explained(schedule.switches, "replay"), limit=1)
+        except diagnosis.NotDeterministic as error:
+            return self._report(divergence=str(error), limit=1)
 
     def _other_program(self, difference: str | None, *, is_other: bool) -> str:
         changed = (
@@ -334,9 +325,7 @@ class Explorer:
         )
 
 
-def _kind_of_loop(strategy: Strategy) -> Any:
-    if not strategy.needs_accesses:
-        return ExploringLoop
+def _loop_with_accesses() -> Any:
     from supertester.schedule.access_loop import AccessLoop  # Few explorations need it.
 
     return AccessLoop

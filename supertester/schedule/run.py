@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Sequence
-from types import TracebackType
+from types import CoroutineType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from supertester._core.origin import is_foreign, is_standard, show_line
@@ -131,29 +131,22 @@ class Run:
 
 def run_schedule(
     program: Program,
-    strategy: Strategy,
+    loop: ExploringLoop,
     *,
     number: int = 0,
     seed: int = 0,
-    make_loop: Callable[[Strategy], ExploringLoop] = ExploringLoop,
-    prepare: Callable[[ExploringLoop], object] | None = None,
     through: tuple[type[BaseException], ...] = (),
 ) -> Run:
-    """Run *program* once, with *strategy* choosing, and return what came of it.
+    """Run *program* once on a new *loop*, and return what came of it.
 
     Args:
         program: Runs on the loop that it is given.
-        strategy: Has begun the schedule already.
+        loop: Has a strategy that has begun the schedule already.
         number: Which schedule it is.
         seed: What the random numbers of the program come from.
-        make_loop: Makes the loop.
-        prepare: Is given the loop before the program.
         through: Exceptions that are no failures and are raised from here, such as ``SkipTest``.
     """
-    loop = make_loop(strategy)
-    choices = loop.choices
-    if prepare is not None:
-        prepare(loop)
+    strategy, choices = loop.strategy, loop.choices
     failure: Failure | None = None
     try:
         program(loop)
@@ -191,7 +184,8 @@ class AsyncProgram:
     def __call__(self, loop: ExploringLoop, /) -> None:
         """Run one schedule."""
         coroutine = self._function()
-        if not isinstance(coroutine, Coroutine):
+        # The first look is the quick one; functions that Cython compiled return others.
+        if coroutine.__class__ is not CoroutineType and not isinstance(coroutine, Coroutine):
             raise NotAsync(self._function, coroutine)
         try:
             result = loop.run_until_complete(coroutine)

@@ -171,7 +171,9 @@ class TestReport(unittest.TestCase):
 
         found = failing(program)
         self.assertEqual(found.feasible, "io")
-        self.assertRegex(found.feasibility, r"^yes, where timers, messages, I/O or jobs come in another order: ")
+        self.assertRegex(
+            found.feasibility, r"^yes, where timers, messages, I/O or jobs come in another order \(schedule \d+ of"
+        )
         assert found.feasible_token is not None
         self.assertFalse(replay_schedule(program, found.feasible_token).ok)
         self.assertFalse(explored(program, level="io").ok)
@@ -289,6 +291,20 @@ class TestSaved(IsolatedTestCase):
         broken[0] = False
         self.assertTrue(explored(program, database=self.tmp_path, schedules=5).ok)
         self.assertFalse(first.saved.exists())
+
+    def test_a_saved_schedule_has_the_random_numbers_that_it_was_found_with(self) -> None:
+        async def program() -> None:
+            number = random.random()
+            if number < 0.5:
+                raise LookupError(str(number))
+
+        seed = next(seed for seed in range(20) if not explored(program, seed=seed, schedules=1).ok)
+        passing = next(seed for seed in range(20) if explored(program, seed=seed, schedules=1).ok)
+        first = explored(program, seed=seed, database=self.tmp_path).failing
+        second = explored(program, seed=passing, database=self.tmp_path).failing
+        assert first is not None
+        assert second is not None
+        self.assertEqual((second.found_by, second.sentence), ("saved", first.sentence))
 
 
 class TestDeterminism(unittest.TestCase):

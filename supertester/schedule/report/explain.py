@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from supertester.schedule.diagnosis import Feasibility
 from supertester.schedule.lanes import Lane
@@ -23,8 +24,8 @@ def feasibility_text(found: Feasibility) -> str:
         return "yes, asyncio's own order fails in the same way"
     if found.level == "io":
         return (
-            "yes, where timers, messages, I/O or jobs come in another order: "
-            f"so does the {found.schedules}. schedule of that kind"
+            "yes, where timers, messages, I/O or jobs come in another order "
+            f"(schedule {found.schedules} of that kind fails in the same way)"
         )
     others = (
         f"and so do {found.schedules - 1} others in which timers, messages, I/O and jobs come when they like"
@@ -39,6 +40,10 @@ def needs_of(steps: Sequence[Step], names: Names) -> list[str]:
     return [text for step in steps if step.forced and (text := _needs(step, steps, names))]
 
 
+_LATE: Final = {"delivery": "arrive", "timer": "fire", "executor": "run", "process": "take its next message"}
+"""What a lane of each kind does late; any other begins, or stands still."""
+
+
 def _needs(switch: Step, steps: Sequence[Step], names: Names) -> str | None:
     if switch.instead_of is None:
         return None
@@ -48,8 +53,8 @@ def _needs(switch: Step, steps: Sequence[Step], names: Names) -> str | None:
     stands = next(
         (step for step in reversed(steps[: switch.number]) if step.lane is switch.instead_of and step.lines), None
     )
-    if stands is None:
-        return f"{waiting} has to begin after {running} goes on"
+    if switch.instead_of.kind in _LATE or stands is None:
+        return f"{waiting} has to {_LATE.get(switch.instead_of.kind, 'begin')} after {running} goes on"
     line = stands.lines[-1]
     return f"{waiting} has to stand still at {Path(line.filename).name}:{line.number} while {running} goes on"
 
