@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from supertester.isolation.explored import ScheduleRunner, Schedules
     from supertester.isolation.schedule_scope import Plan
 
-__all__ = ["IsolatedTestCase", "tag"]
+__all__ = ["IsolatedTestCase", "tag", "timeout_of"]
 
 __unittest = True  # `unittest` leaves frames of such modules out of the tracebacks that it shows,
 __hypothesistracebackhide__ = True  # and so does Hypothesis.
@@ -451,6 +451,12 @@ class IsolatedTestCase(Fixtures, TelemetryAssertions, _Stock):
                 return None
             fail = lambda message: self.fail(self._formatMessage(None, message))  # noqa: E731
             return context.feature("logs").assertion(logger, level, wanted=wanted, fail=fail)
+
+
+def timeout_of(cls: type[IsolatedTestCase]) -> float | None:
+    """Return the seconds that each test of *cls* may take, as its class keyword says."""
+    options: Options = cls._IsolatedTestCase__options  # type: ignore[attr-defined]
+    return options.timeout
 
 
 def _is_outside(module: str) -> bool:

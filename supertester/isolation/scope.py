@@ -38,6 +38,10 @@ _ATTACHED = 500
 """Log records, and events, that go into the report of a run: the last ones."""
 
 
+_LEFT = frozenset({"contamination", "thread", "threads"})
+"""The kinds of problems by which a test changes the world for others."""
+
+
 class IsolationFailure(AssertionError):
     """A test left something behind, or something failed behind its back; ``problems`` lists it."""
 
@@ -46,6 +50,11 @@ class IsolationFailure(AssertionError):
         count = f"{len(problems)} problems" if len(problems) > 1 else "a problem"
         lines = "\n".join(f"  {number}. {problem}" for number, problem in enumerate(problems, 1))
         super().__init__(f"the test has {count} that no statement of its body raised:\n{lines}")
+
+    @property
+    def supertester_outcome(self) -> str | None:
+        """What a runner calls it: ``contaminated`` if all that is wrong is what the test left to others."""
+        return "contaminated" if all(each.kind in _LEFT for each in self.problems) else None
 
 
 class Scope:

@@ -6,6 +6,7 @@ Each method is a thin cover for the function of the same name in `supertester.pe
 from __future__ import annotations
 
 import os
+import unittest
 import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,12 @@ def _check_policy(on_inconclusive: str) -> None:
         raise UsageError(f"on_inconclusive must be one of {', '.join(_POLICIES)}, got {on_inconclusive!r}")
 
 
+class Inconclusive(unittest.SkipTest):
+    """A test was skipped, since what it measured does not tell whether it holds."""
+
+    supertester_outcome = "inconclusive"
+
+
 class PerformanceMixin(_Host):
     """What operations cost, as a mixin for `IsolatedTestCase` or any ``unittest`` case with async tests.
 
@@ -51,7 +58,7 @@ class PerformanceMixin(_Host):
         self.__fail_for(judged.mismatch, msg)
         if judged.verdict is performance.Verdict.INCONCLUSIVE:
             if on_inconclusive == "skip":
-                self.skipTest(judged.reason)
+                raise Inconclusive(judged.reason)
             if on_inconclusive == "fail":
                 self.fail(self._formatMessage(msg, judged.reason))
             warnings.warn(judged.reason, performance.InconclusiveWarning, stacklevel=3)

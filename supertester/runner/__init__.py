@@ -8,14 +8,23 @@ module                  idea
 ``outcomes``            `TestOutcome`, `RunReport`, the `Observer` protocol
 ``options``             `Options`: a field per option, with defaults; checked when made
 ``declared``            `DeclaredTest`: what is known of a test before it runs; a value that crosses processes
-``loading``             names, ``discover``, ``load_tests``: from `Options` to `Loaded`
-``recording``           a ``unittest.TestResult`` that turns its events into one `TestOutcome` per test
-``walking``             runs tests one after the other with their class and module fixtures, as a suite does
+``loading finding``     names, ``discover``, ``load_tests``: from `Options` to `Loaded`
 ``running``             `run`: `Loaded` or a suite, `Options` and observers in, a `RunReport` out
-``configuration``       files and environment to the options that flags override
-``selecting``           which of the declared tests, by tags and by what runs remember
-``ordering``            in which order: shuffled, failures first
-``cli``                 the command line: flags to `Options`, which observers, exit status
+``in_process``          the run of ``jobs=0``
+``plan history``        what belongs together, and what begins first, by what earlier runs took
+``crew ledger``         the parent's event loop: hands out, hears, replaces; and its books
+``nursery zygote``      the process that has loaded the tests and forks workers, from both sides
+``worker threaded``     runs units, one test at a time or several in threads
+``recording walking``   a ``unittest`` result and suite for it: one `TestOutcome` per test, fixtures once
+``queue frames wire``   how they talk: a pipe of units; frames of plain data; values as such
+``capture blame``       what a test writes; the threads that it leaves or lets die
+``ladder forking``      timeouts, and the signals for them
+``interrupts farewell`` Ctrl-C; and what a forked process does at its end
+``exceptions replay``   exceptions that survive the way; `TestRunner`, which reports them to any result
+``settings layers``     files and environment; which of the declared tests, by tags
+``order rounds``        in which order, how often; runs within a run
+``session``             all that surrounds a run: choices, rounds, memory, reports
+``cli program text``    the command line, the program, what it prints
 ======================  ===================================================================================
 
 Selection and order are functions from declared tests to declared tests; what they return is what is run::
@@ -47,6 +56,7 @@ if TYPE_CHECKING:
         Subtest,
         TestOutcome,
     )
+    from supertester.runner.replay import TestRunner
     from supertester.runner.running import run
 
 __all__ = [
@@ -61,6 +71,7 @@ __all__ = [
     "Silent",
     "Subtest",
     "TestOutcome",
+    "TestRunner",
     "load",
     "run",
 ]
@@ -70,6 +81,7 @@ _HOMES = {
     "loading": ("Loaded", "load"),
     "options": ("Options",),
     "outcomes": ("Attachment", "Observer", "Problem", "RunReport", "Running", "Silent", "Subtest", "TestOutcome"),
+    "replay": ("TestRunner",),
     "running": ("run",),
 }
 _HOME_OF = {name: f"{__name__}.{home}" for home, names in _HOMES.items() for name in names}

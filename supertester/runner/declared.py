@@ -40,6 +40,9 @@ class DeclaredTest:
     """The fixture that it shares with others, e.g. ``"class tests.test_bank.TestBank"``; tests of one fixture are
     run by one worker, one after the other."""
     attempt: int = 1
+    own_limit: float | None = 0.0
+    """Seconds that its class allows it, where it is an `IsolatedTestCase`, which keeps to that itself; ``None`` is for
+    ever."""
     alone: str = ""
     """Why it may not run beside others in one process: its tag ``alone``, or its isolation; empty if it may."""
 
@@ -112,6 +115,14 @@ def _is_plain(value: Any) -> bool:
     if isinstance(value, list | tuple | set | frozenset):
         return all(map(_is_plain, value))
     return value is None or isinstance(value, str | int | float | bool)
+
+
+def _own_limit(cls: type) -> float | None:
+    case = sys.modules.get("supertester.case")
+    if case is None or not issubclass(cls, case.IsolatedTestCase):
+        return 0.0
+    limit: float | None = case.timeout_of(cls)
+    return limit
 
 
 def fixture_of(cls: type) -> str | None:

@@ -86,9 +86,13 @@ class Settings:
         return Settings(**{**vars(self), "threads": 1})
 
     def limit_of(self, test: DeclaredTest) -> float | None:
-        """Return the seconds that *test* may take."""
-        own = test.tags.get("timeout", self.timeout)
-        return None if own is None else float(own)
+        """Return the seconds that *test* may take: as its tag says, or else as usual, or more if its class says so."""
+        if "timeout" in test.tags:
+            own = test.tags["timeout"]
+            return None if own is None else float(own)
+        if self.timeout is None or test.own_limit is None:
+            return None
+        return max(self.timeout, test.own_limit * 1.5)  # It reports better itself that it took too long.
 
 
 def _runs(tests: Sequence[DeclaredTest]) -> list[list[DeclaredTest]]:

@@ -3,6 +3,7 @@
 # ruff: noqa: N802 - the names are those of the base class
 from __future__ import annotations
 
+import sys
 import time
 import traceback
 import unittest
@@ -140,7 +141,7 @@ class Recorder(unittest.TestResult):
             if current.outcome == "passed":
                 current.outcome, current.reason = "skipped", reason
         elif current.outcome == "passed":
-            current.outcome, current.reason = "skipped", reason
+            current.outcome, current.reason = _outcome_of(sys.exception()) or "skipped", reason
 
     def addExpectedFailure(self, test: Any, err: Any) -> None:
         if self._open is not None:
@@ -189,7 +190,10 @@ class Recorder(unittest.TestResult):
             self._end_fixture(test, problem)
             return
         current.problems.append(problem)
-        if kind == "error" or current.outcome != "error":
+        named = _outcome_of(err[1])
+        if named is not None and current.outcome == "passed":
+            current.outcome, current.reason = named, problem.message
+        elif named is None and (kind == "error" or current.outcome != "error"):
             current.outcome = "error" if kind == "error" else "failed"
 
     def _end_fixture(self, test: Any, problem: Problem) -> None:
@@ -206,6 +210,12 @@ class Recorder(unittest.TestResult):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} run={self.testsRun}>"
+
+
+def _outcome_of(error: BaseException | None) -> OutcomeName | None:
+    """Return the outcome that *error* stands for, if it says one that is neither a failure nor an error."""
+    named: OutcomeName | None = getattr(error, "supertester_outcome", None)
+    return named
 
 
 def _subtest(subtest: Any) -> str:

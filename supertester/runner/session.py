@@ -56,6 +56,7 @@ def run_session(loaded: Loaded, options: Options, observers: Sequence[Observer])
     from supertester.runner.outcome_history import OutcomeHistory
 
     _check_files(options)
+    loaded = _shard(loaded, options, observers)
     history = OutcomeHistory.read(options.history) if options.history is not None else OutcomeHistory(Path())
     report = _run(loaded, options, observers, history)
     if options.history is not None:
@@ -64,6 +65,23 @@ def run_session(loaded: Loaded, options: Options, observers: Sequence[Observer])
             sys.stderr.write(f"{history.problem}\n")
     _write(report, options, history)
     return report
+
+
+def _shard(loaded: Loaded, options: Options, observers: Sequence[Observer]) -> Loaded:
+    if options.shard is None:
+        return loaded
+    from supertester.runner.history import History
+    from supertester.runner.sharding import fingerprint, shard_of
+
+    durations = History(options.history).durations()
+    chosen = loaded.choose(shard_of(loaded.tests, options.shard, durations))
+    number, parts = options.shard
+    text = (
+        f"shard {number}/{parts}: {len(chosen.tests)} of {len(loaded.tests)} tests; all shards fit together that say "
+    )
+    for each in observers:
+        each.noted(text + fingerprint(loaded.tests, durations))
+    return chosen
 
 
 def _run(loaded: Loaded, options: Options, observers: Sequence[Observer], history: OutcomeHistory) -> RunReport:
