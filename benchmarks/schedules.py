@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
+import unittest
 from collections.abc import Callable, Coroutine
 from time import perf_counter
 from typing import Any
 
 from benchmarks.measure import Compared, Figure, Subject
+from supertester import IsolatedTestCase, explore
+from supertester.schedule import explore_schedules
 from supertester.schedule.entropy import controlled_entropy
 from supertester.schedule.exploring_loop import ExploringLoop
 from supertester.schedule.strategies import Fifo, Strategy
@@ -99,8 +102,48 @@ def _by_runner(program: Program) -> Callable[[int], float]:
     return run
 
 
+def _by_function(units: int) -> float:
+    begun = perf_counter()
+    report = explore_schedules(_lock, schedules=units, strategy="random", database=False)
+    taken = perf_counter() - begun
+    if report.schedules != units:
+        raise RuntimeError(str(report))
+    return taken / units
+
+
+def _by_test(units: int) -> float:
+    class Inner(IsolatedTestCase):
+        @explore(schedules=units, strategy="random", database=False)
+        async def test(self) -> None:
+            await _lock()
+
+    result = unittest.TestResult()
+    begun = perf_counter()
+    Inner("test").run(result)
+    taken = perf_counter() - begun
+    if not result.wasSuccessful():
+        raise RuntimeError(str([*result.failures, *result.errors]))
+    return taken / units
+
+
 def figures() -> list[Figure]:
-    return [_figure(name, *row) for name, row in PROGRAMS.items()]
+    return [*(_figure(name, *row) for name, row in PROGRAMS.items()), _figure_of_tests()]
+
+
+def _figure_of_tests() -> Figure:
+    return Figure(
+        name="schedules-test",
+        title="a schedule of a lock, 2 workers, as users explore it",
+        unit="schedule",
+        reference="asyncio.run",
+        compared=Compared.SPEED,
+        subjects=[
+            Subject(name="asyncio.run", run=_by_run(_lock), units=1_000),
+            Subject(name="explore_schedules", run=_by_function, units=5_000, goal=2.75),
+            # 15,000 schedules in a second.
+            Subject(name="@explore in IsolatedTestCase", run=_by_test, units=5_000, goal=1.18),
+        ],
+    )
 
 
 def _figure(name: str, title: str, program: Program, units: int) -> Figure:
