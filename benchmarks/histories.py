@@ -7,7 +7,7 @@ order. `large` makes histories of any length as an object with so many clients w
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from supertester.errors import UsageError
@@ -43,6 +43,12 @@ OBJECTS: dict[str, list[Callable[[random.Random, int], Call]]] = {
     "lock": [_plain("acquire"), _plain("release"), _plain("locked")],
 }
 """What can be asked of each model, with values that are all different where that matters."""
+_LARGE = {
+    **OBJECTS,
+    "map": [_keyed("put", 10, fresh=True), _keyed("get", 10)],
+    "set": [_keyed("add", 10), _keyed("remove", 10), _keyed("contains", 10)],
+}
+"""The same with more keys."""
 
 
 def small(name: str, seed: Any, *, most: int = 8) -> list[Operation]:
@@ -61,7 +67,15 @@ def _halved(moment: float) -> float:
     return moment if moment == PENDING else moment // 2
 
 
-def _run(name: str, choice: random.Random, count: int, clients: int, *, pending: float = 0) -> Iterator[Operation]:
+def _run(
+    name: str,
+    choice: random.Random,
+    count: int,
+    clients: int,
+    *,
+    pending: float = 0,
+    calls: Mapping[str, Sequence[Callable[[random.Random, int], Call]]] = OBJECTS,
+) -> Iterator[Operation]:
     """Let *clients* use an object, and yield what they did."""
     model, states = MODELS[name], dict[Any, Any]()
     free, called, answered = list(range(clients)), dict[int, Operation](), dict[int, Operation]()
@@ -75,7 +89,7 @@ def _run(name: str, choice: random.Random, count: int, clients: int, *, pending:
         if client in free:
             number += 1
             free.remove(client)
-            called[client] = Operation(client, *choice.choice(OBJECTS[name])(choice, number), None, moment)
+            called[client] = Operation(client, *choice.choice(calls[name])(choice, number), None, moment)
         elif client in called:
             operation = called.pop(client)
             if pending and choice.random() < pending / 2:
@@ -131,7 +145,7 @@ def _moved(one: Operation, operations: list[Operation], choice: random.Random) -
 def large(name: str, count: int, clients: int, seed: Any = 0) -> list[Operation]:
     """Return a linearizable history of *count* operations by *clients* that are always busy."""
     choice = random.Random(f"{name} {count} {clients} {seed}")
-    return sorted(_run(name, choice, count, clients), key=lambda each: each.invoked)
+    return sorted(_run(name, choice, count, clients, calls=_LARGE), key=lambda each: each.invoked)
 
 
 def spoilt(operations: Sequence[Operation], name: str, *, at: float = 0.6) -> list[Operation]:

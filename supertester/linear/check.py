@@ -59,7 +59,8 @@ def check_linearizable(
 ) -> Linearizability:
     """Say whether *history* is linearizable: each operation took effect at one moment between its call and its return.
 
-    An operation that never returned may have taken effect, or not.
+    An operation that never returned may have taken effect, or not. Of the ready-made models, and of values that are put
+    in once, any number of operations is decided without a search; see `supertester.linear.special`.
 
     Args:
         history: The operations, e.g. a `History`.
@@ -67,7 +68,7 @@ def check_linearizable(
             ready-made model (``"register" "counter" "queue" "stack" "map" "set" "lock"``), or a `Model`.
         sequential: Whether it is enough that each process' own order is kept, whatever the real time: sequential
             consistency.
-        budget: Configurations to look at; then the verdict is ``"unknown"``.
+        budget: Configurations to look at, where it takes a search; then the verdict is ``"unknown"``.
 
     Raises:
         UsageError: The model has no such operation, or the history makes no sense.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Final
 
 from supertester.errors import UsageError
-from supertester.linear.history import Operation
+from supertester.linear.history import PENDING, Operation
 from supertester.linear.model import frozen
 
 __all__ = ["MODELS", "counter", "lock", "map", "queue", "register", "set", "stack"]
@@ -45,10 +45,27 @@ class Functions:
         except TypeError as error:
             raise UsageError(f"the model {self.name} cannot do {operation}: {error}") from error
 
-    def prepared(self, operation: Operation) -> tuple[Step, tuple[Any, ...]]:
-        """Return what makes a result and a state out of a state and more arguments, for *operation* again and again."""
-        function = self._steps.get(operation.name)
-        return (self.step, (operation,)) if function is None else (function, operation.args)
+    def functions(self, operations: Sequence[Operation]) -> list[Step]:
+        """Return the function of each of *operations*.
+
+        Raises:
+            UsageError: There is none.
+        """
+        steps = self._steps
+        try:
+            return [steps[each.name] for each in operations]
+        except KeyError:
+            for each in operations:
+                self.step(self._start, each)
+            raise
+
+    def reading(self, operations: Sequence[Operation]) -> list[bool]:
+        """Say of each of *operations* whether it returned, and only reads."""
+        reads, tries = self._reads, self._tries
+        return [
+            each.returned != PENDING and (each.name in reads or (each.result is False and each.name in tries))
+            for each in operations
+        ]
 
     def only_reads(self, operation: Operation) -> bool:
         return operation.name in self._reads or (operation.name in self._tries and operation.result is False)

@@ -7,9 +7,11 @@ from collections import Counter
 from typing import Any
 
 from benchmarks.histories import OBJECTS, is_legal, keeps_time, large, possible, small
+from supertester import HarnessMixin
 from supertester.errors import UsageError
 from supertester.linear import MODELS, Linearizability, Operation, check_linearizable
 from supertester.linear.special import Violation, decided
+from supertester.testing import inner_case, run_inner
 
 EACH = 1_000
 
@@ -260,6 +262,25 @@ class TestSentences(unittest.TestCase):
     def test_a_set(self) -> None:
         history = [do("a", "add 1", True, 0, 1), do("b", "add 2", True, 2, 5), do("b", "contains 2", False, 6, 7)]
         self.check("set", history, "b: contains(2) -> False can only be when it is not in the set", shown=2)
+
+
+class TestAssertion(unittest.TestCase):
+    def test_says_what_stands_against_it(self) -> None:
+        def body(case: Any) -> None:
+            history = [do("a", "enqueue 1", None, 0, 1), do("b", "dequeue", None, 2, 3)]
+            case.assert_linearizable(history, "queue", msg="nothing got lost")
+
+        [(_, report)] = run_inner(inner_case(body, HarnessMixin)).failures
+        for line in (
+            "the history is not_linearizable: no order of these operations is one of a queue:",
+            (
+                "b: dequeue() -> None found nothing, but there was always something while it ran: "
+                "1 from the return of a: enqueue(1) -> None to the end"
+            ),
+            "a: enqueue(1) -> None  |---|",
+            "b: dequeue() -> None         |---| : nothing got lost",
+        ):
+            self.assertIn(line, report.splitlines() if not line.startswith("the") else report)
 
 
 class TestWhatIsLeftToTheSearch(unittest.TestCase):
