@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from asyncio.events import _get_running_loop
+from collections import Counter
 from threading import get_ident
 from typing import Any, Final
 
-__all__ = ["current", "served_by", "served_by_nobody"]
+__all__ = ["controlled_threads", "current", "served_by", "served_by_nobody"]
 
 _serving: dict[int, Any] = {}
 """For threads in which no loop runs at the moment: the loop whose schedule their code belongs to."""
 _NOBODY: Final = object()
+controlled_threads: Final[Counter[int]] = Counter()
+"""How often each thread has opened the control of entropy."""
 
 
 def current() -> Any:
-    """Return the `ExploringLoop` whose schedule the calling code belongs to, or ``None``."""
+    """Return the `ExploringLoop` whose schedule the calling code belongs to, or ``None``.
+
+    None does in a thread that has not opened the control of entropy, whoever has in others.
+    """
+    thread = get_ident()
+    if thread not in controlled_threads:
+        return None
     loop = _get_running_loop()
-    if _serving and (loop is None or _serving.get(get_ident()) is _NOBODY):
-        served = _serving.get(get_ident())
+    if _serving and (loop is None or _serving.get(thread) is _NOBODY):
+        served = _serving.get(thread)
         return None if served is _NOBODY else served
     return loop if getattr(loop, "is_exploring", False) else None
 

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from supertester._core.exploring import current, served_by
+from supertester._core.exploring import controlled_threads, current, served_by
 from supertester._core.forking import free_in_children
 from supertester._core.replacing import Undo
 from supertester.schedule.control import clocks, guards, ordered_set, probes, randomness
@@ -18,13 +18,12 @@ from supertester.schedule.control import clocks, guards, ordered_set, probes, ra
 __all__ = ["controlled_entropy", "current", "served_by"]
 
 _lock = free_in_children(threading.Lock())
-_users: list[object] = []
 _undos: list[Undo] = []
 
 
 @contextmanager
 def controlled_entropy() -> Iterator[None]:
-    """While this is open, programs of `ExploringLoop` in any thread are the same in every run and process.
+    """While this is open, programs of `ExploringLoop` in this thread are the same in every run and process.
 
     For them,
 
@@ -48,17 +47,19 @@ def controlled_entropy() -> Iterator[None]:
     True
     """
     probes.check()
-    user = object()
+    thread = threading.get_ident()
     with _lock:
-        if not _users:
+        if not controlled_threads:
             _install()
-        _users.append(user)
+        controlled_threads[thread] += 1
     try:
         yield
     finally:
         with _lock:
-            _users.remove(user)
-            if not _users:
+            controlled_threads[thread] -= 1
+            if not controlled_threads[thread]:
+                del controlled_threads[thread]
+            if not controlled_threads:
                 _uninstall()
 
 

@@ -186,6 +186,14 @@ class TestOpening(unittest.TestCase):
     def test_without_it_programs_have_the_real_thing(self) -> None:
         self.assertNotEqual(explored(drawing()), explored(drawing()))
 
+    def test_in_one_thread_is_not_for_programs_of_others(self) -> None:
+        found: list[object] = []
+        with controlled_entropy():
+            thread = threading.Thread(target=lambda: found.extend([explored(drawing()), explored(drawing())]))
+            thread.start()
+            thread.join()
+        self.assertNotEqual(*found)
+
 
 class TestOrder(unittest.TestCase):
     def test_waiting_keeps_the_order_of_the_tasks(self) -> None:

@@ -10,11 +10,14 @@ import functools
 import random
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Final
 
 from supertester.errors import Unsupported
 
 __all__ = ["check", "problems"]
+
+# As they are before anybody watches what they do.
+_USERS_OF_SET: Final[tuple[Any, ...]] = (asyncio.tasks.wait, asyncio.taskgroups.TaskGroup.__init__)
 
 
 @functools.cache
@@ -67,8 +70,7 @@ def _waits_are_seen() -> bool:
 
 
 def _modules_use_global_set() -> bool:
-    users: tuple[Any, ...] = (asyncio.tasks.wait, asyncio.taskgroups.TaskGroup.__init__)
-    return all("set" in function.__code__.co_names for function in users)
+    return all("set" in function.__code__.co_names for function in _USERS_OF_SET)
 
 
 def _random_has_hidden_generator() -> bool:
