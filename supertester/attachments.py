@@ -67,8 +67,9 @@ def attach(name: str, content: Any, *, kind: str | None = None) -> None:
 
 
 def is_collecting() -> bool:
-    """Say whether what the running test attaches is kept."""
-    return bool(_open) and _collection() is not None
+    """Say whether what the running test attaches is kept: somebody collects it, and there is not too much already."""
+    collection = _collection() if _open else None
+    return collection is not None and len(collection.attached) < MOST
 
 
 def _collection() -> _Collection | None:

@@ -2,13 +2,19 @@ from __future__ import annotations
 
 import threading
 import unittest
+from unittest import mock
 
+from supertester import attachments
 from supertester.attachments import MOST, attach, collected, is_collecting
 from tests.alone import alone
 
 
 @alone("what is attached outside of any collection belongs to the only one there is")
 class TestAttach(unittest.TestCase):
+    def setUp(self) -> None:
+        # The run that this test is of may collect as well.
+        self.enterContext(mock.patch.object(attachments, "_open", []))
+
     def test_what_is_attached_is_kept_in_order(self) -> None:
         with collected() as attached:
             attach("plan", "Seq Scan")
@@ -24,8 +30,10 @@ class TestAttach(unittest.TestCase):
 
     def test_it_is_bounded_and_says_so(self) -> None:
         with collected() as attached:
+            self.assertTrue(is_collecting())
             for number in range(MOST + 3):
                 attach(f"n{number}", "x")
+            self.assertFalse(is_collecting())
         self.assertEqual(len(attached), MOST + 1)
         self.assertEqual(attached[-1].content, "3 more attachments")
 

@@ -301,7 +301,8 @@ def _attach_evidence(context: IsolationContext) -> None:
     if lines := last_records(context, _ATTACHED):
         attach("log records", "\n".join(lines))
     telemetry = context.features.get("telemetry")
-    if telemetry is not None and (events := telemetry.events):
+    # What has arrived: nobody waits here for more, as the test may be one whose schedule is explored.
+    if telemetry is not None and (events := telemetry.inbox.events()):
         attach("telemetry", "\n".join(map(str, events[-_ATTACHED:])))
 
 

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import re
 import unittest
+from types import SimpleNamespace
 
-from supertester.attachments import Attached, attach
+from supertester.attachments import Attached, attach, collected
+from supertester.context import IsolationContext
+from supertester.isolation.scope import _attach_evidence
 from supertester.performance.load import LoadReport, run_load
 from supertester.runner.attaching import Attacher, rendered
 from tests.runner.made import declared, outcome
@@ -53,6 +56,16 @@ class TestWhatIsShown(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(bad.content, "could not be shown: ZeroDivisionError('no')")
         [long] = rendered(Attached("long", "x" * 300_000))
         self.assertTrue(long.content.endswith("and 100000 more letters"))
+
+
+class TestEvidence(unittest.TestCase):
+    def test_what_has_arrived_is_taken_and_nobody_waits_for_more(self) -> None:
+        """A test whose schedules are explored may not wait for the thread that receives telemetry."""
+        arrived = SimpleNamespace(inbox=SimpleNamespace(events=lambda: ["shop.sold", "shop.closed"]))
+        context = IsolationContext("tests.test_a.TestA.test_x-1", features={"telemetry": arrived})
+        with collected() as attached:
+            _attach_evidence(context)
+        self.assertEqual([(each.name, each.content) for each in attached], [("telemetry", "shop.sold\nshop.closed")])
 
 
 class TestHowMuchIsKept(unittest.TestCase):
