@@ -91,6 +91,8 @@ def _named(sender: Any) -> str:
     return str(getattr(sender, "schedule_label", "outside"))
 
 
+_LONGEST: Final = 24
+"""Letters of a name that is shown."""
 _PAUSING: Final = object()
 """In place of a message: between two turns of a process that has a task."""
 _STARTED: Final = object()
@@ -117,7 +119,8 @@ class Explored(Process):
     @property
     def schedule_label(self) -> str:
         what = getattr(self.initial_call, "__name__", self.initial_call)
-        return f"{what}#{self.id}" if self.name is None else str(self.name)
+        # The names that helpers of tests give are long, and say what the test is called.
+        return f"{what}#{self.id}" if self.name is None or len(str(self.name)) > _LONGEST else str(self.name)
 
     # On the way here ---------------------------------------------------------------------------------------------
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from html import escape
 from typing import Final
 
 from supertester.reporting.page import facts, page, section
 from supertester.schedule import ExplorationReport, FailingSchedule
+from supertester.schedule.report.swimlane import Row
 
 __all__ = ["exploration_page", "exploration_section"]
 
@@ -56,11 +57,7 @@ def _failure(report: ExplorationReport, failing: FailingSchedule) -> Iterator[st
 def _swimlane(failing: FailingSchedule) -> str:
     lanes = sorted({row.lane for row in failing.rows}, key=lambda lane: lane.path)
     head = "".join(f"<th>{escape(failing.lanes[lane])}</th>" for lane in lanes)
-    body = "".join(
-        f'<tr class="{"forced" if row.forced else "plain"}"><td>{row.time:.3f}</td>'
-        f'<td class="sign">{"!" if row.forced else ""}</td>{_cells(lanes.index(row.lane), row.text, lanes)}</tr>'
-        for row in failing.rows
-    )
+    body = "".join(_line(row, failing, lanes.index(row.lane), len(lanes)) for row in failing.rows)
     caption = "! marks a forced switch: somebody else was to go on" if failing.switches else "no switch is forced"
     return (
         f'<figure><table class="lanes"><caption class="dim">{caption}</caption>'
@@ -68,5 +65,8 @@ def _swimlane(failing: FailingSchedule) -> str:
     )
 
 
-def _cells(index: int, text: str, lanes: Sequence[object]) -> str:
-    return "".join(f"<td>{escape(text) if number == index else ''}</td>" for number in range(len(lanes)))
+def _line(row: Row, failing: FailingSchedule, column: int, columns: int) -> str:
+    text = escape(row.shown(failing.lanes))
+    cells = "".join(f"<td>{text if number == column else ''}</td>" for number in range(columns))
+    sign, style = ("!", "forced") if row.forced else ("", "plain")
+    return f'<tr class="{style}"><td>{row.time:.3f}</td><td class="sign">{sign}</td>{cells}</tr>'

@@ -220,7 +220,7 @@ class Explorer:
         if failure is None:
             raise diagnosis.NotDeterministic(diagnosis.blame("it failed before, and then passed"))
         names = named(tracer.names)
-        conflicts = conflicts_of(tracer.steps)
+        conflicts = conflicts_of(tracer.steps, tracer.actors)
         important = frozenset(line for each in conflicts for line in each.lines)
         rows = rows_of(tracer.steps, important)
         feasible = diagnosis.feasibility(failure, self._run, self._with_faults(named_strategy("auto")), self._random)

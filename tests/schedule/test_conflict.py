@@ -6,6 +6,7 @@ import asyncio
 import unittest
 from typing import Any
 
+from supertester import GenServer
 from supertester.schedule import explore_schedules
 
 SHARED: dict[str, int] = {"count": 0}
@@ -139,3 +140,50 @@ class TestConflicts(unittest.TestCase):
         self.assertRegex(
             text, r"^`box\.value`: second writes it at .*, after first read it at .* and before first writes"
         )
+
+
+class Account(GenServer):
+    def init(self) -> int:
+        return 0
+
+    def handle_call(self, request: Any, sender: Any) -> int:
+        if request != "balance":
+            self.state = request
+        return self.state
+
+
+class TestServers(unittest.TestCase):
+    def test_a_server_acts_in_the_name_of_who_called_it(self) -> None:
+        async def program() -> None:
+            account = await Account.start_link()
+
+            async def deposit() -> None:
+                await account.call(await account.call("balance") + 1)
+
+            async with asyncio.TaskGroup() as group:
+                group.create_task(deposit(), name="ann")
+                group.create_task(deposit(), name="ben")
+            balance = await account.call("balance")
+            assert balance == 2, balance
+
+        [text] = conflicts(program, leaks="ignore")
+        self.assertRegex(
+            text,
+            r"^`self\.state`: (ann|ben) writes it at test_conflict\.py:\d+, after (ann|ben), by Account#1, read it at "
+            r"test_conflict\.py:\d+ and before (ann|ben), by Account#1, writes it at ",
+        )
+
+    def test_the_swimlane_says_whose_message_it_handles(self) -> None:
+        async def program() -> None:
+            account = await Account.start_link()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(account.call(1), name="ann")
+                group.create_task(account.call(2), name="ben")
+            balance = await account.call("balance")
+            assert balance == 2, balance
+
+        report = explore_schedules(program, seed=1, database=False, leaks="ignore")
+        assert report.failing is not None
+        shown = [line for line in report.failing.swimlane if "(for " in line]
+        self.assertEqual([line.rpartition("(for ")[2] for line in shown], ["ben)", "ann)", "program)"])
+        self.assertTrue(report.failing.conflicts[0].startswith("`self.state`: ben writes it at "))

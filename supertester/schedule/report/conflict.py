@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,12 +15,19 @@ __all__ = ["Access", "Conflict", "conflicts_of"]
 
 @dataclass(frozen=True)
 class Access:
-    """Who touched something, and where."""
+    """Who touched something, and where.
+
+    Attributes:
+        lane: Who did, or in whose name a server did.
+        line, touch, step: What, where and when.
+        host: The server.
+    """
 
     lane: Lane
     line: Line
     touch: Touch
     step: int
+    host: Lane | None = None
 
     @property
     def place(self) -> Hashable:
@@ -50,7 +57,9 @@ class Conflict:
 
     def text(self, names: dict[Lane, str]) -> str:
         """Return the conflict as a sentence."""
-        other, own = names[self.between.lane], names[self.after.lane]
+        other, own = names.get(self.between.lane, "somebody"), names.get(self.after.lane, "somebody")
+        if self.after.host is not None:
+            own += f", by {names[self.after.host]},"
         what = self.after.touch.text if self.before is None else self.before.touch.text
         if self.before is None:
             return (
@@ -75,15 +84,19 @@ def _at(access: Access) -> str:
     return f"{Path(access.line.filename).name}:{access.line.number}"
 
 
-def conflicts_of(steps: Sequence[Step]) -> list[Conflict]:
+def conflicts_of(steps: Sequence[Step], actors: Mapping[Lane, Lane]) -> list[Conflict]:
     """Return the conflict that each forced switch made, as far as there is one, without repetition.
 
     Where none did, that of any lane which built on something that another had changed meanwhile.
+
+    Args:
+        steps: The steps of the schedule.
+        actors: For lanes that carry messages, the lane of who sends them.
     """
     found: list[Conflict] = []
     for step in steps:
         if step.forced and step.instead_of is not None:
-            conflict = _conflict(steps, step, step.instead_of)
+            conflict = _conflict(steps, step, actors.get(step.instead_of, step.instead_of))
             if conflict is not None and not any(_is_same(conflict, each) for each in found):
                 found.append(conflict)
     if not found and (conflict := _broken(steps)) is not None:
@@ -158,7 +171,8 @@ def _accesses(steps: Sequence[Step]) -> Iterator[Access]:
     for step in steps:
         for line in step.lines:
             for touch in line.touches:
-                yield Access(step.lane, line, touch, step.number)
+                actor = step.actor or step.lane
+                yield Access(actor, line, touch, step.number, None if actor is step.lane else step.lane)
 
 
 def _is_same(one: Conflict, other: Conflict) -> bool:

@@ -90,7 +90,7 @@ class FailingSchedule:
             "conflicts": list(self.conflicts),
             "waits": list(self.waits),
             "rows": [
-                {"time": row.time, "lane": self.lanes[row.lane], "line": row.text, "forced": row.forced}
+                {"time": row.time, "lane": self.lanes[row.lane], "line": row.shown(self.lanes), "forced": row.forced}
                 for row in self.rows
             ],
             "command": self.command,

@@ -33,12 +33,18 @@ class Row:
         lane: Who runs it.
         text: The line, with its number.
         forced: Whether the lane began here by a forced switch.
+        actor: Whose message a server begins to handle here.
     """
 
     time: float
     lane: Lane
     text: str
     forced: bool = False
+    actor: Lane | None = None
+
+    def shown(self, names: Mapping[Lane, str]) -> str:
+        """Return the line, and for whom it runs."""
+        return self.text if self.actor is None else f"{self.text}  (for {names.get(self.actor, 'somebody')})"
 
 
 def named(names: Mapping[Lane, str]) -> dict[Lane, str]:
@@ -101,15 +107,18 @@ def _block_rows(block: Sequence[Step], important: frozenset[Line], count: int, *
         yield Row(first.time, first.lane, f"({first.lane.kind})", first.forced)
         return
     kept = _kept(lines, important, count)
-    for index, (time, line) in enumerate(lines):
+    for index, (step, line) in enumerate(lines):
         is_first = index == 0
+        time = step.time
         if index in kept:
-            yield Row(time, first.lane, _text(line, is_one_file=is_one_file), first.forced and is_first)
+            is_new = step.actor is not first.lane and (is_first or lines[index - 1][0] is not step)
+            text = _text(line, is_one_file=is_one_file)
+            yield Row(time, first.lane, text, first.forced and is_first, step.actor if is_new else None)
         elif (is_first and count > 1) or index - 1 in kept:
             yield Row(time, first.lane, "...", first.forced and is_first)
 
 
-def _lines(block: Sequence[Step]) -> Iterator[tuple[float, Line]]:
+def _lines(block: Sequence[Step]) -> Iterator[tuple[Step, Line]]:
     """Yield the lines of *block*, each once where it comes several times in a row."""
     before: Line | None = None
     for step in block:
@@ -121,11 +130,11 @@ def _lines(block: Sequence[Step]) -> Iterator[tuple[float, Line]]:
             if is_outer:
                 continue
             if not is_again:
-                yield step.time, line
+                yield step, line
             before = line
 
 
-def _kept(lines: Sequence[tuple[float, Line]], important: frozenset[Line], count: int) -> set[int]:
+def _kept(lines: Sequence[tuple[Step, Line]], important: frozenset[Line], count: int) -> set[int]:
     """Return which of *lines* are shown: what matters, and the first and the last ones, *count* of these together."""
     first = count // 3
     wanted = {*range(first), *range(max(len(lines) - count + first, 0), len(lines))}
@@ -150,7 +159,7 @@ def swimlane(rows: Sequence[Row], names: Mapping[Lane, str]) -> list[str]:
 
 
 def _needed(lane: Lane, rows: Sequence[Row], names: Mapping[Lane, str]) -> int:
-    return max([len(names[lane]), *(len(row.text) for row in rows if row.lane is lane)])
+    return max([len(names[lane]), *(len(row.shown(names)) for row in rows if row.lane is lane)])
 
 
 def _in_columns(rows: Sequence[Row], widths: Mapping[Lane, int], names: Mapping[Lane, str]) -> Iterator[str]:
@@ -158,7 +167,7 @@ def _in_columns(rows: Sequence[Row], widths: Mapping[Lane, int], names: Mapping[
     columns = list(widths)
     for row in rows:
         indent = sum(widths[lane] for lane in columns[: columns.index(row.lane)])
-        yield _begin(row) + " " * indent + _cut(row.text, widths[row.lane])
+        yield _begin(row) + " " * indent + _cut(row.shown(names), widths[row.lane])
 
 
 def _begin(row: Row) -> str:
@@ -173,4 +182,4 @@ def _listed(rows: Sequence[Row], names: Mapping[Lane, str]) -> Iterator[str]:
     widest = min(max((len(names[row.lane]) for row in rows), default=0), _NAME)
     for row in rows:
         name = _cut(names[row.lane], widest + 1)
-        yield f"{_begin(row)}{name:<{widest}}  {_cut(row.text, _WIDTH - widest - _MARGIN - 2)}"
+        yield f"{_begin(row)}{name:<{widest}}  {_cut(row.shown(names), _WIDTH - widest - _MARGIN - 2)}"

@@ -12,6 +12,7 @@ import dis
 import functools
 import inspect
 import sys
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import CodeType, FrameType
@@ -27,6 +28,8 @@ __all__ = ["Hold", "Line", "Step", "Tracer"]
 _LINES: Final = 2_000
 """Lines noted for one step; a step with more is a computation that nobody wants to read."""
 
+_CARRYING: Final = 2
+"""Arguments of what carries a message: what it does on its arrival, and the arguments of that."""
 _STEPS: Final = 20_000
 """Steps of which lines are noted; a schedule with more has no end."""
 
@@ -67,6 +70,7 @@ class Step:
         lane: The lane.
         time: The virtual time in seconds.
         instead_of: The lane that would have gone on, if choosing this one was a forced switch.
+        actor: In whose name it runs: the same lane, or that of the sender whose message a server handles.
         lines: What it ran of the user's code, in order.
     """
 
@@ -75,6 +79,7 @@ class Step:
     time: float
     instead_of: Lane | None = None
     lines: list[Line] = field(default_factory=list)
+    actor: Lane | None = None
 
     @property
     def forced(self) -> bool:
@@ -96,6 +101,7 @@ class Tracer:
     Attributes:
         steps: The steps so far.
         names: What a reader would call each lane that has run, without telling apart those of one name.
+        actors: For lanes that carry messages, the lane of who sends them.
         holds: For each lock or semaphore that is held, by its id: by whom.
     """
 
@@ -103,6 +109,8 @@ class Tracer:
         self.steps: list[Step] = []
         self.names: dict[Lane, str] = {}
         self.holds: dict[int, list[Hold]] = {}
+        self.actors: dict[Lane, Lane] = {}
+        self._senders: dict[int, deque[Lane]] = {}
         self._keep: list[Any] = []
         self._step: Step | None = None
         self._before: Any = None
@@ -113,8 +121,23 @@ class Tracer:
         for each in (lane, instead_of):
             if each is not None and each not in self.names:
                 self.names[each] = _name_of(each)
-        self._step = Step(len(self.steps), lane, time, instead_of)
+        self._step = Step(len(self.steps), lane, time, instead_of, actor=self._actor(lane))
         self.steps.append(self._step)
+
+    def _actor(self, lane: Lane) -> Lane:
+        """Return in whose name *lane* runs now: a server handles a message in the name of who sent it."""
+        if lane.kind == "delivery":
+            sender = getattr(getattr(lane.owner, "sender", None), "explored_lane", lane)
+            self.actors[lane] = sender
+            for carried in lane.args[1] if len(lane.args) == _CARRYING else ():
+                self._keep.append(carried)
+                self._senders.setdefault(id(carried), deque()).append(sender)
+            return sender
+        if lane.kind == "process" and getattr(lane.callback, "__name__", "") == "run":
+            messages = getattr(lane.owner, "queue", None)
+            if messages and (senders := self._senders.get(id(messages[0]))):
+                return senders.popleft()
+        return lane
 
     def end_step(self) -> None:
         """Take note that the step is over: what runs until the next one belongs to none."""
