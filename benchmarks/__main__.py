@@ -65,6 +65,10 @@ def _rounds(text: str) -> int:
 
 
 def main(arguments: Sequence[str]) -> int:
+    if list(arguments[:1]) == ["bugs"]:
+        from benchmarks.bugs.__main__ import main as bugs  # It has options of its own.
+
+        return bugs(arguments[1:])
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description="Measure the library beside its references."
     )
