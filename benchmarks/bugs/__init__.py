@@ -6,4 +6,4 @@ from benchmarks.bugs.program import HELD_OUT, KNOWN, Bug, Program, programs
 __all__ = ["HELD_OUT", "KNOWN", "SUITES", "Bug", "Program", "programs"]
 
 SUITES = (memory, locks, stealing, protocols, detector, channels)
-"""What defines the programs, in the order of the table."""
+"""The modules that define the programs."""

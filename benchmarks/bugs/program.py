@@ -80,8 +80,9 @@ def add(name: str, body: Body, *, suite: str = KNOWN, twin: bool = True, **optio
 
 
 def programs(suite: str | None = None) -> list[Bug]:
-    """Return the bugs of *suite*, or of all suites, in the order of their definition."""
-    return [bug for bug in _BUGS.values() if suite in {None, bug.suite}]
+    """Return the bugs of *suite*, or of all suites, the known one first."""
+    found = [bug for bug in _BUGS.values() if suite in {None, bug.suite}]
+    return sorted(found, key=lambda bug: (bug.suite != KNOWN, bug.suite))
 
 
 async def step() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from supertester._core.seeds import derive_seed, run_seed
 from supertester.errors import UsageError
 from supertester.schedule import diagnosis
+from supertester.schedule.coverage import Coverage, CoverageCounter
 from supertester.schedule.database import Database
 from supertester.schedule.entropy import controlled_entropy
 from supertester.schedule.exploring_loop import ExploringLoop
@@ -85,6 +86,8 @@ class Explorer:
         self._count = 0
         self._exhausted = False
         self._untracked: list[str] = []
+        self._bare: Strategy | None = None
+        self._counter = CoverageCounter()
 
     # Running one -----------------------------------------------------------------------------------------------------
 
@@ -137,14 +140,16 @@ class Explorer:
 
     def _hunt(self) -> _Found | None:
         strategy = self._strategy()
+        bare, counter = self._bare or strategy, self._counter
         for number in range(self._settings.schedules):
             if not strategy.begin(self._random, number):
-                self._exhausted = True
-                self._untracked = sorted(getattr(strategy, "untracked", ()))
+                self._exhausted = bare.exhausted
+                self._untracked = sorted(getattr(bare, "untracked", ()))
                 return None
             run = self._run(strategy)
             self._count = number + 1
             strategy.end(run)
+            counter.note(run.choices, strategy.accesses.steps if strategy.needs_accesses else None)
             if run.failure is not None:
                 return _Found(run, strategy.name)
             if number == _AUDITED and (problem := diagnosis.diverging(run, self._run)) is not None:
@@ -162,6 +167,7 @@ class Explorer:
         strategy = settings.strategy
         if isinstance(strategy, str):
             strategy = named_strategy("dpor" if strategy == "auto" and settings.complete else strategy)
+        self._bare = strategy
         if settings.level != "io":
             return self._with_faults(strategy)
         if strategy.needs_accesses:
@@ -174,8 +180,7 @@ class Explorer:
     def _with_faults(self, strategy: Strategy) -> Strategy:
         """Let faults happen all over a schedule, where there are any and the strategy does not try every order."""
         faults = self._settings.faults
-        tries_all = hasattr(strategy, "exhausted")
-        return strategy if faults is None or tries_all else FaultMoments(strategy, faults.budgets())
+        return strategy if faults is None or strategy.is_systematic else FaultMoments(strategy, faults.budgets())
 
     def _named(self, found: _Found) -> FailingSchedule:
         failure = found.run.failure
@@ -322,7 +327,14 @@ class Explorer:
             complete=settings.complete and limit is None,
             failing=failing,
             divergence=divergence,
+            coverage=self._coverage(),
         )
+
+    def _coverage(self) -> Coverage | None:
+        bare = self._bare
+        if bare is None:
+            return None  # There was nothing to look for: one schedule was replayed.
+        return self._counter.coverage(preemptions=getattr(bare, "preemptions", None), systematic=bare.is_systematic)
 
 
 def _loop_with_accesses() -> Any:

@@ -8,6 +8,7 @@ from pathlib import Path
 from traceback import extract_tb
 from typing import Any
 
+from supertester.schedule.coverage import Coverage
 from supertester.schedule.report.swimlane import Row
 
 __all__ = ["ExplorationReport", "FailingSchedule"]
@@ -115,6 +116,7 @@ class ExplorationReport:
         out_of_time: Whether there was no time for as many as there should have been.
         complete: Whether that was asked for.
         failing: The schedule that fails, or ``None``.
+        coverage: How many of the schedules differed, and how likely another one would have; ``None`` for a replay.
         divergence: How a schedule that should have been the same went another way: the program is not deterministic.
     """
 
@@ -131,7 +133,7 @@ class ExplorationReport:
     complete: bool = False
     failing: FailingSchedule | None = None
     divergence: str | None = None
-    coverage: Any = None
+    coverage: Coverage | None = None
 
     @property
     def ok(self) -> bool:
@@ -172,7 +174,10 @@ class ExplorationReport:
         count = f"{self.schedules} schedule{'s' if self.schedules != 1 else ''}"
         all_of_them = ", and no other can differ" if self.exhausted and not self.untracked else ""
         how = f"by {self.strategy}, seed {self.seed}, {self.seconds:.2f} s"
-        return f"{self.name} passed under {count}{all_of_them} ({how})"
+        lines = [f"{self.name} passed under {count}{all_of_them} ({how})"]
+        if self.coverage is not None and not all_of_them:
+            lines.append(f"  coverage  {self.coverage}")
+        return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON-ready form."""
@@ -187,6 +192,7 @@ class ExplorationReport:
             "level": self.level,
             "exhausted": self.exhausted,
             "untracked": list(self.untracked),
+            "coverage": None if self.coverage is None else self.coverage.to_dict(),
             "complete": self.complete,
             "failing": None if self.failing is None else self.failing.to_dict(),
             "divergence": self.divergence,

@@ -20,11 +20,15 @@ class Strategy:
         watches_lines: Then, whether lines of the user's code are watched for it, which takes long; otherwise only what
             objects report by themselves is known.
         accesses: Then, what the steps of the current run touched; whoever makes the loop of the run puts it here.
+        is_systematic: Whether it makes no schedule twice, and tries faults at each step by itself.
+        exhausted: When `begin` has said that nothing is left: whether that is because every schedule was run.
     """
 
     name: str = "strategy"
     needs_accesses: ClassVar[bool] = False
     watches_lines: bool = True
+    is_systematic: ClassVar[bool] = False
+    exhausted: bool = True
     accesses: Accesses
 
     def begin(self, random: random.Random, number: int) -> bool:

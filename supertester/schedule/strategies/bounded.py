@@ -64,6 +64,7 @@ class Bounded(Strategy):
     """
 
     name = "bounded"
+    is_systematic = True
 
     def __init__(self, most: int | None = None) -> None:
         if most is not None:
@@ -77,10 +78,18 @@ class Bounded(Strategy):
         self._current = _Tried(0)
         self._row = 0
         self._started = False
+        self._is_over = False
+
+    @property
+    def preemptions(self) -> int | None:
+        """All schedules with at most so many preemptions have been run; ``None`` if not even all without one."""
+        done = self.bound if self._is_over else self.bound - 1
+        return done if done >= 0 else None
 
     def begin(self, random: random.Random, number: int) -> bool:
         """Find the next beginning; ``False`` if there is none."""
         if self._started and not self._found_next():
+            self._is_over = True
             return False
         self._started = True
         self._current = _Tried(len(self._beginning))

@@ -52,6 +52,7 @@ class Dpor(Strategy):
 
     name = "dpor"
     needs_accesses = True
+    is_systematic = True
 
     def __init__(self, *, watches_lines: bool = True) -> None:
         self.watches_lines = watches_lines

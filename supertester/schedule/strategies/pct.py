@@ -6,14 +6,12 @@ import random
 from typing import Any, Final
 
 from supertester.schedule.lanes import Lane
-from supertester.schedule.strategies.sampler import Sampler
+from supertester.schedule.strategies.sampler import PATIENCE, Sampler
 
-__all__ = ["DEPTHS", "PATIENCE", "Pct"]
+__all__ = ["DEPTHS", "Pct"]
 
 DEPTHS: Final = (2, 3, 5)
 """What a schedule draws its depth from if none is given."""
-PATIENCE: Final = 100
-"""How often in a row a lane may run while others wait: then it may well be waiting for them."""
 _GUESS: Final = 20
 """Choices of a schedule, until one has been seen."""
 _SHORTER: Final = 0.98
@@ -24,8 +22,8 @@ class Pct(Sampler):
 
     A bug that needs *d* steps in a certain order is found in each schedule with a probability of at least
     1/(n·k^(d-1)), for n lanes and k choices: Burckhardt, Kothari, Musuvathi and Nagarakatte, "A randomized scheduler
-    with probabilistic guarantees of finding bugs", ASPLOS'10. How long a schedule is it learns from those before. A
-    lane that goes on and on while others wait falls below them too, as it may poll for what they do.
+    with probabilistic guarantees of finding bugs", ASPLOS'10. How long a schedule is it learns from those before. When
+    somebody has been passed over for very long, those who run fall too, as they may poll for what it does.
 
     Args:
         depth: The number d: one more than there are moments. By default each schedule draws one of `DEPTHS`.
@@ -41,26 +39,24 @@ class Pct(Sampler):
         self._count = 0
         self._changes: set[int] = set()
         self._lowest = 0.0
-        self._row = 0
 
     def begin(self, random: random.Random, number: int) -> bool:
         """Draw the moments."""
         length = int(self._length) or _GUESS
         self._changes = {random.randrange(length) for _ in range(random.choice(self._depths) - 1)}
-        self._count = self._row = 0
+        self._count = 0
         self._lowest = 0.0
         return super().begin(random, number)
 
     def choose(self, runnable: list[Lane], current: Lane | None) -> int:
         """Choose the lane with the highest priority, after it fell if this is one of the moments."""
-        if runnable[-1].callback is None:
+        youngest = runnable[-1]
+        if youngest.callback is None:
             return self.choose_with_faults(runnable, current)
         chosen = self._highest(runnable)
-        self._row = self._row + 1 if runnable[chosen] is current else 0
-        if self._count in self._changes or self._row > PATIENCE:
+        if self._count in self._changes or youngest.age - runnable[0].age > PATIENCE * len(runnable):
             self._lowest -= 1.0
             runnable[chosen].mark = self._lowest
-            self._row = 0
             chosen = self._highest(runnable)
         self._count += 1
         return chosen

@@ -9,7 +9,11 @@ from typing import Final
 from supertester.schedule.lanes import Lane
 from supertester.schedule.strategies.base import Strategy
 
-__all__ = ["Sampler"]
+__all__ = ["PATIENCE", "Sampler"]
+
+PATIENCE: Final = 100
+"""How many steps of each lane that can run somebody may be passed over. Then those that run may well be polling for
+what it would do."""
 
 _FAULTS: Final = 1 / 16
 """How often a fault is chosen where one is on offer; `FaultMoments` knows better when."""

@@ -52,6 +52,18 @@ class TestAllOfThem(unittest.TestCase):
                 for _ in orders(named_strategy(name), polling, 100, step_limit=3_000):
                     pass
 
+    def test_nobody_starves_behind_two_who_wake_each_other(self) -> None:
+        for name in SAMPLERS:
+            with self.subTest(name):
+                for _ in orders(named_strategy(name), ping_pong, 100, step_limit=3_000):
+                    pass
+
+    def test_nobody_starves_who_has_many_of_its_role(self) -> None:
+        for name in ("pos", "roles"):
+            with self.subTest(name):
+                for _ in orders(named_strategy(name), many_workers, 200, step_limit=10_000):
+                    pass
+
     def test_faults_happen_sometimes_and_not_always(self) -> None:
         for name in SAMPLERS:
             with self.subTest(name):
@@ -95,6 +107,41 @@ async def polling(log: list[str]) -> None:
         ready = True
 
     await asyncio.gather(poll(), poll(), work())
+
+
+async def ping_pong(log: list[str]) -> None:
+    ready = False
+    balls: list[asyncio.Queue[None]] = [asyncio.Queue(), asyncio.Queue()]
+
+    async def player(number: int) -> None:
+        while not ready:
+            await balls[number].get()
+            balls[1 - number].put_nowait(None)
+        balls[1 - number].put_nowait(None)
+
+    async def work() -> None:
+        nonlocal ready
+        for _ in range(4):
+            await asyncio.sleep(0)
+        ready = True
+
+    balls[0].put_nowait(None)
+    await asyncio.gather(player(0), player(1), work())
+
+
+async def many_workers(log: list[str]) -> None:
+    left = 5
+
+    async def worker() -> None:
+        nonlocal left
+        await asyncio.sleep(0)
+        left -= 1
+
+    async def poll() -> None:
+        while left:  # noqa: ASYNC110 this is about polling
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*(worker() for _ in range(5)), poll())
 
 
 async def faulty(log: list[str]) -> None:
