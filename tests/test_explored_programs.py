@@ -11,12 +11,12 @@ from typing import Any, ClassVar
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from supertester import GenServer, HarnessMixin, IsolatedTestCase, Scenario
+from supertester import GenServer, HarnessMixin, IsolatedTestCase, Scenario, explore
 from supertester._core.examples import is_draft, is_example
 from supertester.errors import UsageError
 from supertester.programs import Program, Step, explore_program, replay_program, told
 from supertester.properties import concurrent_scenario
-from supertester.schedule import Faults
+from supertester.schedule import Faults, explore_schedules
 from supertester.state_machines import ConcurrentStateMachine, rule
 from supertester.testing import inner_case, run_inner
 
@@ -242,6 +242,44 @@ class TestScenarios(IsolatedTestCase):
         found = re.search(r"SUPERTESTER_REPLAY=(\S+),", text)
         assert found is not None
         return found[1]
+
+
+class TestSchedulesInExamples(IsolatedTestCase):
+    def test_a_function_is_explored_within_each_example(self) -> None:
+        texts: list[str] = []
+
+        @quick
+        @given(count=st.integers(1, 4))
+        def body(case: Any, count: int) -> None:
+            async def raced() -> None:
+                total = 0
+
+                async def add() -> None:
+                    nonlocal total
+                    seen = total
+                    await asyncio.sleep(0)
+                    total = seen + 1
+
+                await asyncio.gather(*(add() for _ in range(count)))
+                assert total == count
+
+            report = explore_schedules(raced, schedules=20, database=False)
+            texts.append(str(report))
+            case.assertTrue(report.ok, report)
+
+        [(_, text)] = run_inner(inner_case(body)).failures
+        self.assertIn("count=2", text)
+        self.assertIn("\n  shrunk ", texts[-1])
+        self.assertFalse(any("\n  shrunk " in each for each in texts[:-1]))
+
+    def test_a_test_is_given_or_explored(self) -> None:
+        async def body(case: Any, number: int) -> None: ...
+
+        message = "@explore and @given cannot be on one test; explore within each example: write a plain test with"
+        with self.assertRaisesRegex(TypeError, message):
+            explore(given(number=st.integers())(body))
+        [(_, text)] = run_inner(inner_case(quick(given(number=st.integers())(explore(body))))).errors
+        self.assertIn(message, text)
 
 
 async def is_two(cell: Any, context: Any) -> bool:

@@ -16,11 +16,12 @@ from contextvars import Context, copy_context
 from dataclasses import replace
 from typing import Any, Final, TypeVar, overload
 
+from supertester._core.examples import is_example
 from supertester._core.exploring import served_by
 from supertester.attachments import attach
 from supertester.context import current_context
 from supertester.errors import UsageError
-from supertester.isolation.given import EXPLORED
+from supertester.isolation.given import EXPLORED, is_given
 from supertester.isolation.loops import TestTimeout
 from supertester.isolation.schedule_scope import Plan, ScheduleScope
 from supertester.schedule.explorer import Explorer, Subject
@@ -70,12 +71,22 @@ def explore(test: Any = None, /, **options: Any) -> Any:
     return functools.partial(_marked, settings) if test is None else _marked(settings, test)
 
 
+_NOT_BOTH: Final = (
+    "@explore and @given cannot be on one test; explore within each example: write a plain test with @given, and call "
+    "self.explore_scenario(), self.explore_program() or explore_schedules() in it"
+)
+
+
 def _marked(settings: Settings, test: Any) -> Any:
+    if is_given(test):
+        raise TypeError(_NOT_BOTH)
     if not inspect.iscoroutinefunction(inspect.unwrap(test)):
         raise TypeError(f"@explore takes an async test, got {test!r}; there is nothing to interleave in a plain one")
 
     @functools.wraps(test)
     async def explored(*args: Any, **kwargs: Any) -> Any:
+        if is_example():
+            raise UsageError(_NOT_BOTH)
         if current_context.get() is None or not args or not hasattr(args[0], "_begin_example"):
             raise UsageError(
                 f"@explore on {test.__qualname__} needs a method of IsolatedTestCase, which runs each schedule as a "

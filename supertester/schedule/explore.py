@@ -95,7 +95,7 @@ def explore_schedules(
     )
     explorer = _explorer(async_fn, settings, "explore_schedules")
     token = token_to_replay()
-    return explorer.explore() if token is None else explorer.replay(token)
+    return explorer.explore(explains=not is_draft()) if token is None else explorer.replay(token)
 
 
 def replay_schedule(async_fn: AsyncFunction, token: str, **options: Any) -> ExplorationReport:
