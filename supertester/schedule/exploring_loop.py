@@ -202,7 +202,7 @@ class ExploringLoop(Endings, Jobs, Senses):
                 except (SystemExit, KeyboardInterrupt):
                     raise
                 except BaseException as error:  # noqa: BLE001 as asyncio does
-                    self._callback_failed(callback, error)
+                    self._step_failed(error)
                 if self.after_step is not None:  # May be set by what the step ran.
                     self.after_step()
                 if self._stopping or (lane is main_lane and main.done()):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pickle
 import random
 import secrets
 import threading
@@ -258,6 +259,7 @@ class TestOrderedSet(unittest.TestCase):
         self.assertEqual(list(members), [2, 9])
         self.assertEqual(list(members.copy()), [2, 9])
         self.assertEqual(members | {1}, {1, 2, 9})
+        self.assertEqual(list(pickle.loads(pickle.dumps(members))), [2, 9])
         members.remove(2)
         with self.assertRaises(KeyError):
             members.remove(2)

@@ -101,9 +101,10 @@ class TestFaults(unittest.TestCase):
             loop = asyncio.get_running_loop()
             loop.offer_fault("fail", lambda: 1 / 0)
             await yielding()
-            return [repr(each["exception"]) for each in loop.unhandled]
+            return [(each["message"], repr(each["exception"])) for each in loop.unhandled]
 
-        self.assertEqual(explored(main(), Last()), ["ZeroDivisionError('division by zero')"])
+        expected = [("Exception in fail", "ZeroDivisionError('division by zero')")]
+        self.assertEqual(explored(main(), Last()), expected)
 
 
 class TestTimerFirst(unittest.TestCase):

@@ -12,8 +12,6 @@ from supertester._core.replacing import Undo
 
 __all__ = ["OrderedSet", "install"]
 
-_MISSING = object()
-
 
 class OrderedSet(set[Any]):
     """A set with an order of its own: that in which its members came.
@@ -107,8 +105,6 @@ def install() -> list[Undo]:
 
 
 def _shadow(module: Any) -> Undo:
-    if vars(module).get("set", _MISSING) is not _MISSING:
-        return lambda: None  # Somebody else has one there.
     module.set = _make_set
 
     def undo() -> None:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
-from supertester._core.naming import describe
 from supertester.schedule.lanes import Lane
 from supertester.schedule.loop.connections import Connections
 from supertester.schedule.loop.faults import FaultLanes
@@ -69,12 +68,9 @@ class Endings(Connections, FaultLanes, Tasks):
     def get_exception_handler(self) -> Handler | None:
         return self._handler
 
-    def _callback_failed(self, callback: Any, error: BaseException) -> None:
-        called = getattr(callback, "_callback", callback)
-        context = {"message": f"Exception in callback {describe(called)}", "exception": error}
-        if isinstance(callback, asyncio.Handle):
-            context["handle"] = callback
-        self.call_exception_handler(context)
+    def _step_failed(self, error: BaseException) -> None:
+        """Note what came out of a step that no handle and no task has noted: a fault, in the first place."""
+        self.call_exception_handler({"message": f"Exception in {self.lane.label}", "exception": error})
 
     def forgotten_errors(self) -> list[tuple[asyncio.Task[Any], BaseException]]:
         """Return the tasks that failed without anybody asking for their exception so far, with that, oldest first.
