@@ -8,6 +8,7 @@ cannot change is a read of the object; reading one that can (the queue of those 
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
 from asyncio.events import _get_running_loop
 from collections.abc import Callable, Iterator
@@ -91,6 +92,7 @@ def _remove() -> None:
 def _maker(cls: Any) -> Callable[..., Any]:
     original: Callable[..., Any] = cls.__init__
 
+    @functools.wraps(original)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
         accesses = getattr(_get_running_loop(), "accesses", None)
         if accesses is not None:

@@ -90,7 +90,7 @@ class RandomSystem:
 class TestReduction(unittest.TestCase):
     def test_it_comes_to_everything_that_all_orders_come_to(self):
         compared = 0
-        for seed in range(120):
+        for seed in range(80):
             with self.subTest(seed=seed):
                 try:
                     every, _ = outcomes(RandomSystem(seed), EveryOrder(), 300)
@@ -101,7 +101,7 @@ class TestReduction(unittest.TestCase):
                 self.assertTrue(strategy.exhausted)
                 self.assertLessEqual(len(some) - strategy.redundant, len(every))
                 compared += 1
-        self.assertGreater(compared, 40)
+        self.assertGreater(compared, 25)
 
     def test_independent_lanes_need_one_run(self):
         def program(toy):

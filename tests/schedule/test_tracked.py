@@ -9,6 +9,7 @@ from benchmarks.reduction.explored import explore
 from supertester.errors import UsageError
 from supertester.schedule import Shared, track
 from supertester.schedule.access_loop import AccessLoop
+from supertester.schedule.control.probes import problems
 from supertester.schedule.strategies import Dpor
 from supertester.schedule.watched_classes import CLASSES, watched_classes
 from tests.alone import alone
@@ -155,6 +156,10 @@ class TestWatchedClasses(unittest.TestCase):
 
         with watched_classes():
             self.assertEqual(asyncio.run(main()), (5, True))
+
+    def test_what_is_asked_of_a_python_is_asked_behind_the_watching(self):
+        with watched_classes():
+            self.assertEqual(problems(), [])
 
     def test_blocks_of_several_threads_overlap(self):
         inside, leave = threading.Event(), threading.Event()
