@@ -38,23 +38,20 @@ def chosen_tests(tests: Sequence[DeclaredTest], options: Options, history: Outco
     return failed_first(chosen, failed) if options.failed_first else chosen
 
 
-def run_rounds(
-    loaded: Loaded, options: Options, observers: Iterable[Observer] = (), *, history: OutcomeHistory, run: Run = run
-) -> RunReport:
-    """Run what *options* asks for of *loaded*, as often as they ask for, and return what became of all of it.
+def run_rounds(loaded: Loaded, options: Options, observers: Iterable[Observer] = (), *, run: Run = run) -> RunReport:
+    """Run the tests of *loaded* as often as *options* asks for, and return what became of all of it.
 
     With ``repeat`` every test has an outcome for each of its attempts. With ``until_fail`` rounds go on until one
     fails, and the report is that of the last. With ``rerun_failed`` a test that failed runs again, in a fresh process;
     if it passes then, its outcome is ``flaky``, with what it failed of first.
 
     Args:
-        loaded: Where the tests come from.
+        loaded: The tests, as `chosen_tests` chooses and orders them.
         options: What is asked for.
         observers: Who is told; `Observer.ended` is called once, with the report of it all.
-        history: What came of earlier runs.
         run: Runs tests once; another one for tests of this function.
     """
-    tests = chosen_tests(loaded.tests, options, history)
+    tests = loaded.tests
     if options.shuffle is not None or options.failed_first:
         options = replace(options, keep_order=True)
     rounds = _Rounds(loaded, options, list(observers), run)

@@ -56,9 +56,10 @@ def run_session(loaded: Loaded, options: Options, observers: Sequence[Observer])
     from supertester.runner.outcome_history import OutcomeHistory
 
     _check_files(options)
-    loaded = _shard(loaded, options, observers)
     history = OutcomeHistory.read(options.history) if options.history is not None else OutcomeHistory(Path())
-    report = _run(loaded, options, observers, history)
+    # The parts of a suite are parts of what was chosen: each machine chooses the same.
+    chosen = _shard(_chosen(loaded, options, history), options, observers)
+    report = _run(chosen, options, observers)
     if options.history is not None:
         history = history.add(_outcomes(report), seed=report.seed)
         if history.problem:
@@ -84,16 +85,24 @@ def _shard(loaded: Loaded, options: Options, observers: Sequence[Observer]) -> L
     return chosen
 
 
-def _run(loaded: Loaded, options: Options, observers: Sequence[Observer], history: OutcomeHistory) -> RunReport:
+def _chosen(loaded: Loaded, options: Options, history: OutcomeHistory) -> Loaded:
     if not _is_special(options):
-        return run(loaded, options, observers)
-    from supertester.runner.rounds import chosen_tests, run_rounds
+        return loaded
+    from supertester.runner.rounds import chosen_tests
 
+    return loaded.choose(chosen_tests(loaded.tests, options, history))
+
+
+def _run(chosen: Loaded, options: Options, observers: Sequence[Observer]) -> RunReport:
+    if not _is_special(options):
+        return run(chosen, options, observers)
     if options.list_only:
-        _list(loaded.choose(chosen_tests(loaded.tests, options, history)))
+        _list(chosen)
     if options.bisect is not None:
-        _bisect(loaded.choose(chosen_tests(loaded.tests, options, history)), options, options.bisect)
-    return run_rounds(loaded, options, observers, history=history)
+        _bisect(chosen, options, options.bisect)
+    from supertester.runner.rounds import run_rounds
+
+    return run_rounds(chosen, options, observers)
 
 
 def _outcomes(report: RunReport) -> list[tuple[str, str]]:

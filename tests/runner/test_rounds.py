@@ -8,7 +8,7 @@ from typing import Any
 
 from supertester.runner import DeclaredTest, Loaded, Observer, Options, RunReport, Silent, TestOutcome
 from supertester.runner.outcome_history import OutcomeHistory
-from supertester.runner.rounds import run_rounds
+from supertester.runner.rounds import chosen_tests, run_rounds
 from tests.runner.made import declared, outcome, report
 
 __tags__ = {"layer": "unit"}
@@ -45,7 +45,7 @@ class Rounds(unittest.TestCase):
             declared(name, index=index, tags={"layer": "unit"} if name in "ab" else {})
             for index, name in enumerate(names)
         ]
-        loaded = Loaded([None] * len(tests), tests)
+        loaded = Loaded([None] * len(tests), chosen_tests(tests, Options(**options), self.history))
 
         def run(chosen: Loaded, given: Options, observers: Sequence[Observer]) -> RunReport:
             self.options.append(given)
@@ -57,7 +57,7 @@ class Rounds(unittest.TestCase):
                 each.ended(made)
             return made
 
-        return run_rounds(loaded, Options(**options), [self.watcher], history=self.history, run=run)
+        return run_rounds(loaded, Options(**options), [self.watcher], run=run)
 
     def outcome(self, test: DeclaredTest, fate: Fate) -> TestOutcome:
         key = (test.test_id, test.attempt)

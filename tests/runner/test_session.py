@@ -67,6 +67,10 @@ class TestChoosingAndRepeating(Project):
             "Ran 2 tests ", self.run_it("--tag", "layer=unit or layer=system", "-k", "another", "-k", "clean")
         )
 
+    def test_a_shard_is_a_part_of_what_was_chosen(self) -> None:
+        parts = [self.run_it("--list", "--layer", "system", "--shard", f"{n}/2").split("\n")[0] for n in (1, 2)]
+        self.assertEqual(sorted(parts), ["test_b.TestB.test_another", "test_b.TestB.test_price"])
+
     def test_a_layer_without_tests_is_an_error_of_usage(self) -> None:
         out = self.run_it("--layer", "stress", status=2)
         self.assertIn("error: no test is of the layer 'stress' (4 tests: 1 of unit, 2 of system, 1 of none)", out)
