@@ -11,6 +11,7 @@ import math
 import sys
 import threading
 from asyncio import events
+from collections import Counter
 from collections.abc import Coroutine
 from typing import Any, Final, TypeVar
 
@@ -31,6 +32,8 @@ T = TypeVar("T")
 STEP_LIMIT: Final = 100_000
 TIME_LIMIT: Final = 1e9
 """Seconds of virtual time: 30 years."""
+_LATELY: Final = 100
+"""Choices that are told of when there is no end."""
 
 
 class ExploringLoop(Endings, Jobs, Senses):
@@ -258,9 +261,17 @@ class ExploringLoop(Endings, Jobs, Senses):
 
     def _refuse_to_go_on(self) -> None:
         raise Livelock(
-            f"no end within {self.step_limit} steps (`step_limit`), at {self._now:g} s of virtual time\n"
-            f"{describe_waits(self, self.explain)}"
+            f"no end within {self.step_limit} steps (`step_limit`), at {self._now:g} s of virtual time; "
+            f"{self._describe_busiest()}\n{describe_waits(self, self.explain)}"
         )
+
+    def _describe_busiest(self) -> str:
+        """Say who ran lately, the busiest first."""
+        latest = self.choices[-_LATELY:]
+        if not latest:
+            return f"nobody else could run than {self.lane.label}"
+        counts = Counter(lane.label for _, lane in latest).most_common(3)
+        return f"the last {len(latest)} choices fell on " + ", ".join(f"{name} ({count})" for name, count in counts)
 
     def describe_deadlock(self) -> str:
         """Say what each task waits for, as the message of a `Deadlock`."""

@@ -417,9 +417,21 @@ class TestNoEnd(unittest.TestCase):
                 await asyncio.sleep(0)
 
         with self.assertRaisesRegex(
-            Livelock, r"no end within 100 steps \(`step_limit`\), at 0 s of virtual time\n .*main"
+            Livelock,
+            r"no end within 100 steps \(`step_limit`\), at 0 s of virtual time; nobody else could run than main\n .*",
         ):
             explored(main(), step_limit=100)
+
+    def test_who_was_busiest_in_it_is_named(self) -> None:
+        async def poll():
+            for _ in itertools.count():
+                await asyncio.sleep(0)
+
+        async def main():
+            await asyncio.gather(poll(), poll())
+
+        with self.assertRaisesRegex(Livelock, r"time; the last 100 choices fell on poll#\d \(50\), poll#\d \(50\)\n"):
+            explored(main(), step_limit=1000)
 
     def test_no_end_of_time_is_one_too(self) -> None:
         async def main():
