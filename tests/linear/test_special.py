@@ -241,6 +241,22 @@ class TestSentences(unittest.TestCase):
             shown=6,
         )
 
+    def test_what_was_popped_by_calls_that_never_returned(self) -> None:
+        pushes = [do("a", f"push {n}", None, 2 * n, 2 * n + 1) for n in (1, 2, 3)]
+        lost = [do("p", "pop", None, 8), do("q", "pop", None, 9)]
+        found = check_linearizable([*pushes, *lost, do("b", "pop", 1, 10, 11)], "stack")
+        self.assertEqual(("linearizable", 0), (found.verdict, found.configurations))
+        self.assertEqual({"p", "q"}, {each.process for each in found.order if each.pending})
+        self.check(
+            "stack", [*pushes, lost[0], do("b", "pop", 1, 10, 11)], "taken from under it", "nor is there", shown=3
+        )
+        self.check(
+            "stack",
+            [*pushes, do("p", "pop", None, 12), do("b", "pop", 2, 10, 11)],
+            "before the first call that",
+            shown=4,
+        )
+
     def test_a_lock(self) -> None:
         history = [do("a", "acquire", True, 0, 1), do("b", "acquire", True, 2, 5)]
         self.check(
@@ -314,9 +330,13 @@ class TestWhatIsLeftToTheSearch(unittest.TestCase):
     def test_sequential_consistency(self) -> None:
         self.check("queue", do("a", "put 1", None, 0, 1), sequential=True)
 
-    def test_which_of_two_was_popped_by_a_call_that_never_returned(self) -> None:
-        pushes = [do("a", "push 1", None, 0, 1), do("a", "push 2", None, 2, 3), do("a", "push 3", None, 4, 5)]
-        self.check("stack", *pushes, do("b", "pop", None, 6), do("c", "pop", 2, 7, 8))
+    def test_too_many_calls_that_may_have_popped_something(self) -> None:
+        # Five of them, for six values, in any order.
+        history = [do("a", f"push {n}", None, 2 * n, 2 * n + 1) for n in range(7)]
+        history += [do(f"p{n}", "pop", None, 20 - n) for n in range(5)]
+        found = check_linearizable([*history, do("b", "pop", 0, 21, 22)], "stack")
+        self.assertEqual("not_linearizable", found.verdict)
+        self.assertGreater(found.configurations, 0)
 
     def test_what_the_model_does_not_have_is_refused_wherever_it_stands(self) -> None:
         history = [*large("queue", 200, 4), Operation("z", "peek", (), 1, 9_000, 9_001)]

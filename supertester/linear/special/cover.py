@@ -9,11 +9,11 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from supertester._core.evidence import shown
-from supertester.linear.history import PENDING
+from supertester.linear.history import PENDING, Operation
 from supertester.linear.special.pairs import Pairs
 from supertester.linear.special.violation import Violation, violation
 
-__all__ = ["Fill", "chain_over", "empty_moments", "filled", "segments"]
+__all__ = ["Fill", "chain_over", "empty_moments", "filled", "never_empty", "segments"]
 
 _NAMED = 4
 
@@ -47,8 +47,11 @@ def segments(fill: Fill) -> list[tuple[float, float]]:
     return [(begins[place], end) for place, end in zip(starts, ends, strict=True) if begins[place] < end]
 
 
-def empty_moments(pairs: Pairs, occupied: Sequence[tuple[float, float]]) -> list[float] | Violation:
-    """Return for each operation that found the object empty the first moment at which it can have been."""
+def empty_moments(pairs: Pairs, occupied: Sequence[tuple[float, float]]) -> list[float] | Operation:
+    """Return for each operation that found the object empty the first moment at which it can have been.
+
+    Or return an operation for which there is none.
+    """
     begins = [begin for begin, _ in occupied]
     moments = []
     for operation in pairs.empty:
@@ -57,21 +60,22 @@ def empty_moments(pairs: Pairs, occupied: Sequence[tuple[float, float]]) -> list
         if before >= 0 and moment < occupied[before][1]:
             moment = occupied[before][1]
         if moment > operation.returned:
-            return _never_empty(pairs, operation.invoked, operation.returned, str(operation), operation)
+            return operation
         moments.append(moment)
     return moments
 
 
-def _never_empty(pairs: Pairs, begin: float, end: float, name: str, operation: object) -> Violation:
-    chain = chain_over(pairs, range(len(pairs.put)), begin, end)
+def never_empty(pairs: Pairs, operation: Operation) -> Violation:
+    """Say what was there all the time while *operation* ran, which found nothing."""
+    chain = chain_over(pairs, range(len(pairs.put)), operation.invoked, operation.returned)
     parts = [
         f"{shown(pairs.put[each].args[0])} from the return of {pairs.put[each]} to {pairs.end_of(each)}"
         for each in chain[:_NAMED]
     ]
     more = f", and {len(chain) - _NAMED} more" if len(chain) > _NAMED else ""
     evidence = [operation, *[one for each in chain[:_NAMED] for one in (pairs.put[each], pairs.take[each])]]
-    sentence = f"{name} found nothing, but there was always something while it ran: {'; '.join(parts)}{more}"
-    return violation(sentence, evidence)  # type: ignore[arg-type]
+    sentence = f"{operation} found nothing, but there was always something while it ran: {'; '.join(parts)}{more}"
+    return violation(sentence, evidence)
 
 
 def chain_over(pairs: Pairs, among: Iterable[int], begin: float, end: float) -> list[int]:

@@ -21,7 +21,7 @@ from typing import Any
 
 from supertester._core.evidence import shown
 from supertester.linear.history import Operation
-from supertester.linear.special.cover import Fill, empty_moments, filled, segments
+from supertester.linear.special.cover import Fill, empty_moments, filled, never_empty, segments
 from supertester.linear.special.pairs import Pairs, pairs_of
 from supertester.linear.special.violation import Order, Violation, violation
 
@@ -37,8 +37,8 @@ def first_in_first_out(operations: Sequence[Operation], model: Any) -> Order | V
         pairs = _with_takers(pairs)
     fill = filled(pairs)
     moments = empty_moments(pairs, segments(fill)) if pairs.empty else []
-    if isinstance(moments, Violation):
-        return moments
+    if isinstance(moments, Operation):
+        return never_empty(pairs, moments)
     return _out_of_turn(pairs, fill) or partial(_in_order, pairs, moments)
 
 

@@ -11,7 +11,8 @@ linearizability monitoring" by Lee and Mathur (2024) and of "Efficient lineariza
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
 from operator import itemgetter
@@ -19,42 +20,79 @@ from typing import Any
 
 from supertester._core.evidence import shown
 from supertester.linear.history import Operation
-from supertester.linear.special.cover import chain_over, empty_moments, filled, segments
+from supertester.linear.special.cover import chain_over, empty_moments, filled, never_empty, segments
 from supertester.linear.special.layers import Layers
 from supertester.linear.special.pairs import Pairs, pairs_of
 from supertester.linear.special.violation import Order, Violation, violation
 
 __all__ = ["last_in_first_out"]
 
+_TRIES = 100
+"""How many ways are tried in which calls that never returned may have taken something out."""
+
+
+@dataclass(frozen=True)
+class _Stuck:
+    """There is no order: not even of these values, as they are."""
+
+    values: Sequence[int]
+    say: Callable[[], Violation]
+
 
 def last_in_first_out(operations: Sequence[Operation], model: Any) -> Order | Violation | None:
-    """Decide the history of a stack, if no value was put in twice.
-
-    Which value was taken out by a call that never returned is hard to say. That is left to others if it matters: if
-    there is no order without these calls, but one if each of them may have taken out any number of values.
-    """
+    """Decide the history of a stack, if no value was put in twice."""
     pairs = pairs_of(operations, model, "push", "pop")
     if not isinstance(pairs, Pairs):
         return pairs
     found = _decided(pairs)
+    if not isinstance(found, _Stuck):
+        return found
     left = [number for number, each in enumerate(pairs.take) if each is None]
-    if isinstance(found, Violation) and pairs.spare and left:
-        at_most = _decided(pairs.given(dict.fromkeys(left, pairs.spare[0])))
-        return at_most if isinstance(at_most, Violation) else None
-    return found
+    if not pairs.spare or not left:
+        return found.say()
+    # As if each call that never returned could have taken out any number of values.
+    at_most = _decided(pairs.given(dict.fromkeys(left, pairs.spare[0])))
+    return at_most.say() if isinstance(at_most, _Stuck) else _with_takers(pairs, found)
 
 
-def _decided(pairs: Pairs) -> Order | Violation:
+def _with_takers(pairs: Pairs, stuck: _Stuck) -> Order | Violation | None:
+    """Find out which values were taken out by calls that never returned; ``None`` if that takes too long.
+
+    If some values are stuck, at least one of them must have been taken out by such a call, or they stay so.
+    """
+    tried: set[frozenset[tuple[int, int]]] = set()
+    work: list[dict[int, int]] = [{}]
+    while work:
+        takers = work.pop()
+        if frozenset(takers.items()) in tried:
+            continue
+        if len(tried) > _TRIES:
+            return None
+        tried.add(frozenset(takers.items()))
+        found = _decided(pairs.given({value: pairs.spare[number] for value, number in takers.items()}))
+        if not isinstance(found, _Stuck):
+            return found
+        idle = [number for number in reversed(range(len(pairs.spare))) if number not in takers.values()]
+        loose = [value for value in found.values if pairs.take[value] is None and value not in takers]
+        work += [{**takers, value: number} for value in loose for number in idle]
+    first = stuck.say()
+    sentence = f"{first.sentence}; nor is there an order if calls that never returned took something out"
+    return violation(sentence, first.evidence)
+
+
+def _decided(pairs: Pairs) -> Order | _Stuck:
     occupied = segments(filled(pairs))
     moments = empty_moments(pairs, occupied)
-    if isinstance(moments, Violation):
-        return moments
+    if isinstance(moments, Operation):
+        chain = chain_over(pairs, range(len(pairs.put)), moments.invoked, moments.returned)
+        return _Stuck(chain, partial(never_empty, pairs, moments))
     times = zip(pairs.put_called, pairs.put_returned, pairs.take_called, pairs.take_returned, strict=True)
     lasting = [(number, each) for number, each in enumerate(times) if each[1] < each[2]]
     layers = Layers([each for _, each in lasting])
     stuck = layers.peel()
     if stuck is not None:
-        return _no_bottom(pairs, [lasting[each][0] for each in stuck])
+        chain = _without_bottom(pairs, [lasting[each][0] for each in stuck])
+        return _Stuck(chain, partial(_no_bottom, pairs, chain))
     return partial(_in_order, pairs, layers, [number for number, _ in lasting], occupied, moments)
 
 
@@ -92,8 +130,8 @@ def _with_brief(pairs: Pairs, order: list[Operation], starts: list[float]) -> li
     return [order[place] for place in sorted(range(len(order)), key=starts.__getitem__)]
 
 
-def _no_bottom(pairs: Pairs, stuck: Sequence[int]) -> Violation:
-    """Say that none of the values which keep the stack from being empty can lie at the bottom."""
+def _without_bottom(pairs: Pairs, stuck: Sequence[int]) -> list[int]:
+    """Return a few of the values which keep the stack from being empty, and of which none can lie at the bottom."""
     begin = min(pairs.put_returned[each] for each in stuck)
     end = max(pairs.take_called[each] for each in stuck)
     chain = chain_over(pairs, stuck, begin, end)
@@ -101,6 +139,10 @@ def _no_bottom(pairs: Pairs, stuck: Sequence[int]) -> Violation:
         del chain[0]
     while len(chain) > 2 and _has_no_bottom(pairs, chain[:-1]):
         del chain[-1]
+    return chain
+
+
+def _no_bottom(pairs: Pairs, chain: Sequence[int]) -> Violation:
     evidence = [one for each in chain for one in (pairs.put[each], pairs.take[each])]
     return violation(_crossing(pairs, *chain) if len(chain) == 2 else _in_turn(pairs, chain), evidence)
 
