@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import gc
 import sys
-
-from supertester.runner.program import run_program
 
 __all__: list[str] = []
 
+
+def _main() -> None:
+    gc.disable()  # There is nothing to collect while modules are loaded.
+    from supertester.runner.farewell import leave
+    from supertester.runner.program import run_program
+
+    gc.enable()
+    report = run_program(sys.argv[1:])
+    if "unittest" in sys.modules:
+        sys.exit(report.exit_status)
+    leave(report.exit_status)  # No test was loaded here, so there is nothing to be taken apart object by object.
+
+
 if __name__ == "__main__":
-    sys.exit(run_program(sys.argv[1:]).exit_status)
+    _main()

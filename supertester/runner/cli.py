@@ -61,10 +61,14 @@ def _add_discovery(add: Any) -> None:
 
 def _add_workers(add: Any) -> None:
     add.add_argument(
-        "-j", "--jobs", type=_jobs, default=1, metavar="N", help="worker processes; auto: one per core; 0: none (1)"
+        "-j",
+        "--jobs",
+        type=_jobs,
+        default=Options.jobs,
+        metavar="N",
+        help="worker processes; auto: one per core; 0: none (1)",
     )
     add.add_argument("--threads", type=int, default=1, metavar="N", help="tests at once in each worker (1)")
-    add.add_argument("--start-method", choices=("fork", "spawn"), help="how workers begin")
     add.add_argument(
         "--timeout", type=_seconds, default=DEFAULT_TIMEOUT, metavar="S", help="seconds per test; 0: no limit (300)"
     )

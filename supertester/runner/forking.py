@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 import warnings
 
-__all__ = ["DESCRIPTORS", "DUMP", "RAISE", "fork", "signal_group"]
+__all__ = ["DESCRIPTORS", "DUMP", "RAISE", "die_with", "fork", "outlive", "signal_group"]
 
 DESCRIPTORS = ("channel", "queue", "output", "dumps", "lifeline")
 """What the parent sends along when it asks for a worker."""
@@ -39,3 +40,24 @@ def signal_group(pid: int, number: int) -> None:
         os.killpg(pid, number)
     except (ProcessLookupError, PermissionError):
         return
+
+
+def die_with(lifeline: int) -> None:
+    """Let the kernel kill this process group when the other end of the pipe *lifeline* is closed, by death too."""
+    import fcntl
+
+    if not hasattr(fcntl, "F_SETSIG"):
+        return  # The zygote will do it.
+    fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpid())
+    fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
+    if select.select([lifeline], [], [], 0)[0]:
+        os._exit(1)  # It was closed before.
+
+
+def outlive(lifeline: int) -> None:
+    """Undo `die_with`."""
+    import fcntl
+
+    if hasattr(fcntl, "F_SETSIG"):
+        fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) & ~os.O_ASYNC)

@@ -75,18 +75,21 @@ class Nursery:
     def __init__(self, make: Callable[[], Loaded]) -> None:
         self.control, control = socket.socketpair()
         self._descriptors, descriptors = socket.socketpair()
+        lifeline, self._lifeline = os.pipe()
         self._pid = fork()
         if self._pid == 0:
             try:
                 self.control.close()
                 self._descriptors.close()
+                os.close(self._lifeline)
                 from supertester.runner.zygote import be_zygote  # Here: the parent has no need of it.
 
-                be_zygote(control, descriptors, make)
+                be_zygote(control, descriptors, lifeline, make)
             finally:
                 os._exit(1)
         control.close()
         descriptors.close()
+        os.close(lifeline)
         self.inbox = frames.Inbox(self.control)
         self._numbers = 0
         self._is_gone = False
@@ -157,6 +160,7 @@ class Nursery:
         self._descriptors.close()
         if not self._is_gone:
             self._is_gone = True
+            os.close(self._lifeline)
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(self._pid, 0)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from supertester.errors import UsageError
 from supertester.runner.outcomes import OUTCOMES
@@ -54,12 +55,10 @@ class Options:
     """A filter for warnings, or ``None`` for what the interpreter was told, or else ``default``."""
 
     # Where and when
-    jobs: int = 1
+    jobs: int = 1 if hasattr(os, "fork") else 0
     """How many worker processes; 0 runs the tests in this process."""
     threads: int = 1
     """How many tests at once in each worker."""
-    start_method: Literal["fork", "spawn"] | None = None
-    """How workers begin; ``None`` is fork where there is one."""
     timeout: float | None = DEFAULT_TIMEOUT
     """Seconds that a test may take; ``None`` is for ever."""
     grace: float = 5.0
@@ -118,8 +117,8 @@ class Options:
             raise UsageError(f"shard must be I/N with I from 1 to N, got {self.shard[0]}/{self.shard[1]}")
         if unknown := sorted(self.fail_on - set(OUTCOMES)):
             raise UsageError(f"fail_on names no outcome with {unknown[0]!r}; outcomes: {', '.join(OUTCOMES)}")
-        if self.start_method not in {None, "fork", "spawn"}:
-            raise UsageError(f"start_method must be 'fork' or 'spawn', got {self.start_method!r}")
+        if self.jobs and not hasattr(os, "fork"):
+            raise UsageError("workers are forked, which this system cannot do; use jobs=0, on the command line -j 0")
 
     def loading(self) -> dict[str, Any]:
         """Return the fields that say what to load; plain data."""

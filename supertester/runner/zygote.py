@@ -21,7 +21,7 @@ from supertester.runner import frames, wire
 from supertester.runner.capture import Capture
 from supertester.runner.declared import DeclaredTest
 from supertester.runner.farewell import forget_inherited, leave
-from supertester.runner.forking import DESCRIPTORS, fork, signal_group
+from supertester.runner.forking import DESCRIPTORS, die_with, fork, outlive, signal_group
 from supertester.runner.ladder import listen_for_dumps
 from supertester.runner.loading import Loaded
 from supertester.runner.plan import Settings
@@ -33,18 +33,23 @@ __all__ = ["be_zygote"]
 _PR_SET_CHILD_SUBREAPER = 36
 
 
-def be_zygote(control: socket.socket, descriptors: socket.socket, make: Callable[[], Loaded]) -> NoReturn:
+def be_zygote(
+    control: socket.socket, descriptors: socket.socket, lifeline: int, make: Callable[[], Loaded]
+) -> NoReturn:
     """Load the tests and serve until the parent is gone; the body of a forked process.
 
     Args:
         control: Where requests come from and answers go to.
         descriptors: Where the descriptors for workers come from.
+        lifeline: A pipe that ends with the parent.
         make: Loads the tests.
     """
     os.setpgid(0, 0)  # Ctrl-C is for the parent, who knows what is running.
     forget_inherited()
     adopt_orphans()
+    die_with(lifeline)  # While tests are loaded, nothing else is heard.
     loaded = _load(control, make)
+    outlive(lifeline)
     if loaded is None:
         leave(1)
     _Zygote(control, descriptors, loaded).serve()
@@ -185,20 +190,7 @@ def prepare(given: dict[str, int]) -> None:
     with contextlib.suppress(AttributeError, ValueError):
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     listen_for_dumps(given["dumps"])
-    _die_with(given["lifeline"])
-
-
-def _die_with(lifeline: int) -> None:
-    """Let the kernel kill this process group when the other end of the pipe *lifeline* is closed, by death too."""
-    import fcntl
-
-    if not hasattr(fcntl, "F_SETSIG"):
-        return  # The zygote will do it.
-    fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpid())
-    fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
-    fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
-    if select.select([lifeline], [], [], 0)[0]:
-        os._exit(1)  # It was closed before.
+    die_with(given["lifeline"])
 
 
 class _ChildrenBell:

@@ -197,6 +197,24 @@ class TestNothingSurvives(unittest.TestCase):
         self.assertIn("LOST: 1 test: interrupted while it ran", finished.text)
         self.assertEqual(finished.status, 1, finished.text)
 
+    def test_after_the_runner_was_killed_while_a_module_was_imported(self) -> None:
+        files = {
+            "test_slow.py": """
+                import os, signal
+                with open(os.environ["MARKS"], "a") as file:
+                    file.write(f"{os.getpid()}\\n")
+                signal.pause()
+            """
+        }
+        with folder_with(files) as folder:
+            process = begin(folder)
+            marks = folder / "marks"
+            wait_for(lambda: marks.exists() and marks.read_text().endswith("\n"), "the import")
+            process.kill()
+            finish(process, folder)
+            zygote = int(marks.read_text())
+            wait_for(lambda: not is_alive(zygote), "the end of the process that loads tests")
+
     def test_after_a_test_that_was_killed_for_its_time(self) -> None:
         finished = self.after(lambda _: None, "--timeout=0.2", "--grace=0.2")
         self.assertEqual(finished.outcomes, {"test_waits TestWaiting": "TIMEOUT", "test_later TestZLater": "ok"})
