@@ -66,7 +66,7 @@ def _add_workers(add: Any) -> None:
         type=_jobs,
         default=Options.jobs,
         metavar="N",
-        help="worker processes; auto: one per core; 0: none (1)",
+        help="worker processes (1); auto: one per core; 0: none",
     )
     add.add_argument("--threads", type=int, default=1, metavar="N", help="tests at once in each worker (1)")
     add.add_argument(
