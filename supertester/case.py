@@ -334,8 +334,8 @@ class IsolatedTestCase(Fixtures, TelemetryAssertions, _Stock):
         """Explore the schedules of this test, and raise what is wrong with one of them, with the report as a note."""
         report = schedules.run(self, self._testMethodName)
         if (error := report.error) is not None:
-            if str(report) != str(error):
-                error.add_note(str(report))
+            if report.failing is not None:
+                error.add_note(report.note)
             raise error
         if self.__allows_leaks:
             allowed.note_passed(type(self), self._testMethodName)

@@ -147,6 +147,15 @@ class TestReport(unittest.TestCase):
             with self.subTest(pattern):
                 self.assertRegex(text, pattern)
 
+    def test_a_message_of_many_lines_is_told_as_a_whole_and_once(self) -> None:
+        async def program() -> None:
+            raise LookupError("\n".join(map(str, range(30))))
+
+        report = explored(program)
+        self.assertIn("fails: LookupError: 0\n    1\n    2\n", str(report))
+        self.assertIn("\n    20\n    ... 9 more lines\n  found ", str(report))
+        self.assertIn("fails: LookupError: 0\n  found ", report.note)
+
     def test_an_assertion_without_words_is_told_by_its_line(self) -> None:
         async def program() -> None:
             assert [] == [1]

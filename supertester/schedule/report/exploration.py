@@ -6,12 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from traceback import extract_tb
-from typing import Any
+from typing import Any, Final
 
 from supertester.schedule.coverage import Coverage
 from supertester.schedule.report.swimlane import Row
 
 __all__ = ["ExplorationReport", "FailingSchedule"]
+
+
+_MESSAGE: Final = 20
+"""Lines of an error that are shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,10 +164,18 @@ class ExplorationReport:
         return None
 
     def __str__(self) -> str:
-        return "\n".join(self._lines())
+        return "\n".join(self._lines(with_message=True))
 
-    def _lines(self) -> Iterator[str]:
+    @property
+    def note(self) -> str:
+        """The same text, to stand below the message of the error."""
+        return "\n".join(self._lines(with_message=False))
+
+    def _lines(self, *, with_message: bool) -> Iterator[str]:
         if self.failing is not None:
+            yield f"this schedule of {self.name} fails: {self.failing.sentence}"
+            if with_message:
+                yield from _rest_of_message(self.failing)
             yield from _failure_lines(self, self.failing)
         elif (error := self.error) is not None:
             yield str(error)
@@ -205,8 +217,16 @@ def _raising_line(error: BaseException) -> str:
     return (frames[-1].line or "") if frames else ""
 
 
+def _rest_of_message(failing: FailingSchedule) -> Iterator[str]:
+    """Yield what the error says beyond its first line; who waits for whom is told more precisely elsewhere."""
+    if failing.kind != "deadlock":
+        lines = str(failing.error).strip().splitlines()[1:]
+        yield from (f"    {line}" for line in lines[:_MESSAGE])
+        if len(lines) > _MESSAGE:
+            yield f"    ... {len(lines) - _MESSAGE} more lines"
+
+
 def _failure_lines(report: ExplorationReport, failing: FailingSchedule) -> Iterator[str]:
-    yield f"this schedule of {report.name} fails: {failing.sentence}"
     yield f"  found     {_how_found(report, failing)}"
     if not failing.token:
         yield "  not shrunk and not explained, because Hypothesis was still looking for a smaller example"
