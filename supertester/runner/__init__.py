@@ -23,6 +23,11 @@ module                  idea
 ``exceptions replay``   exceptions that survive the way; `TestRunner`, which reports them to any result
 ``settings layers``     files and environment; which of the declared tests, by tags
 ``order rounds``        in which order, how often; runs within a run
+``companions``          who goes along with each test: ``guard`` (layers), ``attaching``, ``covering``
+``outcome_history``     what came of tests in earlier runs
+``bisecting changes``   the test that another depends on; what each changes in its process
+``audit lint commands`` five questions about a suite; sleeps in sources; their command lines
+``reports``             JUnit XML, the page, the live display
 ``session``             all that surrounds a run: choices, rounds, memory, reports
 ``cli program text``    the command line, the program, what it prints
 ======================  ===================================================================================

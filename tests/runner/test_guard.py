@@ -109,9 +109,7 @@ class TestTimeOnTheCommandLine(Project):
             test_b="import unittest\n__tags__ = {'layer': 'system'}\n"
             "class T(unittest.TestCase):\n  def test(self): pass\n",
         )
-        self.assertIn(
-            "may take 1e-07 s, and this one took 0.00 s", self.run_it("--layer-limit", "system=1e-7", status=1)
-        )
+        self.assertIn("may take 1e-07 s, and this one took ", self.run_it("--layer-limit", "system=1e-7", status=1))
         self.run_it("--layer-limit", "unit=1e-7", "--layer-limit", "system=none")
         self.assertIn(
             "there is no layer 'sistem'; did you mean 'system'?", self.run_it("--layer-limit", "sistem=1", status=2)
