@@ -1,7 +1,9 @@
 """What lines touch, told by whether the reduction runs both orders of two tasks."""
 
 import asyncio
+import dataclasses
 import heapq
+import sys
 import unittest
 
 from benchmarks.dpor import compared
@@ -174,6 +176,96 @@ class TestLostUpdates(unittest.TestCase):
 
         self.assertEqual(set(explore(main, Dpor()).outcomes), {1, 2})
 
+    def test_of_an_inherited_attribute_of_a_class(self):
+        class Base:
+            count = 0
+
+        class Derived(Base):
+            pass
+
+        async def main():
+            Base.count = 0
+
+            async def worker():
+                seen = Derived.count
+                await pause()
+                Base.count = seen + 1
+
+            await asyncio.gather(worker(), worker())
+            return Base.count
+
+        self.assertEqual(set(explore(main, Dpor()).outcomes), {1, 2})
+
+    def test_of_a_variable_of_a_module_from_outside(self):
+        module = sys.modules[__name__]
+
+        async def main():
+            global COUNT  # noqa: PLW0603
+            COUNT = 0
+
+            async def inside():
+                global COUNT  # noqa: PLW0603
+                seen = COUNT
+                await pause()
+                COUNT = seen + 1
+
+            async def outside():
+                seen = module.COUNT
+                await pause()
+                module.COUNT = seen + 1
+
+            await asyncio.gather(inside(), outside())
+            return COUNT
+
+        self.assertEqual(set(explore(main, Dpor()).outcomes), {1, 2})
+
+    def test_of_what_a_dataclass_compares_and_what_is_frozen(self):
+        @dataclasses.dataclass(frozen=True)
+        class Frozen:
+            value: int = 0
+
+        async def main():
+            state, seen = Frozen(), []
+
+            async def reader():
+                seen.append(state == Frozen())
+
+            async def writer():
+                object.__setattr__(state, "value", 1)
+
+            await asyncio.gather(reader(), writer())
+            return tuple(seen)
+
+        self.assertEqual(set(explore(main, Dpor()).outcomes), {(True,), (False,)})
+
+    def test_of_a_container_of_a_class_of_ones_own(self):
+        class Table(dict):
+            pass
+
+        async def main():
+            table = Table(count=0)
+
+            async def worker():
+                seen = table["count"]
+                await pause()
+                table["count"] = seen + 1
+
+            await asyncio.gather(worker(), worker())
+            return table["count"]
+
+        self.assertEqual(set(explore(main, Dpor()).outcomes), {1, 2})
+
+    def test_of_a_function_in_one_line(self):
+        # fmt: off
+        async def main():
+            state = Plain()
+            async def worker(): seen = state.value; await pause(); state.value = seen + 1  # noqa: E702
+            await asyncio.gather(worker(), worker())
+            return state.value
+        # fmt: on
+
+        self.assertEqual(set(explore(main, Dpor()).outcomes), {1, 2})
+
     def test_in_the_same_line_as_the_await(self):
         async def main():
             state = Plain()
@@ -242,6 +334,13 @@ class TestWhatCannotBeSeen(unittest.TestCase):
         found = explore(main, Dpor())
         (told,) = found.strategy.untracked
         self.assertRegex(told, r"what `vars\(state\)` uses \(.*test_watching.py:\d+\)")
+
+    def test_the_table_of_attributes_is_told(self):
+        async def main():
+            Plain().__dict__["value"] = 1
+
+        (told,) = explore(main, Dpor()).strategy.untracked
+        self.assertIn("what `Plain().__dict__` uses", told)
 
     def test_a_program_without_lines_is_told(self):
         space = {"asyncio": asyncio}

@@ -26,6 +26,8 @@ class How(Enum):
     WRITE = auto()
     ITERATE = auto()
     """Reads a container, and moves anything else on."""
+    COMPARE = auto()
+    """Reads all of it, by lines that may not be there to see: those that a dataclass generates."""
     PASS = auto()
     """It is an argument: what happens to it depends on what is called."""
     HOLD = auto()
@@ -218,6 +220,8 @@ def _how(node: ast.expr, parent: Any, grandparent: Any) -> tuple[How, ast.Call |
         return How.ITERATE, None
     if isinstance(parent, ast.Compare) and all(isinstance(each, (ast.Is, ast.IsNot)) for each in parent.ops):
         return How.HOLD, None
+    if isinstance(parent, (ast.Compare, ast.FormattedValue)):
+        return How.COMPARE, None
     if isinstance(parent, ast.IfExp) and parent.test is not node:
         return How.HOLD, None
     if isinstance(parent, _HOLDERS) and not isinstance(parent, _TESTS):

@@ -11,37 +11,24 @@ import ast
 import inspect
 import sys
 from collections.abc import Callable, Hashable, Sequence
-from types import (
-    BuiltinFunctionType,
-    ClassMethodDescriptorType,
-    CodeType,
-    CoroutineType,
-    FrameType,
-    FunctionType,
-    GeneratorType,
-    GetSetDescriptorType,
-    MethodDescriptorType,
-    MethodType,
-    ModuleType,
-    SimpleNamespace,
-    WrapperDescriptorType,
-)
+from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, MethodType, ModuleType
 from typing import Any, Final
 
 from supertester._core.origin import is_foreign, is_standard
 from supertester.schedule.accesses import Accesses
 from supertester.schedule.watched_classes import CODE, UNCHANGING
+from supertester.schedule.watching.kinds import has_attributes, is_opaque
 from supertester.schedule.watching.uses import MUTATING, PURE, How, Use, uses_in
 from supertester.schedule.watching.values import NOWHERE, UNKNOWN, member_of, value_of
 
 __all__ = ["Watcher", "note_call"]
 
 _CONTAINERS: Final = (list, dict, set, bytearray)
-_DESCRIPTORS: Final = (MethodDescriptorType, WrapperDescriptorType, ClassMethodDescriptorType, GetSetDescriptorType)
-_NO_STATE: Final = (*CODE, *_DESCRIPTORS, ModuleType, CoroutineType, range, slice)
 _NEVER_SET: Final = (FunctionType, BuiltinFunctionType, ModuleType, type)
 """Values of global variables that nobody changes while a program runs."""
 _OF_ATTRIBUTES: Final = frozenset({"setattr", "getattr", "delattr"})
+_SETTERS: Final = frozenset({"__setattr__", "__delattr__"})
+_STEPWISE: Final = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 _BY_NAME: Final = _OF_ATTRIBUTES | {"vars", "globals", "locals", "exec", "eval"}
 
 
@@ -79,7 +66,7 @@ class Watcher:
             self._born(frame.f_locals.get(code.co_varnames[0]))
         if not self._watches(code):
             return None
-        if frame.f_lineno != code.co_firstlineno:  # It goes on.
+        if code.co_flags & _STEPWISE:  # It may go on in the middle of a line.
             self._note(frame, goes_on=True)
         return self._line
 
@@ -150,19 +137,30 @@ class Watcher:
         base = value_of(node.value, frame)
         if base is NOWHERE:
             return NOWHERE
+        if node.attr == "__dict__":
+            self._tell(node, frame)
+            return UNKNOWN
         if base is UNKNOWN:
             self._accesses.note_unknown(node.attr, writes=use.stores)
             if node.attr in MUTATING:
                 self._accesses.note_unknown(None, writes=True)
             return UNKNOWN
         value = member_of(base, node.attr)
-        if _has_attributes_to_note(base) and not (isinstance(value, CODE) and not use.stores):
+        if isinstance(base, ModuleType):
+            self._accesses.note(("global", base.__name__, node.attr), writes=use.stores)
+        elif has_attributes(base) and (use.stores or not isinstance(value, CODE)):
             self._accesses.note_part(base, node.attr, writes=use.stores)
-            if not use.stores and not isinstance(base, type) and node.attr not in getattr(base, "__dict__", ()):
-                for cls in type(base).__mro__:  # It may be the class's, which somebody may change there.
-                    if node.attr in cls.__dict__:
-                        self._accesses.note_part(cls, node.attr, writes=False)
+            self._note_classes(base, node.attr)
         return value
+
+    def _note_classes(self, base: Any, name: str) -> None:
+        """Note that an attribute that *base* has not got itself is looked up in its classes, where it may change."""
+        is_class = isinstance(base, type)
+        if name not in getattr(base, "__dict__", ()):
+            for cls in (base if is_class else type(base)).__mro__:
+                if name in cls.__dict__:
+                    self._accesses.note_part(cls, name, writes=False)
+                    return
 
     def _note_item(self, node: Any, use: Use, frame: FrameType) -> Any:
         if value_of(node.value, frame) is UNKNOWN:
@@ -175,12 +173,12 @@ class Watcher:
         if how is How.PASS:
             assert use.call is not None
             how = self._how_called(use.call, frame)
-            if how is How.WRITE and _has_attributes_to_note(value):
-                for name in getattr(value, "__dict__", ()):
-                    self._accesses.note_part(value, name, writes=False)
-        if how is How.HOLD or not _is_opaque(value):
+        if use.how in {How.PASS, How.COMPARE} and how is not How.HOLD and has_attributes(value):
+            for name in getattr(value, "__dict__", ()):
+                self._accesses.note_part(value, name, writes=False)
+        if how is How.HOLD or not is_opaque(value):
             return
-        if how is How.ITERATE:
+        if how in {How.ITERATE, How.COMPARE}:
             how = How.READ if isinstance(value, _CONTAINERS) else How.WRITE
         self._accesses.note_part(value, None, writes=how is How.WRITE or not isinstance(value, _CONTAINERS))
 
@@ -190,6 +188,9 @@ class Watcher:
             return How.READ
         if isinstance(call.func, ast.Name) and call.func.id in _BY_NAME:
             return How.HOLD  # That is noted already.
+        if isinstance(call.func, ast.Attribute) and call.func.attr in _SETTERS:
+            self._note_named([value_of(each, frame) for each in call.args], call, frame, writes=True)
+            return How.HOLD
         function = value_of(call.func, frame)
         if isinstance(function, MethodType):
             function = function.__func__
@@ -202,55 +203,35 @@ class Watcher:
     def _note_by_name(self, call: ast.Call, frame: FrameType) -> None:
         """Note what a function does that is told a name."""
         function = value_of(call.func, frame)
-        values = [value_of(each, frame) for each in call.args]
         if not isinstance(function, BuiltinFunctionType):
             return  # Somebody else's of this name.
-        if function.__name__ in _OF_ATTRIBUTES and len(values) > 1 and isinstance(values[1], str):
-            note_call(self._accesses, function, values)
+        if function.__name__ in _OF_ATTRIBUTES:
+            values = [value_of(each, frame) for each in call.args]
+            self._note_named(values, call, frame, writes=function.__name__ != "getattr")
         else:
-            place = f"{frame.f_code.co_filename}:{call.lineno}"
-            self._accesses.untracked.add(f"what `{ast.unparse(call)}` uses ({place})")
+            self._tell(call, frame)
+
+    def _note_named(self, values: Sequence[Any], call: ast.Call, frame: FrameType, *, writes: bool) -> None:
+        if len(values) > 1 and isinstance(values[1], str) and values[0] is not UNKNOWN:
+            _note_attribute(self._accesses, values[0], values[1], writes=writes)
+        else:
+            self._tell(call, frame)
+
+    def _tell(self, node: ast.expr, frame: FrameType) -> None:
+        place = f"{frame.f_code.co_filename}:{node.lineno}"
+        self._accesses.untracked.add(f"what `{ast.unparse(node)}` uses ({place})")
 
 
 def note_call(accesses: Accesses, function: BuiltinFunctionType, args: Sequence[Any]) -> None:
     """Note what a function without lines does to its arguments."""
     if function.__name__ in _OF_ATTRIBUTES and len(args) > 1 and isinstance(args[1], str):
-        if not hasattr(type(args[0]), "__tracked__"):
-            accesses.note_part(args[0], args[1], writes=function.__name__ != "getattr")
+        _note_attribute(accesses, args[0], args[1], writes=function.__name__ != "getattr")
         return
     for each in args:
-        if _is_opaque(each):
+        if is_opaque(each):
             accesses.note_part(each, None, writes=function.__name__ not in PURE)
 
 
-def _has_attributes_to_note(base: Any) -> bool:
-    """Say whether what *base* holds is in its attributes, and nobody else notes that."""
-    if isinstance(base, ModuleType):
-        return not is_standard(getattr(base, "__file__", None) or "")
-    if isinstance(base, type):
-        return _is_users(base)
-    return not isinstance(base, (*UNCHANGING, *_NO_STATE)) and _is_users(type(base))
-
-
-def _is_opaque(value: Any) -> bool:
-    if isinstance(value, (*UNCHANGING, *_NO_STATE, GeneratorType)):
-        return False
-    cls = type(value)
-    return not _is_users(cls) and not hasattr(cls, "__tracked__") and not _reports(cls)
-
-
-def _reports(cls: type) -> bool:
-    """Say whether objects of *cls* belong to this library or to the loop, which note for themselves what is done."""
-    return cls.__module__.partition(".")[0] == "supertester" or hasattr(cls, "schedule_lane")
-
-
-def _is_users(cls: type) -> bool:
-    """Say whether the methods of *cls* are lines that can be watched."""
-    if hasattr(cls, "__tracked__"):
-        return False
-    if issubclass(cls, SimpleNamespace):
-        return True
-    name = cls.__module__
-    if name == "builtins" or name.partition(".")[0] in sys.stdlib_module_names or name.startswith("supertester."):
-        return name == "__main__"
-    return True
+def _note_attribute(accesses: Accesses, item: Any, name: str, *, writes: bool) -> None:
+    if not hasattr(type(item), "__tracked__"):  # Which reports that itself.
+        accesses.note_part(item, name, writes=writes)
