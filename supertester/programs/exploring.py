@@ -75,7 +75,7 @@ def told(report: ExplorationReport) -> str:
     failing = report.failing
     if failing is None or not isinstance(failing.error, ProgramFailed):
         return str(report)
-    _, *schedule = str(report).splitlines()
+    _, *schedule = report.note.splitlines()
     return "\n".join([str(failing.error), "it happens under this schedule:", *schedule])
 
 

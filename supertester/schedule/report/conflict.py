@@ -99,20 +99,27 @@ def conflicts_of(steps: Sequence[Step], actors: Mapping[Lane, Lane]) -> list[Con
             conflict = _conflict(steps, step, actors.get(step.instead_of, step.instead_of))
             if conflict is not None and not any(_is_same(conflict, each) for each in found):
                 found.append(conflict)
-    if not found and (conflict := _broken(steps)) is not None:
+    if not found and (conflict := _broken(steps) or _broken(steps, first_reads=True)) is not None:
         found.append(conflict)
     return found
 
 
-def _broken(steps: Sequence[Step]) -> Conflict | None:
-    """Return the last write that builds on a read, with another lane's write of the same thing between them."""
+def _broken(steps: Sequence[Step], *, first_reads: bool = False) -> Conflict | None:
+    """Return the last write that builds on a read, with another lane's write of the same thing between them.
+
+    Args:
+        steps: The steps of the schedule.
+        first_reads: Take the first read of a lane instead of its last one, which may be in a part of a line that was
+            not run.
+    """
     last_reads: dict[tuple[Lane, Hashable], Access] = {}
     last_writes: dict[Hashable, Access] = {}
     found = None
     for access in _accesses(steps):
         read, write = last_reads.get((access.lane, access.place)), last_writes.get(access.place)
         if not access.touch.writes:
-            last_reads[access.lane, access.place] = access
+            if read is None or not first_reads:
+                last_reads[access.lane, access.place] = access
             continue
         if read is not None and write is not None and write.lane is not access.lane and read.step < write.step:
             found = Conflict(write, access, read)
