@@ -6,9 +6,9 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from supertester.schedule.accesses import Step
 from supertester.schedule.happens_before import class_of
 from supertester.schedule.lanes import Lane
+from supertester.schedule.steps import Step
 
 __all__ = ["MOST", "Coverage", "CoverageCounter"]
 

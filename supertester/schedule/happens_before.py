@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 
-from supertester.schedule.accesses import Path, Step
+from supertester.schedule.steps import Path, Step
 
 __all__ = ["HappensBefore", "class_of"]
 

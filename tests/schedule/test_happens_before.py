@@ -1,7 +1,8 @@
 import unittest
 
-from supertester.schedule.accesses import Accesses, Step, dependent
+from supertester.schedule.accesses import Accesses
 from supertester.schedule.happens_before import HappensBefore, class_of
+from supertester.schedule.steps import Step, dependent
 
 
 def step(lane, *causes, reads=(), writes=(), adds=(), epoch=0):

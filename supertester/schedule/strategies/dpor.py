@@ -14,9 +14,10 @@ from random import Random
 from typing import Any
 
 from supertester.errors import UsageError
-from supertester.schedule.accesses import Accesses, Path, Step, dependent
+from supertester.schedule.accesses import Accesses
 from supertester.schedule.happens_before import HappensBefore
 from supertester.schedule.lanes import Lane
+from supertester.schedule.steps import Path, Step, dependent
 from supertester.schedule.strategies.base import Strategy
 
 __all__ = ["Dpor"]
