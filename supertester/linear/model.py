@@ -89,6 +89,8 @@ class ClassModel:
     def _copied(self, value: Any) -> Any:
         """Return a copy of *value*; objects that an operation was given, and that equal no other, stay."""
         if isinstance(value, tuple):
+            if _PLAIN.issuperset(map(type, value)):
+                return value
             self._given.update((id(each), each) for each in _leaves(value) if _inherits(each, "__eq__"))
         return copy.deepcopy(value, ChainMap({}, self._given) if self._given else None)  # type: ignore[arg-type]
 
@@ -128,17 +130,18 @@ class Whole:
 class _State:
     """An instance as a value: equal to others that hold the same."""
 
-    __slots__ = ("_frozen", "instance")
+    __slots__ = ("_frozen", "_hash", "instance")
 
     def __init__(self, instance: Any) -> None:
         self.instance = instance
         self._frozen = frozen(_held(instance))
+        self._hash = hash(self._frozen)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _State) and self._frozen == other._frozen
 
     def __hash__(self) -> int:
-        return hash(self._frozen)
+        return self._hash
 
     def __repr__(self) -> str:
         if _inherits(self.instance, "__repr__"):

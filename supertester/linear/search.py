@@ -78,7 +78,19 @@ class Search:
             self._is_read = model.reading(operations)
             return model.functions(operations), [each.args for each in operations]
         self._is_read = [not each.pending and model.only_reads(each) for each in operations]
-        return [model.step] * len(operations), [(each,) for each in operations]
+        # A step of a model of the user's, such as a copy of an instance, costs far more than to remember it.
+        self._known: dict[tuple[int, Any], tuple[Any, Any]] = {}
+        return [self._remembered] * len(operations), [(index,) for index in range(len(operations))]
+
+    def _remembered(self, state: Any, index: int) -> tuple[Any, Any]:
+        key = (index, state)
+        try:
+            return self._known[key]
+        except KeyError:
+            found = self._known[key] = self.model.step(state, self.operations[index])
+            return found
+        except TypeError:  # The state cannot be hashed.
+            return self.model.step(state, self.operations[index])
 
     def run(self) -> list[int] | None:
         """Return a legal order of the operations, by their positions, or ``None``; pending ones may be left out."""
