@@ -24,7 +24,7 @@ _STARTS: Final = frozenset(
 """Audit events of starting a process."""
 _current: ContextVar[Any] = ContextVar("supertester_unit_test", default=None)
 _running: list[_Watch] = []
-"""The unit tests that are running in this process."""
+"""The tests that are running in this process, of whatever layer."""
 _installed: list[int] = []
 """The process that the hooks were installed in; they stay for good."""
 
@@ -34,10 +34,10 @@ class ProcessInUnitTest(AssertionError):
 
 
 class _Watch:
-    """A unit test that is running, and what it tried to start."""
+    """A test that is running, and what it tried to start."""
 
-    def __init__(self, test_id: str) -> None:
-        self.test_id = test_id
+    def __init__(self, *, is_unit: bool) -> None:
+        self.is_unit = is_unit
         self.tried: str | None = None
 
     def refuse(self, what: str) -> None:
@@ -52,7 +52,7 @@ class LayerGuard:
     """Watches tests one by one, each in the thread that runs it.
 
     A process is refused where it is about to be started, so the traceback shows the line; a test that passes over that
-    fails all the same. Threads of a test are watched as long as it is the only unit test that runs.
+    fails all the same. Threads of a test are watched as long as it is the only test that runs.
 
     Args:
         limits: Seconds that a test of each layer may take, beside `LIMITS`.
@@ -64,10 +64,10 @@ class LayerGuard:
 
     def begin(self, test: DeclaredTest) -> None:
         """Watch *test* from now on."""
-        if test.tags.get("layer") != "unit":
-            return
-        _install()
-        watch = self._watches[threading.get_ident()] = _Watch(test.test_id)
+        is_unit = test.tags.get("layer") == "unit"
+        if is_unit:
+            _install()
+        watch = self._watches[threading.get_ident()] = _Watch(is_unit=is_unit)
         _running.append(watch)
         _current.set(watch)
 
@@ -110,7 +110,6 @@ def _install() -> None:
         sys.addaudithook(_hear)
         _watch_multiprocessing()
     _installed[:] = [os.getpid()]
-    _running.clear()
 
 
 def _hear(event: str, arguments: tuple[Any, ...]) -> None:
@@ -121,11 +120,11 @@ def _hear(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 def _watch() -> _Watch | None:
-    """Return the unit test that this is, or ``None``; what says nothing of that belongs to the only one there is."""
+    """Return the unit test that this is, or ``None``; what says nothing of that belongs to the only test there is."""
     watch: _Watch | None = _current.get()
-    if watch in _running:
-        return watch
-    return _running[0] if len(_running) == 1 else None
+    if watch not in _running:
+        watch = _running[0] if len(_running) == 1 else None
+    return watch if watch is not None and watch.is_unit else None
 
 
 def _described(event: str, arguments: tuple[Any, ...]) -> str:

@@ -22,7 +22,9 @@ _PREFIX: Final = "SUPERTESTER_"
 _SECTION: Final = "supertester"
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _FALSE: Final = frozenset({"0", "false", "no", "off"})
-_OTHERS: Final = frozenset({"SUPERTESTER_SEED", "SUPERTESTER_ENV", "SUPERTESTER_TEST_ID", "SUPERTESTER_TELEMETRY"})
+_OTHERS: Final = frozenset(
+    f"{_PREFIX}{name}" for name in ("ENV", "FAILPOINTS", "MACHINE", "SEED", "TELEMETRY", "TEST_ID", "UPDATE_BASELINES")
+)
 """Variables that mean something to other parts of the library."""
 _CLOSE: Final = 0.8
 """From which likeness on a variable of an unknown name is taken for a mistake and not for somebody else's."""

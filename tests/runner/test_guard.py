@@ -71,6 +71,30 @@ class TestProcesses(Project):
         self.assertIn("a unit test starts no process, and this one tried to and went on: subprocess.Popen", self.out)
 
 
+BESIDE = """
+import subprocess, sys, threading
+from supertester import IsolatedTestCase, tag
+both = threading.Barrier(2)
+class TestA(IsolatedTestCase):
+    @tag(layer="unit")
+    def test_unit(self):
+        both.wait(30)
+        both.wait(30)
+class TestB(IsolatedTestCase):
+    @tag(layer="component")
+    def test_component(self):
+        both.wait(30)
+        subprocess.run([sys.executable, "-c", ""], check=True)
+        both.wait(30)
+"""
+
+
+class TestBesideEachOther(Project):
+    def test_a_test_of_another_layer_may_start_a_process_while_a_unit_test_runs(self) -> None:
+        self.write(test_a="", test_b="", test_c=BESIDE)
+        self.assertIn("Ran 2 tests", self.run_it("--threads", "2", "--layer-limit", "unit=none"))
+
+
 class TestTime(unittest.TestCase):
     def ended(self, layer: str | None, seconds: float, kind: str = "passed", **limits: float | None) -> str:
         tags = {"layer": layer} if layer else {}
