@@ -27,6 +27,7 @@ from supertester.performance import InconclusiveWarning, Judged, Verdict
 from supertester.performance.reductions import counting
 from supertester.testing import inner_case, run_inner
 from tests.alone import alone
+from tests.performance.frugal import frugal
 from tests.subjects import Busy, Counter
 
 
@@ -356,6 +357,7 @@ class TestAssertionsFail(unittest.TestCase):
 
     @alone("measures the memory of the process")
     def test_leaks(self) -> None:
+        frugal(self)
         kept: list[bytes] = []
 
         async def body(case: Case) -> None:

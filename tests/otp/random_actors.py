@@ -25,6 +25,7 @@ from supertester.otp import (
     whereis,
 )
 from tests.otp.exploring import world
+from tests.schedule.exploring import SECOND
 
 __all__ = ["random_program"]
 
@@ -92,7 +93,7 @@ class Sleeping(Plain):
     """The same with handlers that sleep."""
 
     async def handle_cast(self, message: Any) -> Any:
-        await asyncio.sleep(1)
+        await asyncio.sleep(SECOND)
         super().handle_cast(message)
 
 
@@ -122,7 +123,7 @@ class Client:
         return await target.call(what, timeout=5)
 
     async def slow(self, kind: str, target: Pid, other: Pid, what: str) -> Any:
-        await asyncio.sleep(1)
+        await asyncio.sleep(SECOND)
         return await target.call(what, timeout=1)
 
     async def kill(self, kind: str, target: Pid, other: Pid, what: str) -> Any:

@@ -29,6 +29,7 @@ from supertester.otp import (
 )
 from supertester.otp.process import Process
 from tests.otp.exploring import explore, outcomes, world
+from tests.schedule.exploring import SECOND
 
 
 class Diary(GenServer):
@@ -191,7 +192,7 @@ class TestCalls(unittest.TestCase):
     def test_a_reply_and_the_end_of_patience_at_one_time(self) -> None:
         class Slow(GenServer):
             async def handle_call(self, request: Any, sender: Any) -> str:
-                await asyncio.sleep(1)
+                await asyncio.sleep(SECOND)
                 return "reply"
 
         async def program() -> Any:
@@ -210,7 +211,7 @@ class TestCalls(unittest.TestCase):
     def test_a_reply_to_a_process_that_takes_late_ones(self) -> None:
         class Slow(GenServer):
             async def handle_call(self, request: Any, sender: Any) -> str:
-                await asyncio.sleep(1)
+                await asyncio.sleep(SECOND)
                 return "reply"
 
         async def program() -> Any:
@@ -343,9 +344,9 @@ class TestSignals(unittest.TestCase):
                 diary = await Diary.start_link()
                 explore()
                 send_after(diary, "timer", 1)
-                await asyncio.sleep(1)
+                await asyncio.sleep(SECOND)
                 diary.cast("a")
-                await asyncio.sleep(1)
+                await asyncio.sleep(SECOND)
                 return await told(diary)
 
         self.assertEqual(set(outcomes(program)), {("timer", "a"), ("a", "timer")})

@@ -14,6 +14,7 @@ from supertester.schedule.faults import Faults
 from supertester.schedule.lanes import Lane
 from supertester.schedule.strategies import Strategy
 from tests.otp.exploring import asked, world
+from tests.schedule.exploring import SECOND
 
 
 class Diary(GenServer):
@@ -71,7 +72,7 @@ class TestMessages(unittest.TestCase):
             for message in "abc":
                 diary.cast(message)
             await until_idle()
-            await asyncio.sleep(10)
+            await asyncio.sleep(10 * SECOND)
             return "".join(await asked(diary))
 
     def test_one_is_lost(self) -> None:
@@ -127,7 +128,7 @@ class TestMessages(unittest.TestCase):
             async with world():
                 diary = await Diary.start()
                 calling = asyncio.ensure_future(diary.call("a"))
-                await asyncio.sleep(1)
+                await asyncio.sleep(SECOND)
                 exit(diary, "broken")
                 try:
                     return await calling

@@ -92,11 +92,14 @@ def imports_of(root: Path, path: Path) -> Iterator[Import]:
     package = module_name(root, path).split(".")
     if path.name != "__init__.py":
         package.pop()
+    name = path.relative_to(root.parent)
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
-        place = f"{path.relative_to(root.parent)}:{getattr(node, 'lineno', 0)}"
+        if not isinstance(node, (ast.Import, ast.ImportFrom)):
+            continue
+        place = f"{name}:{node.lineno}"
         if isinstance(node, ast.Import):
             yield from (Import(alias.name, place) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
+        else:
             base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
             module = ".".join(filter(None, [base, node.module]))
             # `from supertester import errors` names a module, not something that the facade offers.
