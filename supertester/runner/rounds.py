@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -117,21 +117,32 @@ class _Rounds:
         """Return *report* after the tests that failed have had another chance, or as many as there may be."""
         first = {id(each): each for each in report.tests if each.outcome in _AGAIN and each.declared is not None}
         flaky: dict[int, TestOutcome] = {}
-        options = replace(self._options, jobs=max(self._options.jobs, 1), failfast=False)
         for attempt in range(1, self._options.rerun_failed + 1):
             left = {key: each for key, each in first.items() if key not in flaky}
             if not left or report.interrupted:
                 break
             self.note(f"running {len(left)} that failed again, attempt {attempt} of {self._options.rerun_failed}")
-            again = self._once([each.declared for each in left.values() if each.declared is not None], options)
-            flaky |= _passed_now(left, again, attempt)
-            report = replace(
-                report,
-                duration=report.duration + again.duration,
-                interrupted=again.interrupted,
-                notes=(*report.notes, *again.notes),
-            )
+            for again in self._again(left.values()):
+                flaky |= _passed_now(left, again, attempt)
+                report = replace(
+                    report,
+                    duration=report.duration + again.duration,
+                    interrupted=again.interrupted,
+                    notes=(*report.notes, *again.notes),
+                )
         return _merged(report, flaky) if flaky else report
+
+    def _again(self, failed: Iterable[TestOutcome]) -> Iterator[RunReport]:
+        """Run tests again, each in a fresh process; those that share a fixture share that too."""
+        options = replace(self._options, jobs=1, threads=1, failfast=False)
+        groups: dict[object, list[DeclaredTest]] = {}
+        for test in (each.declared for each in failed if each.declared is not None):
+            groups.setdefault((test.fixture or test.index, test.attempt), []).append(test)
+        for group in groups.values():
+            report = self._once(group, options)
+            yield report
+            if report.interrupted:
+                return
 
 
 def _ended(report: RunReport) -> str:

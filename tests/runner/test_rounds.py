@@ -42,7 +42,12 @@ class Rounds(unittest.TestCase):
 
     def rounds(self, names: str, fate: Fate, **options: Any) -> RunReport:
         tests = [
-            declared(name, index=index, tags={"layer": "unit"} if name in "ab" else {})
+            declared(
+                name,
+                index=index,
+                tags={"layer": "unit"} if name in "ab" else {},
+                fixture="class Shared" if name.isupper() else None,
+            )
             for index, name in enumerate(names)
         ]
         loaded = Loaded([None] * len(tests), chosen_tests(tests, Options(**options), self.history))
@@ -151,6 +156,10 @@ class TestRerun(Rounds):
         self.assertEqual(self.runs, ["ab", "a", "a"])
         self.assertEqual(found.counts, {"passed": 1, "error": 1})
 
+    def test_each_runs_in_a_process_of_its_own_but_for_those_that_share_a_fixture(self) -> None:
+        self.rounds("abYZc", lambda name, time: "passed" if name == "c" else "failed", rerun_failed=1)
+        self.assertEqual(self.runs, ["abYZc", "a", "b", "YZ"])
+
     def test_nobody_runs_again_where_nobody_failed_or_asked(self) -> None:
         self.rounds("ab", lambda name, time: "skipped", rerun_failed=2)
         self.rounds("ab", lambda name, time: "failed")
@@ -163,7 +172,7 @@ class TestRerun(Rounds):
 
     def test_it_runs_in_a_fresh_process_and_is_not_stopped_by_the_first_that_fails_again(self) -> None:
         self.rounds("ab", lambda name, time: "failed", rerun_failed=1, jobs=0, failfast=True)
-        self.assertEqual([(each.jobs, each.failfast) for each in self.options], [(0, True), (1, False)])
+        self.assertEqual([(each.jobs, each.failfast) for each in self.options], [(0, True), (1, False), (1, False)])
 
     def test_what_was_lost_and_is_found_counts_as_executed(self) -> None:
         found = self.rounds("a", lambda name, time: "lost" if time == 1 else "passed", rerun_failed=1)
