@@ -14,11 +14,10 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from supertester._core.origin import is_foreign
-from supertester._core.seeds import VARIABLE, run_seed
 from supertester.context import IsolationContext
 from supertester.env import current_env
 from supertester.errors import UsageError
+from supertester.isolation.failures import add_evidence, explain, trim
 from supertester.isolation.features import check_tags
 from supertester.isolation.given import EXPLORED, Examples, is_given
 from supertester.isolation.identity import innermost
@@ -26,7 +25,7 @@ from supertester.isolation.leaks import allowed
 from supertester.isolation.loops import TestLoop
 from supertester.isolation.modes import isolation_timeout
 from supertester.isolation.options import Options, explored_options
-from supertester.isolation.scope import Scope, evidence
+from supertester.isolation.scope import Scope
 from supertester.isolation.tags import module_tags, tag, tags_of
 from supertester.mixins.fixtures import Fixtures
 from supertester.mixins.telemetry import TelemetryAssertions
@@ -241,9 +240,8 @@ class IsolatedTestCase(Fixtures, TelemetryAssertions, _Stock):
     def _explain(self, error: BaseException) -> None:
         """Add to *error*, which a schedule failed with, what the test's processes had been through."""
         if not isinstance(error, unittest.SkipTest):
-            _trim(error)
-            if found := evidence(self.isolation):
-                error.add_note(found)
+            trim(error)
+            add_evidence(error, self.isolation)
 
     def _is_explained_later(self) -> bool:
         """Say whether a failure here is that of a schedule, to which its report belongs."""
@@ -479,28 +477,6 @@ class _Explained:
     ) -> None:
         if error is None or isinstance(error, (unittest.SkipTest, KeyboardInterrupt)):
             return
-        _trim(error)
-        if self._case._is_explained_later():
-            return
-        # A failure that passes through here twice, as one of a subtest does, is explained once.
-        if not any(VARIABLE in note for note in getattr(error, "__notes__", ())):
-            error.add_note(_how_to_repeat(self._case))
-
-
-def _how_to_repeat(case: IsolatedTestCase) -> str:
-    # Hypothesis may have refused a test before its first example.
-    context = getattr(case, "isolation", None)
-    seed = run_seed() if context is None else context.run_seed  # The test may have changed its environment.
-    lines = [f"replay with: {VARIABLE}={seed} python -m unittest {case.id()}"]
-    if context is not None and (found := evidence(context)):
-        lines.append(found)
-    return "\n".join(lines)
-
-
-def _trim(error: BaseException) -> None:
-    """Leave out the frames between the test runner and the user's code; all, where the case itself found a failure."""
-    trace = error.__traceback__
-    while trace is not None and is_foreign(trace.tb_frame.f_code.co_filename):
-        trace = trace.tb_next
-    if trace is not None or isinstance(error, AssertionError):
-        error.__traceback__ = trace
+        trim(error)
+        if not self._case._is_explained_later():
+            explain(error, self._case.id(), getattr(self._case, "isolation", None))
