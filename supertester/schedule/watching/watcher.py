@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from supertester._core.origin import is_foreign, is_standard
 from supertester.schedule.accesses import Accesses
-from supertester.schedule.watched_classes import CODE, UNCHANGING
+from supertester.schedule.watched_classes import CODE
 from supertester.schedule.watching.kinds import has_attributes, is_opaque
 from supertester.schedule.watching.uses import MUTATING, PURE, How, Use, uses_in
 from supertester.schedule.watching.values import NOWHERE, UNKNOWN, member_of, value_of
@@ -91,7 +91,7 @@ class Watcher:
 
     def _born(self, item: Any) -> None:
         """Name a new object by who makes it."""
-        if item is not None and not issubclass(type(item), UNCHANGING):
+        if has_attributes(item):
             self._accesses.name(item)
 
     # Notes -----------------------------------------------------------------------------------------------------------
