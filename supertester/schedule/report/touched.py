@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from types import CodeType, FrameType
 from typing import Any, Final
 
+from supertester.schedule.watching.values import NOWHERE, UNKNOWN, member_of, value_of
+
 __all__ = ["Touch", "expression_for", "source_of", "touched_by"]
 
 _MUTATORS: Final = frozenset(
@@ -27,7 +29,6 @@ _MUTATORS: Final = frozenset(
     }
 )
 _CONTAINERS: Final = (list, dict, set, bytearray)
-_UNKNOWN: Final = object()
 
 
 @dataclass(frozen=True)
@@ -147,13 +148,13 @@ def _place(node: ast.expr, frame: FrameType, keep: list[Any]) -> Hashable | None
         return variable if variable is not None else _container(_value(node, frame), keep)
     if isinstance(node, ast.Attribute):
         base = _value(node.value, frame)
-        if base is _UNKNOWN or callable(_member(base, node.attr)):
+        if base is UNKNOWN or callable(member_of(base, node.attr)):
             return None
         keep.append(base)
         return ("attribute", id(base), node.attr)
     if isinstance(node, ast.Subscript):
         base, key = _value(node.value, frame), _value(node.slice, frame)
-        if base is _UNKNOWN:
+        if base is UNKNOWN:
             return None
         keep.append(base)
         return ("item", id(base), repr(key)) if isinstance(key, (int, str, tuple)) else ("container", id(base))
@@ -182,38 +183,6 @@ def _container(value: Any, keep: list[Any]) -> Hashable | None:
 
 
 def _value(node: ast.expr, frame: FrameType) -> Any:
-    """Return what *node* stands for if that can be known without calling anything, else `_UNKNOWN`."""
-    if isinstance(node, ast.Constant):
-        return node.value
-    if isinstance(node, ast.Name):
-        return frame.f_locals.get(node.id, frame.f_globals.get(node.id, _UNKNOWN))
-    if isinstance(node, ast.Attribute):
-        base = _value(node.value, frame)
-        return _UNKNOWN if base is _UNKNOWN else _member(base, node.attr)
-    if isinstance(node, ast.Subscript):
-        base, key = _value(node.value, frame), _value(node.slice, frame)
-        if isinstance(base, (list, tuple, dict)) and key is not _UNKNOWN:
-            return _item(base, key)
-    return _UNKNOWN
-
-
-def _member(base: Any, name: str) -> Any:
-    if isinstance(own := getattr(base, "__dict__", None), dict) and name in own:
-        return own[name]
-    for each in type(base).__mro__:
-        if name in each.__dict__:
-            descriptor = each.__dict__[name]
-            if type(descriptor).__name__ == "member_descriptor":  # A slot.
-                try:
-                    return descriptor.__get__(base)
-                except AttributeError:
-                    return _UNKNOWN
-            return descriptor if callable(descriptor) else _UNKNOWN
-    return _UNKNOWN
-
-
-def _item(base: Any, key: Any) -> Any:
-    try:
-        return base[key]
-    except (LookupError, TypeError):
-        return _UNKNOWN
+    """Return what *node* stands for if that can be known without calling anything, else `UNKNOWN`."""
+    value = value_of(node, frame)
+    return UNKNOWN if value is NOWHERE else value
