@@ -228,10 +228,11 @@ class _Rounds:
             f"--shuffle={seeds[0]} --bisect {name}"
             for name, seeds in by_order.items()
         ]
+        seeds = self.limits.seeds
         return Metric(
-            name="the order does not matter",
-            wanted=f"{self.limits.seeds} random orders pass",
-            found=f"{self.limits.seeds - len(bad)} do",
+            name="all pass in random orders",
+            wanted=f"in {seeds} of {seeds}",
+            found=f"in {seeds - len(bad)} of {seeds}",
             ok=not bad,
             evidence=tuple(evidence),
         )
