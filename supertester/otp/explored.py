@@ -222,7 +222,8 @@ class Explored(Process):
             super().take_exit(sender, reason)
 
     def lose_link(self, other: Process, reason: Any) -> None:
-        self.channel_from(other).carry(self._link_lost, other, reason)
+        if not self.runtime.closing:
+            self.channel_from(other).carry(self._link_lost, other, reason)
 
     def _link_lost(self, other: Process, reason: Any) -> None:
         if self.links is None or self.links.pop(other, NOTHING) is not None:
@@ -233,7 +234,8 @@ class Explored(Process):
             super().take_exit(other, reason)
 
     def take_down(self, ref: Any, shown: Any, reason: Any) -> None:
-        self.channel_from(ref.target).carry(self._target_down, ref, shown, reason)
+        if not self.runtime.closing:
+            self.channel_from(ref.target).carry(self._target_down, ref, shown, reason)
 
     def _target_down(self, ref: Any, shown: Any, reason: Any) -> None:
         if self.exit_reason is None and self.monitors is not None and self.monitors.pop(ref, None) is not None:

@@ -42,7 +42,7 @@ class Registry(GenServer):
         return args
 
     def init(self, keys: str = "unique") -> Any:
-        self.table = {}
+        self.table = acting_process("init").runtime.new_table()
         self.unique = keys == "unique"
         self.owners: dict[Process, tuple[Callable[[], object], dict[Any, None]]] = {}
         return keys

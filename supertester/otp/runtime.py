@@ -106,6 +106,10 @@ class Runtime:
     True
     """
 
+    closing: bool = False
+    """Whether everything in it is ending, so that nobody need hear of it."""
+    new_table: Callable[[], dict[Any, Any]] = dict
+    """Makes the table of a `Registry`."""
     process_type: type[Process]
     """What a server runs in; set by `supertester.otp.process`."""
     root_type: type[Root] | None = None
@@ -205,6 +209,7 @@ class Runtime:
 
     async def close(self, timeout: float = 1.0) -> list[Pid]:
         """Kill every process and wait for their tasks; return those whose task did not end within *timeout* seconds."""
+        self.closing = True
         while self.processes:
             for process in reversed(list(self.processes)):
                 process.die(KILLED)

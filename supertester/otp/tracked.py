@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from supertester.otp.explored import Explored, ExploredIdleness, ExploredProcess, ExploredRoot
@@ -20,7 +21,16 @@ from supertester.otp.pid import Pid
 if TYPE_CHECKING:
     from supertester.otp.runtime import Runtime
 
-__all__ = ["TrackedIdleness", "TrackedNames", "TrackedProcess", "TrackedQueue", "TrackedRoot", "Tracking", "track"]
+__all__ = [
+    "TrackedIdleness",
+    "TrackedNames",
+    "TrackedProcess",
+    "TrackedQueue",
+    "TrackedRoot",
+    "TrackedTable",
+    "Tracking",
+    "track",
+]
 
 _LIFE: Final = "life"
 """The part of a process that its end changes."""
@@ -32,6 +42,7 @@ def track(runtime: Runtime) -> None:
     runtime.process_type = TrackedFaultyProcess if runtime.process_type is FaultyProcess else TrackedProcess
     runtime.root_type = TrackedRoot
     runtime.names = TrackedNames(runtime)
+    runtime.new_table = partial(TrackedTable, runtime)
     runtime.explored_idleness = TrackedIdleness
     runtime.activity = {}
 
@@ -55,6 +66,23 @@ class TrackedNames(dict[Any, Any]):
     def __delitem__(self, name: Any) -> None:
         accesses_of(self._runtime).write(self, name)
         super().__delitem__(name)
+
+
+class TrackedTable(TrackedNames):
+    """The table of a `Registry`: whoever gets the entries of a key may change them."""
+
+    def get(self, name: Any, default: Any = None) -> Any:
+        accesses_of(self._runtime).write(self, name)
+        return super().get(name, default)
+
+    def setdefault(self, name: Any, default: Any = None) -> Any:
+        accesses_of(self._runtime).write(self, name)
+        return super().setdefault(name, default)
+
+    def values(self) -> Any:
+        for name in self:
+            accesses_of(self._runtime).read(self, name)
+        return super().values()
 
 
 def accesses_of(runtime: Runtime) -> Any:
@@ -197,6 +225,12 @@ class TrackedRoot(Tracking, ExploredRoot):
     """The body of a test."""
 
     __slots__ = ()
+
+    @property
+    def messages(self) -> list[Any]:
+        """What has arrived so far: whoever looks sees what has not, too."""
+        accesses_of(self.runtime).read(self)
+        return super().messages
 
 
 class TrackedIdleness(ExploredIdleness):

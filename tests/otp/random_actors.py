@@ -12,15 +12,20 @@ from supertester.otp import (
     KILL,
     SHUTDOWN,
     Agent,
+    ChildSpec,
     Down,
     Exit,
     GenServer,
     Pid,
+    Registry,
+    Supervisor,
+    call,
     exit,
     flag_trap_exit,
     link,
     monitor,
     register,
+    self_pid,
     until_idle,
     whereis,
 )
@@ -43,7 +48,15 @@ _KINDS = {
     "stop": 1,
     "start": 1,
     "slow": 1,
+    "ask": 2,
+    "end": 1,
+    "enter": 1,
+    "find": 1,
+    "receive": 1,
 }
+
+
+_OF_TREES = frozenset({"ask", "end", "enter", "find"})
 
 
 class Plain(GenServer):
@@ -110,7 +123,8 @@ class Client:
         for at, (kind, which) in enumerate(self.script):
             target, other = self.servers[which], self.servers[which - 1]
             try:
-                self.seen.append(await getattr(self, kind, self.tell)(kind, target, other, f"{self.number}.{at}"))
+                seen = await getattr(self, kind, self.tell)(kind, target, other, f"{self.number}.{at}")
+                self.seen.append(tuple(seen) if isinstance(seen, list) else seen)
             except (CallExit, StartFailed) as error:
                 self.seen.append(type(error).__name__ + str(getattr(error, "reason", ""))[:8])
             except UsageError as error:
@@ -145,16 +159,40 @@ class Client:
     async def stop(self, kind: str, target: Pid, other: Pid, what: str) -> Any:
         await target.stop()
 
+    async def ask(self, kind: str, target: Pid, other: Pid, what: str) -> Any:
+        return await call("child", what)
+
+    async def end(self, kind: str, target: Pid, other: Pid, what: str) -> Any:
+        exit("child", KILL)
+
+    async def enter(self, kind: str, target: Pid, other: Pid, what: str) -> Any:
+        Registry.register("registry", self.number % 2, pid=target)
+
+    async def find(self, kind: str, target: Pid, other: Pid, what: str) -> Any:
+        return [self.servers.index(pid) for pid, _ in Registry.lookup("registry", 0)]
+
+    async def receive(self, kind: str, target: Pid, other: Pid, what: str) -> Any:
+        monitor(target)
+        exit(target, KILL)
+        root: Any = self_pid()
+        return str((await root.receive(Down)).reason)
+
     async def start(self, kind: str, target: Pid, other: Pid, what: str) -> Any:
         await Agent.start(0, name="name")
 
 
-def random_program(seed: int) -> Callable[[], Coroutine[Any, Any, Any]]:
-    """Return an async function whose result tells what each of its clients and servers saw."""
+def random_program(seed: int, *, with_tree: bool = False) -> Callable[[], Coroutine[Any, Any, Any]]:
+    """Return an async function whose result tells what each of its clients and servers saw.
+
+    Args:
+        seed: What the program is drawn from.
+        with_tree: Whether there are a supervised server and a registry, too, which make for many more orders.
+    """
     random = Random(seed)
     kinds = [random.choice((Plain, Plain, Waiting, Sleeping)) for _ in range(random.choice((1, 2)))]
     traps = [random.random() < 0.3 for _ in kinds]
-    names, weights = list(_KINDS), list(_KINDS.values())
+    names = [name for name in _KINDS if with_tree or name not in _OF_TREES]
+    weights = [_KINDS[name] for name in names]
     scripts = [
         [(random.choices(names, weights)[0], random.randrange(len(kinds))) for _ in range(random.choice((1, 1, 2)))]
         for _ in range(random.choice((2, 2, 3)))
@@ -166,11 +204,17 @@ def random_program(seed: int) -> Callable[[], Coroutine[Any, Any, Any]]:
             servers = [
                 await kind.start(at, trap, diary) for at, (kind, trap) in enumerate(zip(kinds, traps, strict=True))
             ]
+            if with_tree:
+                children = [
+                    ChildSpec("child", Plain, (9, False, diary), kwargs={"name": "child"}),
+                    ChildSpec("registry", Registry, kwargs={"name": "registry"}),
+                ]
+                await Supervisor.start_link(children)
             clients = [Client(at, script, servers) for at, script in enumerate(scripts)]
             await asyncio.gather(*(client.run() for client in clients))
             await until_idle(timeout=60)
             saw = tuple(tuple(client.seen) for client in clients)
-            noted = tuple(tuple(what for number, what in diary if number == at) for at in range(len(servers)))
+            noted = tuple(tuple(what for number, what in diary if number == at) for at in (*range(len(servers)), 9))
             ends = tuple(str(server.exit_reason) for server in servers)
         return saw, noted, ends
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import unittest
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
+from contextlib import suppress
 from random import Random
 from types import SimpleNamespace
 from typing import Any
@@ -21,8 +22,16 @@ from tests.otp.random_actors import random_program
 Program = Callable[[], Coroutine[Any, Any, Any]]
 
 
+class TooMany(Exception):
+    """A program has too many schedules for a test."""
+
+
 def reduced(program: Program, limit: int = 2_000) -> tuple[set[Any], int]:
-    """Return what *program* can return, and how many runs that took to find out."""
+    """Return what *program* can return, and how many runs that took to find out.
+
+    Raises:
+        TooMany: It took more than *limit*.
+    """
     strategy, random, seen, count = Dpor(watches_lines=False), Random(0), set(), 0
     while strategy.begin(random, count):
         loop = loop_for(strategy)
@@ -33,7 +42,7 @@ def reduced(program: Program, limit: int = 2_000) -> tuple[set[Any], int]:
         strategy.end(SimpleNamespace(loop=loop))
         count += 1
         if count == limit:
-            raise AssertionError(f"more than {limit} runs")
+            raise TooMany(f"more than {limit} runs")
     assert strategy.exhausted
     return seen, count
 
@@ -187,13 +196,22 @@ class AnyLane(Strategy):
 
 
 class TestRandomPrograms(unittest.TestCase):
-    def test_what_can_be_seen_at_random_is_seen_by_reduction(self) -> None:
-        for number in (*range(14), 20, 21, 32, 41, 92):
-            program = random_program(number)
-            with self.subTest(number=number, program=program.__doc__):
-                seen, _ = reduced(program, 4_000)
-                for seed in range(40):
+    def check(self, numbers: Iterable[int], *, limit: int, least: int, **options: bool) -> None:
+        checked = 0
+        for number in numbers:
+            program = random_program(number, **options)
+            with self.subTest(number=number, program=program.__doc__), suppress(TooMany):
+                seen, _ = reduced(program, limit)
+                for seed in range(30):
                     self.assertIn(ExploringLoop(AnyLane(seed)).run(program()), seen)
+                checked += 1
+        self.assertGreaterEqual(checked, least)
+
+    def test_what_can_be_seen_at_random_is_seen_by_reduction(self) -> None:
+        self.check(range(30), limit=150, least=15)
+
+    def test_so_is_what_supervisors_and_registries_make_of_it(self) -> None:
+        self.check(range(100, 112), limit=100, least=2, with_tree=True)
 
     def test_a_schedule_is_the_same_whether_or_not_somebody_asks_what_it_touches(self) -> None:
         for number in range(40):
