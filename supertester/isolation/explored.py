@@ -24,11 +24,12 @@ from supertester.errors import UsageError
 from supertester.isolation.given import EXPLORED, is_given
 from supertester.isolation.loops import TestTimeout
 from supertester.isolation.schedule_scope import Plan, ScheduleScope
-from supertester.schedule.explorer import Explorer, Subject
+from supertester.schedule.explorer import Explorer
 from supertester.schedule.exploring_loop import ExploringLoop
 from supertester.schedule.report import ExplorationReport
 from supertester.schedule.run import end_tasks, note_failure
 from supertester.schedule.settings import REPLAY, Settings, token_to_replay
+from supertester.schedule.subject import Subject
 
 __all__ = ["ScheduleRunner", "Schedules", "explore"]
 

@@ -10,10 +10,10 @@ from supertester.programs.program import Program
 from supertester.programs.running import ProgramReport, ProgramRun
 from supertester.scenarios import ScenarioReport
 from supertester.schedule.explore import explored, replayed
-from supertester.schedule.explorer import Subject
 from supertester.schedule.report import ExplorationReport
 from supertester.schedule.run import AsyncProgram
 from supertester.schedule.settings import Settings
+from supertester.schedule.subject import Subject
 
 __all__ = ["ProgramFailed", "explore_program", "replay_program", "told"]
 

@@ -10,12 +10,13 @@ from typing import Any
 from supertester._core.examples import is_draft, is_example
 from supertester._core.naming import describe
 from supertester.errors import UsageError
-from supertester.schedule.explorer import Explorer, Subject
+from supertester.schedule.explorer import Explorer
 from supertester.schedule.faults import Faults
 from supertester.schedule.report import ExplorationReport
 from supertester.schedule.run import AsyncProgram
 from supertester.schedule.settings import REPLAY, Settings, token_to_replay
 from supertester.schedule.strategies.base import Strategy
+from supertester.schedule.subject import Subject
 
 __all__ = ["explore_named", "explore_schedules", "explored", "replay_schedule", "replayed"]
 

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -16,42 +17,24 @@ from supertester.schedule import diagnosis
 from supertester.schedule.coverage import Coverage, CoverageCounter
 from supertester.schedule.database import Database
 from supertester.schedule.entropy import controlled_entropy
+from supertester.schedule.explainer import Explainer
 from supertester.schedule.exploring_loop import ExploringLoop
 from supertester.schedule.invariants import watched_by
 from supertester.schedule.report import ExplorationReport, FailingSchedule
-from supertester.schedule.report.conflict import conflicts_of
-from supertester.schedule.report.explain import feasibility_text, needs_of, wait_lines
-from supertester.schedule.report.swimlane import named, rows_of, swimlane
-from supertester.schedule.run import Program, Run, run_schedule
+from supertester.schedule.run import Run, run_schedule
 from supertester.schedule.settings import Settings
 from supertester.schedule.strategies.base import Strategy
 from supertester.schedule.strategies.fault_moments import FaultMoments
 from supertester.schedule.strategies.io_level import IoLevel
 from supertester.schedule.strategies.named import named_strategy
 from supertester.schedule.strategies.replay import Replay
-from supertester.schedule.token import Schedule, Switch, fingerprint
+from supertester.schedule.subject import Subject
+from supertester.schedule.token import Schedule, Switch
 
-__all__ = ["Explorer", "Subject"]
+__all__ = ["Explorer"]
 
 _AUDITED = 1
 """The schedule that is run twice: the second one, when the caches of the program are warm."""
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What is explored.
-
-    Attributes:
-        program: Runs one schedule.
-        name: What it is called, the same in every run.
-        command: What shows a failure again, given the token.
-        through: Exceptions that are no failures, and end the exploration.
-    """
-
-    program: Program
-    name: str
-    command: Callable[[str], str]
-    through: tuple[type[BaseException], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -219,45 +202,13 @@ class Explorer:
 
     def _explained(self, switches: tuple[Switch, ...], by: str) -> FailingSchedule:
         """Run the schedule of *switches* once more and say what happens in it."""
-        traced = diagnosis.traced(switches, self._run)
-        run, tracer = traced.run, traced.tracer
-        failure = run.failure
-        if failure is None:
-            raise diagnosis.NotDeterministic(diagnosis.blame("it failed before, and then passed"))
-        names = named(tracer.names)
-        conflicts = conflicts_of(tracer.steps, tracer.actors)
-        important = frozenset(line for each in conflicts for line in each.lines)
-        rows = rows_of(tracer.steps, important)
-        feasible = diagnosis.feasibility(failure, self._run, self._with_faults(named_strategy("auto")), self._random)
-        token = self._token(traced.switches, traced.choices)
-        return FailingSchedule(
-            error=failure.exception,
-            kind=failure.kind,
-            found_by=by,
-            found_at=self._count,
-            token=token,
-            switches=len(switches),
-            switches_found=len(switches),
-            feasible=feasible.level,
-            feasible_token=self._feasible_token(feasible),
-            feasibility=feasibility_text(feasible),
-            needs=needs_of(tracer.steps, names),
-            conflicts=[each.text(names) for each in conflicts],
-            waits=wait_lines(failure, tracer, names),
-            rows=rows,
-            lanes=names,
-            swimlane=swimlane(rows, names),
-            command=self._subject.command(token),
-        )
-
-    def _feasible_token(self, feasible: diagnosis.Feasibility) -> str | None:
-        if feasible.run is None:
-            return None
-        switches, choices, difference = diagnosis.followed(feasible.run, self._run)
-        return None if difference is not None else self._token(switches, choices)
-
-    def _token(self, switches: tuple[Switch, ...], choices: int) -> str:
-        return Schedule(switches, choices, self._seed, fingerprint(self._subject.name)).token()
+        return Explainer(
+            subject=self._subject,
+            seed=self._seed,
+            again=self._run,
+            sampler=partial(self._with_faults, named_strategy("auto")),
+            random=self._random,
+        ).explain(switches, by=by, at=self._count)
 
     def _kept(self, failing: FailingSchedule) -> FailingSchedule:
         if self._database is None:
@@ -269,7 +220,7 @@ class Explorer:
 
     def is_of(self, token: str) -> bool:
         """Say whether *token* was made for a program of this name."""
-        return Schedule.of_token(token).program == fingerprint(self._subject.name)
+        return Schedule.of_token(token).program == self._subject.fingerprint
 
     def nothing(self) -> ExplorationReport:
         """Return the report of no schedule at all."""
@@ -290,7 +241,7 @@ class Explorer:
         run = self._replayed(strategy)
         self._count = 1
         difference = strategy.finish()
-        is_other = schedule.program != fingerprint(self._subject.name)
+        is_other = schedule.program != self._subject.fingerprint
         if difference is not None or is_other:
             raise UsageError(self._other_program(difference, is_other=is_other))
         if run.failure is None:
