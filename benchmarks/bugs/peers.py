@@ -40,11 +40,12 @@ def _simloop(policy: str) -> Search:
     def run(program: Program, seed: int, cap: int) -> int | None:
         import simloop
 
-        async def main(_: object) -> None:
+        async def main(*_: object) -> None:
             await program.start()
 
         found = simloop.explore(main, range(seed * cap, (seed + 1) * cap), policy=policy)
-        return None if found is None else int(found.seed) - seed * cap + 1
+        is_bug = found is not None and isinstance(found.exception, (AssertionError, simloop.SimulationDeadlockError))
+        return int(found.seed) - seed * cap + 1 if is_bug else None
 
     return run
 
