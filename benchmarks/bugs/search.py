@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from benchmarks.bugs.program import Program
-from supertester.schedule import Deadlock
+from supertester.errors import UsageError
 from supertester.schedule.exploring_loop import ExploringLoop, Livelock
 from supertester.schedule.strategies import Strategy, named_strategy
 
@@ -68,7 +68,9 @@ def _failure(program: Program, strategy: Strategy) -> BaseException | None:
     loop = ExploringLoop(strategy, step_limit=STEP_LIMIT)
     try:
         loop.run(program.start())
-    except (AssertionError, Deadlock) as error:
+    except UsageError:
+        raise
+    except Exception as error:  # noqa: BLE001 whatever a program raises is its failure
         return error
     finally:
         strategy.end(loop)

@@ -72,6 +72,11 @@ class TestSchedules(HarnessMixin, IsolatedTestCase):
         self.assertEqual((report.failing.feasible, report.failing.switches), ("await", 1))
         self.assertRegex(report.failing.conflicts[0], r"^`self\.glasses`: late writes it at bar\.py:\d+, after ")
 
+    def test_all_schedules_with_one_preemption_are_run_and_a_second_customer_is_careful(self) -> None:
+        report = explore_schedules(partial(last_glass, careful=True), strategy="bounded:1", database=False)
+        assert report.ok and report.coverage is not None
+        self.assertEqual(report.coverage.preemptions, 1)
+
     def test_its_token_replays_it(self) -> None:
         program = partial(last_glass, careful=False)
         found = explore_schedules(program, database=False).failing
