@@ -11,6 +11,7 @@ from typing import Any
 
 from supertester.errors import UsageError
 from supertester.schedule.access_loop import loop_for
+from supertester.schedule.exploring_loop import ExploringLoop
 from supertester.schedule.faults import Faults
 from supertester.schedule.strategies.base import Strategy
 
@@ -31,7 +32,14 @@ class TooMany(Exception):
     """There are more runs than anybody wanted."""
 
 
-def explore(program: Program, strategy: Strategy, *, limit: int = 100_000, faults: Faults | None = None) -> Explored:
+def explore(
+    program: Program,
+    strategy: Strategy,
+    *,
+    limit: int = 100_000,
+    faults: Faults | None = None,
+    make_loop: Callable[[Strategy], ExploringLoop] = loop_for,
+) -> Explored:
     """Run *program* until *strategy* has nothing left.
 
     A program with a method ``left`` also comes to what that returns when the run is over.
@@ -40,7 +48,7 @@ def explore(program: Program, strategy: Strategy, *, limit: int = 100_000, fault
     while strategy.begin(random.Random(0), len(outcomes)):
         if len(outcomes) == limit:
             raise TooMany(f"more than {limit} runs")
-        loop = loop_for(strategy)
+        loop = make_loop(strategy)
         if faults is not None:
             loop.allow_faults(faults)
         outcomes.append(_outcome(program, loop))

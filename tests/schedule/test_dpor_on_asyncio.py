@@ -1,20 +1,21 @@
 """The reduction on the exploring loop, held against every order of the same program."""
 
 import asyncio
+import random
 import unittest
 
 from benchmarks.dpor import compared
 from benchmarks.reduction.every_order import EveryOrder
 from benchmarks.reduction.explored import explore
 from benchmarks.reduction.programs import Number, actors, casts, counter, independent, philosophers
-from benchmarks.reduction.random_programs import RandomProgram
+from benchmarks.reduction.random_programs import RandomProgram, random_program
 from supertester.errors import UsageError
 from supertester.schedule.access_loop import AccessLoop, loop_for
 from supertester.schedule.explore import explore_schedules
 from supertester.schedule.exploring_loop import ExploringLoop
 from supertester.schedule.faults import Faults
 from supertester.schedule.happens_before import class_of
-from supertester.schedule.strategies import Dpor, Fifo
+from supertester.schedule.strategies import Dpor, Fifo, Strategy
 from supertester.schedule.tracked import Shared
 
 
@@ -135,6 +136,21 @@ class TestExploring(unittest.TestCase):
             explore_schedules(counter(2), strategy=Dpor(), level="io", database=False)
 
 
+class Noting(Strategy):
+    """Chooses at random, once, and notes what there was to choose from."""
+
+    def __init__(self, seed):
+        self.random = random.Random(seed)
+        self.noted = []
+
+    def begin(self, _random, number):
+        return number == 0
+
+    def choose(self, runnable, current):
+        self.noted.append([lane.path for lane in runnable])
+        return self.random.randrange(len(runnable))
+
+
 class TestTheLoop(unittest.TestCase):
     def test_only_strategies_that_need_accesses_get_them(self):
         self.assertIs(type(loop_for(Fifo())), ExploringLoop)
@@ -142,6 +158,16 @@ class TestTheLoop(unittest.TestCase):
         loop = loop_for(strategy)
         self.assertIs(type(loop), AccessLoop)
         self.assertIs(loop.accesses, strategy.accesses)
+
+    def test_a_schedule_is_the_same_whether_or_not_somebody_notes_it(self):
+        for seed in range(150):
+            runs = [self.run_at_random(kind, seed) for kind in (ExploringLoop, AccessLoop)]
+            self.assertEqual(runs[0], runs[1], f"seed {seed}")
+
+    def run_at_random(self, kind, seed):
+        strategy = Noting(seed)
+        found = explore(random_program(seed, plain=True), strategy, limit=1, make_loop=kind)
+        return found.outcomes, strategy.noted
 
     def test_a_step_knows_what_made_it_runnable(self):
         async def main():
