@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -52,6 +53,22 @@ class TestCounted(Planted):
             text=True,
             check=False,
         )
+
+    def test_a_report_is_counted(self) -> None:
+        """Expected failures are skipped there, and a test that was lost with its class has failed."""
+        (self.folder / "test_planted.py").write_text(MIXED)
+        done = subprocess.run(
+            [sys.executable, "-m", "supertester", "discover", "-j2", "--junit", "report.xml"],
+            cwd=self.folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertEqual(self.run_it("--junit", "report.xml", "--counts", "counts.json").returncode, 1)
+        counts = Counts(**json.loads((self.folder / "counts.json").read_text()))
+        self.assertEqual(counts, Counts(passed=1, failed=6, skipped=2))
 
     def counts(self, source: str, *, status: int) -> Counts:
         (self.folder / "test_planted.py").write_text(source)
