@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import atexit
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from time import perf_counter
@@ -18,8 +18,6 @@ from benchmarks.measure import Compared, Figure, Subject
 __all__ = ["figures", "suite"]
 
 ROOT = Path(__file__).resolve().parent.parent
-_folders = ExitStack()
-atexit.register(_folders.close)
 IDEAL = 3.4
 """Seconds that two workers need at least for the skewed suite: half of its work."""
 
@@ -39,7 +37,8 @@ def _skewed() -> Path:
 
 
 def _folder(files: dict[str, str]) -> Path:
-    folder = Path(_folders.enter_context(tempfile.TemporaryDirectory(prefix="supertester-benchmark-")))
+    folder = Path(tempfile.mkdtemp(prefix="supertester-benchmark-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     for name, body in files.items():
         (folder / name).write_text(f"import unittest\n\nclass Test(unittest.TestCase):\n{body}", encoding="utf-8")
     return folder

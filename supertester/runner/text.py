@@ -211,6 +211,6 @@ def title(outcome: TestOutcome) -> str:
     """Return the name of a test as ``unittest`` prints it."""
     declared = outcome.declared
     attempt = f" (attempt {outcome.attempt})" if outcome.attempt > 1 else ""
-    if declared is None or not declared.method:
-        return outcome.test_id + attempt
+    if declared is None or not outcome.test_id.endswith(f".{declared.method}"):
+        return outcome.test_id + attempt  # A fixture, or a test that is called in a way of its own, such as a doctest.
     return f"{declared.method} ({outcome.test_id}){attempt}"
