@@ -49,6 +49,7 @@ UNCHANGING: Final[tuple[type, ...]] = (int, float, complex, str, bytes, type(Non
 _lock = threading.Lock()
 _watchers = 0
 _originals: dict[type, dict[str, Any]] = {}
+"""What the classes have themselves in the places of the hooks."""
 
 
 @contextmanager
@@ -70,19 +71,24 @@ def watched_classes() -> Iterator[None]:
 
 def _install() -> None:
     for cls in CLASSES:
-        hooks = {"__init__": _maker(cls), "__getattribute__": _getter(cls), "__setattr__": _setter(cls)}
-        if cls is _GatheringFuture:
-            hooks["__await__"] = hooks["__iter__"] = _awaiter(cls)
+        hooks = _hooks(cls)
         _originals[cls] = {name: vars(cls)[name] for name in hooks if name in vars(cls)}
         for name, hook in hooks.items():
             setattr(cls, name, hook)
-        _originals[cls]["hooks"] = hooks
+
+
+@functools.cache  # Made once for each of the few classes: they are put there and taken away with every run.
+def _hooks(cls: Any) -> dict[str, Callable[..., Any]]:
+    hooks = {"__init__": _maker(cls), "__getattribute__": _getter(cls), "__setattr__": _setter(cls)}
+    if cls is _GatheringFuture:
+        hooks["__await__"] = hooks["__iter__"] = _awaiter(cls)
+    return hooks
 
 
 def _remove() -> None:
     for cls in CLASSES:
         saved = _originals.pop(cls)
-        for name in saved.pop("hooks"):
+        for name in _hooks(cls):
             if name in saved:
                 setattr(cls, name, saved[name])
             else:
