@@ -38,6 +38,8 @@ def explore(runtime: Runtime) -> None:
     runtime.root_type = ExploredRoot
     runtime.explored_idleness = ExploredIdleness
     runtime.budget = 1
+    # Here and not where processes are made, where to ask for their class would cost each start.
+    runtime.on_spawn.append(_becomes_explored)
     runtime.under_way = copy_context()
     if getattr(runtime.loop, "faults", None) is not None:
         from supertester.otp.faulting import let_go_wrong
@@ -47,6 +49,11 @@ def explore(runtime: Runtime) -> None:
         from supertester.otp.tracked import track
 
         track(runtime)
+
+
+def _becomes_explored(process: Any) -> None:
+    process.__class__ = process.runtime.process_type
+    process.enter_schedule()
 
 
 class Channel:
@@ -112,9 +119,11 @@ class Explored(Process):
     schedule_lane: ClassVar[str] = "process"
     channels: dict[Any, Channel] | None = None
 
-    def __init__(self, runtime: Runtime, *args: Any) -> None:
-        super().__init__(runtime, *args)
-        self.explored_lane = runtime.loop.new_lane("process", self)  # type: ignore[attr-defined]
+    explored_lane: Any
+
+    def enter_schedule(self) -> None:
+        """Get a lane; called once, when it is made."""
+        self.explored_lane = self.runtime.loop.new_lane("process", self)  # type: ignore[attr-defined]
 
     @property
     def schedule_label(self) -> str:
@@ -289,6 +298,7 @@ class ExploredRoot(Explored, Root):
 
     def __init__(self, runtime: Runtime, name: str) -> None:
         super().__init__(runtime, name)
+        self.enter_schedule()
         self.put = self.send_off
 
     def arrive(self, entry: Any) -> None:

@@ -181,7 +181,7 @@ def spawn(  # noqa: PLR0917  # The hottest start there is; keywords cost.
         args = cls._otp_check(args, kwargs)
     if name is not None and (holder := holder_of(runtime, name)) is not None:
         raise StartFailed(("already_started", holder), module=cls, name=name)
-    process = runtime.process_type(runtime, cls(), spawner)
+    process = Process(runtime, cls(), spawner)
     if name is not None or runtime.on_spawn:
         try:
             if name is not None:

@@ -36,7 +36,7 @@ from supertester.otp.messages import (
 )
 from supertester.otp.reasons import INFINITY, KILLED, NORMAL, TIMEOUT, Crash
 from supertester.otp.results import NOTHING, SPECIAL, Continue, Ignore, NoReply, Reply, Stop
-from supertester.otp.runtime import Runtime, current
+from supertester.otp.runtime import current
 
 if TYPE_CHECKING:
     from supertester.otp.genserver import GenServer
@@ -554,6 +554,3 @@ async def entered(server: GenServer, args: tuple[Any, ...], kwargs: dict[str, An
     """Run ``init``, plain or async, and return what it says."""
     result = server.init(*args, **kwargs)
     return await result if result.__class__ is CoroutineType else result
-
-
-Runtime.process_type = Process  # Here, since processes need the runtime's module, and so not the other way round.

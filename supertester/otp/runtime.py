@@ -22,7 +22,7 @@ from supertester.otp.messages import PENDING, Call
 from supertester.otp.reasons import KILLED
 
 if TYPE_CHECKING:
-    from supertester.otp.explored import ExploredIdleness
+    from supertester.otp.explored import ExploredIdleness, ExploredProcess
     from supertester.otp.idle import IdleWatch
     from supertester.otp.pid import Pid
     from supertester.otp.process import Process
@@ -110,8 +110,8 @@ class Runtime:
     """Whether everything in it is ending, so that nobody need hear of it."""
     new_table: Callable[[], dict[Any, Any]] = dict
     """Makes the table of a `Registry`."""
-    process_type: type[Process]
-    """What a server runs in; set by `supertester.otp.process`."""
+    process_type: type[ExploredProcess]
+    """What a process becomes while the loop explores."""
     root_type: type[Root] | None = None
     explored_idleness: type[ExploredIdleness] | None = None
     """How to wait until all are idle, while the loop explores."""

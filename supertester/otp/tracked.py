@@ -160,9 +160,9 @@ class Tracking(Explored):
     trap_exit = _noted("trap_exit")
     watchers = _noted("watchers")
 
-    def __init__(self, runtime: Runtime, *args: Any) -> None:
-        super().__init__(runtime, *args)
-        accesses_of(runtime).name(self)
+    def enter_schedule(self) -> None:
+        super().enter_schedule()
+        accesses_of(self.runtime).name(self)
 
     def open_mailbox(self) -> deque[Any]:
         is_closed = self.queue is UNOPENED

@@ -556,7 +556,7 @@ class ThreadRegressions(Bounded):
                     in_thread(lambda: self.cast("first"))
                 Life.scheduled.__set__(self, on)  # type: ignore[attr-defined]
 
-        with mock.patch.object(self.rt, "process_type", Racing):
+        with mock.patch("supertester.otp.genserver.Process", Racing):
             server = await self.start(Probe, diary := [])
         self.assertEqual([server], sent)
         await self.turn_until(lambda: diary, "the message is handled")
@@ -655,7 +655,7 @@ class ThreadRegressions(Bounded):
                     self.die(KILLED)
                 Life.put.__set__(self, put)  # type: ignore[attr-defined]
 
-        with mock.patch.object(self.rt, "process_type", Racing):
+        with mock.patch("supertester.otp.genserver.Process", Racing):
             server = await self.start()
         server.cast("first")
         self.assertEqual((KILLED, 0), (server.exit_reason, len(server.queue)))
