@@ -32,7 +32,7 @@ _DIGITS = 5
 class StockLoop(asyncio.SelectorEventLoop):
     """asyncio's loop, with a clock that leaps over waiting, and sets in the order of exploration."""
 
-    is_exploring = True
+    explores = True
 
     def __init__(self) -> None:
         self._now = 0.0

@@ -28,7 +28,7 @@ def current() -> Any:
     if _serving and (loop is None or _serving.get(thread) is _NOBODY):
         served = _serving.get(thread)
         return None if served is _NOBODY else served
-    return loop if getattr(loop, "is_exploring", False) else None
+    return loop if getattr(loop, "explores", False) else None
 
 
 class served_by:  # noqa: N801 used as a function in `with`

@@ -13,7 +13,6 @@ __all__ = ["Senses"]
 class Senses(Timers):
     """Answers for the clocks and random numbers of the process, while it runs the program that asks."""
 
-    is_exploring = True
     seed: int = 0
     _readings = 0
     _random: random.Random | None = None
