@@ -83,12 +83,18 @@ def figures() -> list[Figure]:
             reference=f"{SIZES[0]:,}",
             compared=Compared.ALONE,
             subjects=[
-                Subject(name=f"{size:,}", run=check, units=size, goal=GOALS.get(size), named_by_units=True)
+                Subject(
+                    name=f"{size:,}",
+                    run=partial(checking, name),
+                    units=size,
+                    repeat=max(1, 50_000 // size),
+                    goal=GOALS.get(size),
+                    named_by_units=True,
+                )
                 for size in SIZES
             ],
         )
         for name in ("register", "queue")
-        for check in [partial(checking, name)]
     ]
     memory = Figure(
         name="linear-memory",
