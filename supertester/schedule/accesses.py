@@ -13,6 +13,7 @@ An object of any library reports by itself, without importing this module. It as
 Reports made between two steps belong to the step before. What is put into a mailbox is a write, so two puts conflict.
 The owner's blocking receive reports nothing: it happens only after its put, because that is what made it runnable. For
 this to be true, a receive must end the step also when there is a message already: every message is a step of its own.
+An owner that goes on by itself, because it has been busy, says with `follows` what was `now` when its message was put.
 """
 
 from __future__ import annotations

@@ -49,6 +49,14 @@ class Dpor(Strategy):
     Args:
         watches_lines: Whether to see what lines of the user's code do to variables, attributes and containers. Without
             that runs are several times as fast, and only `Shared` and tracked state is seen.
+
+    >>> import asyncio
+    >>> from supertester.schedule import explore_schedules
+    >>> async def two_tasks():
+    ...     await asyncio.gather(asyncio.sleep(0), asyncio.sleep(0))
+    >>> report = explore_schedules(two_tasks, strategy=Dpor(watches_lines=False), database=False)
+    >>> report.schedules, report.exhausted
+    (1, True)
     """
 
     name = "dpor"
