@@ -1,0 +1,96 @@
+"""`--threads`: several tests at once in one process; and what tests say of themselves by what they raise."""
+
+from __future__ import annotations
+
+import unittest
+
+from tests.runner.suites import PLAIN, run_suite
+
+TOGETHER = {
+    "test_together.py": """
+        import os, threading, unittest
+        from supertester import IsolatedTestCase
+
+        meeting = threading.Barrier(3)
+
+        class TestTogether(IsolatedTestCase):
+            def test_1(self): print("one"); meeting.wait(30)
+            def test_2(self): print("two"); meeting.wait(30)
+            def test_3(self): print("three"); meeting.wait(30); self.fail("third")
+    """
+}
+DYING = {
+    "test_dying.py": """
+        import os, threading, unittest
+
+        meeting = threading.Barrier(2)
+
+        class TestDying(unittest.TestCase):
+            def test_dies(self):
+                if threading.current_thread() is not threading.main_thread(): meeting.wait(30)
+                os._exit(3)
+            def test_innocent(self):
+                if threading.current_thread() is not threading.main_thread():
+                    meeting.wait(30)
+                    threading.Event().wait()
+    """
+}
+HANGING = {
+    "test_hanging.py": """
+        import asyncio, threading, unittest
+
+        class TestHanging(unittest.IsolatedAsyncioTestCase):
+            async def test_waits(self): await asyncio.Event().wait()
+            def test_computes(self):
+                while True: pass
+            def test_waits_in_c(self): threading.Event().wait()
+    """
+}
+SAYING = {
+    "test_saying.py": """
+        import sys, unittest
+        from supertester import IsolatedTestCase
+
+        class Unsure(unittest.SkipTest):
+            supertester_outcome = "inconclusive"
+
+        class TestSaying(unittest.TestCase):
+            def test_unsure(self): raise Unsure("too noisy")
+
+        class TestChanging(IsolatedTestCase, isolation="contamination_detection"):
+            def test_changes(self): sys.path.append("left-behind")
+    """
+}
+
+
+class TestThreads(unittest.TestCase):
+    def test_run_tests_of_one_process_at_once_and_tell_their_output_apart(self) -> None:
+        finished = run_suite({**PLAIN, **TOGETHER}, "--threads=3", "-b")
+        self.assertEqual(finished.count("ok"), 22, finished.text)
+        self.assertEqual(finished.outcomes["test_3 TestTogether"], "FAIL")
+        self.assertIn("Output:\nthree\n", finished.text)
+        self.assertNotIn("two", finished.text)
+
+    def test_that_die_together_are_told_apart(self) -> None:
+        finished = run_suite({**PLAIN, **DYING}, "--threads=2")
+        self.assertIn("running 2 tests one by one: a worker died while it ran them all", finished.text)
+        self.assertEqual(finished.outcomes["test_dies TestDying"], "CRASHED", finished.text)
+        self.assertEqual(finished.count("ok"), 21, finished.text)
+
+    def test_run_out_of_time_one_by_one(self) -> None:
+        finished = run_suite({**PLAIN, **HANGING}, "--threads=4", "--timeout=1", "--grace=0.3")
+        self.assertEqual(finished.count("TIMEOUT"), 3, finished.text)
+        self.assertEqual(finished.count("ok"), 20, finished.text)
+        self.assertIn("declared 23, executed 23", finished.text)
+
+
+class TestWhatTestsSay(unittest.TestCase):
+    def test_an_inconclusive_and_a_contaminating_test_have_outcomes_of_their_own(self) -> None:
+        finished = run_suite(SAYING)
+        self.assertEqual(
+            finished.outcomes,
+            {"test_unsure TestSaying": "inconclusive", "test_changes TestChanging": "CONTAMINATED"},
+            finished.text,
+        )
+        self.assertIn("FAILED (contaminated=1, inconclusive=1)", finished.text)
+        self.assertEqual(run_suite(SAYING, "--fail-on=lost").status, 0)
