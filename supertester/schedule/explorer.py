@@ -68,6 +68,7 @@ class Explorer:
         self._watch = None if settings.invariant is None else watched_by(settings.invariant)
         self._count = 0
         self._exhausted = False
+        self._has_offered = False
         self._untracked: list[str] = []
         self._bare: Strategy | None = None
         self._counter = CoverageCounter()
@@ -100,10 +101,22 @@ class Explorer:
             try:
                 found = self._saved() or self._hunt()
                 if found is None:
+                    if explains:
+                        self._check_faults()
                     return self._report()
                 return self._report(failing=self._diagnosed(found) if explains else self._named(found))
             except diagnosis.NotDeterministic as error:
                 return self._report(divergence=str(error))
+
+    def _check_faults(self) -> None:
+        """Refuse faults that can hit nobody: a test that passes with those has shown nothing."""
+        faults = self._settings.faults
+        if faults is not None and not faults.timer_first and not self._has_offered:
+            whom = "nobody was there" if faults.targets is None else f"there was no such target: {faults.targets!r}"
+            raise UsageError(
+                f"none of the faults {', '.join(faults.budgets())} could happen in any of {self._count} schedules, "
+                f"because {whom}; faults hit servers of supertester.otp and SimProcess, targets= chooses among them"
+            )
 
     def _saved(self) -> _Found | None:
         for token in self._database.tokens() if self._database is not None else ():
@@ -132,6 +145,7 @@ class Explorer:
             run = self._run(strategy)
             self._count = number + 1
             strategy.end(run)
+            self._has_offered |= run.loop.has_offered
             counter.note(run.choices, strategy.accesses.steps if strategy.needs_accesses else None)
             if run.failure is not None:
                 return _Found(run, strategy.name)

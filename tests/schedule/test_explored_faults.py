@@ -119,6 +119,12 @@ class TestExploredFaults(unittest.TestCase):
     def test_a_strategy_that_tries_all_schedules_tries_all_faults(self) -> None:
         self.assertIn("kill store", str(explored(storing, faults=Faults(kill=1), strategy="dpor")))
 
+    def test_faults_that_can_hit_nobody_are_refused(self) -> None:
+        with self.assertRaisesRegex(UsageError, "the faults kill could happen in any of 5 schedules.*target: 'stoer'"):
+            explored(storing, schedules=5, faults=Faults(kill=1, targets="stoer"))
+        with self.assertRaisesRegex(UsageError, "because nobody was there; faults hit servers"):
+            explored(lambda: asyncio.sleep(0), schedules=5, faults=Faults(kill=1))
+
     def test_what_is_no_faults_is_refused(self) -> None:
         with self.assertRaisesRegex(TypeError, r"faults must be Faults\(...\), such as Faults\(kill=1\), got faults=1"):
             explored(storing, faults=1)

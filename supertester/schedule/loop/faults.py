@@ -31,6 +31,8 @@ class FaultLanes(Timers):
     """What may go wrong, where `allow_faults` was called; for whatever offers faults."""
     kinds_left: dict[str, int] | None = None
     """How often each kind may still happen."""
+    has_offered = False
+    """Whether anybody has offered a fault so far."""
     timers_first_left = 0
     """How often the next timer may still fire although others could run."""
     _offered: list[Lane]
@@ -79,6 +81,7 @@ class FaultLanes(Timers):
         lane._label = label
         lane.owner = Fault(self, lane, action, times, kind)
         self._offered.append(lane)
+        self.has_offered = True
         return lane
 
     def _offer_timer_first(self, times: int) -> None:
