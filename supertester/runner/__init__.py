@@ -12,7 +12,7 @@ module                  idea
 ``running``             `run`: `Loaded` or a suite, `Options` and observers in, a `RunReport` out
 ``in_process``          the run of ``jobs=0``
 ``plan history``        what belongs together, and what begins first, by what earlier runs took
-``crew ledger``         the parent's event loop: hands out, hears, replaces; and its books
+``crew desks ledger``   the parent's event loop: hands out, hears, replaces; what it knows; its books
 ``nursery zygote``      the process that has loaded the tests and forks workers, from both sides
 ``worker threaded``     runs units, one test at a time or several in threads
 ``recording walking``   a ``unittest`` result and suite for it: one `TestOutcome` per test, fixtures once

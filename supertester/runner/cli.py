@@ -75,7 +75,6 @@ def _add_workers(add: Any) -> None:
     add.add_argument("--grace", type=float, default=5.0, metavar="S", help="seconds for each further rung (5)")
     add.add_argument("--max-restarts", type=int, default=100, metavar="N", help="workers that may die (100)")
     add.add_argument("--shard", type=_shard, metavar="I/N", help="run the part number I of N")
-    add.add_argument("--on", metavar="ray[:ADDRESS]", help="run on other machines")
     add.add_argument("--history", default=".supertester", metavar="DIR", help="where runs remember ('.supertester')")
 
 

@@ -6,15 +6,15 @@ import contextlib
 import selectors
 import signal
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Any
 
 from supertester.runner import wire
+from supertester.runner.desks import Desk, Task, death, how_it_ended, names_of, ran_out, with_output, with_stacks
 from supertester.runner.forking import DUMP, RAISE
 from supertester.runner.interrupts import Interrupts
 from supertester.runner.ledger import Ledger
-from supertester.runner.nursery import Nursery, WorkerProcess
+from supertester.runner.nursery import Nursery
 from supertester.runner.outcomes import Problem, Running, TestOutcome
 from supertester.runner.plan import Plan, Settings, Unit
 from supertester.runner.queue import Queue
@@ -25,48 +25,6 @@ _LOOK = 0.25
 """Seconds between two looks at what is running."""
 _FRUITLESS = 3
 """Workers that may die one after the other before they have run anything."""
-
-
-class Task:
-    """What one of a worker's slots is doing."""
-
-    def __init__(self, unit: Unit) -> None:
-        self.unit = unit
-        self.position = unit.start
-        """The test that runs, or else the next one."""
-        self.runs: str | None = None
-        """The test or fixture that runs now."""
-        self.is_test = self.is_tear_down = False
-        self.since = 0.0
-        self.limit: float | None = None
-        self.rung = 0
-        self.due = 0.0
-        """When the next rung of the ladder is to be climbed."""
-
-    def run(self, name: str, limit: float | None, *, is_test: bool = False, is_tear_down: bool = False) -> None:
-        """Note that *name* begins."""
-        self.runs, self.is_test, self.is_tear_down = name, is_test, is_tear_down
-        self.since = time.monotonic()
-        self.limit, self.rung = limit, 0
-        self.due = self.since + limit if limit is not None else float("inf")
-
-    def rest(self) -> None:
-        """Note that it has ended."""
-        self.runs = None
-
-
-class Desk:
-    """A worker and what it does."""
-
-    def __init__(self, worker: WorkerProcess) -> None:
-        self.worker = worker
-        self.tasks: dict[int, Task] = {}
-        self.has_begun = False
-        self.leaving: float | None = None
-        """When it said that it had nothing left to do."""
-        self.killed = False
-        self.stacks = ""
-        """What the interpreter last said of its threads."""
 
 
 class Crew:
@@ -299,8 +257,8 @@ class Crew:
             del desk.tasks[slot]
         outcome = wire.outcome_from(data, test, worker=desk.worker.number)
         if outcome.outcome == "timeout":
-            outcome = _with_stacks(outcome, desk.worker.stacks())
-        self._ledger.enter(position, _with_output(outcome, desk.worker.capture.carry(outcome.output)))
+            outcome = with_stacks(outcome, desk.worker.stacks())
+        self._ledger.enter(position, with_output(outcome, desk.worker.capture.carry(outcome.output)))
 
     def _take_other(self, desk: Desk, kind: str, values: tuple[Any, ...]) -> None:
         if kind == "x":
@@ -322,9 +280,9 @@ class Crew:
         stacks = desk.stacks + desk.worker.stacks()
         rest: list[Unit] = []
         if not desk.tasks and not self._is_over_for(desk):
-            self._ledger.note(f"worker {desk.worker.number} {_how(desk.worker.status)} between tests")
+            self._ledger.note(f"worker {desk.worker.number} {how_it_ended(desk.worker.status)} between tests")
         if desk.leaving is not None and not desk.killed:
-            problem = _death(desk, f"worker {desk.worker.number}, at its end", stacks)
+            problem = death(desk, f"worker {desk.worker.number}, at its end", stacks)
             self._ledger.fixture(
                 f"the end of worker {desk.worker.number}", "crashed", problem, worker=desk.worker.number
             )
@@ -347,7 +305,7 @@ class Crew:
                 self._ledger.lose(task.position, "interrupted while it ran")
             return []
         outcome: Any = "timeout" if task.rung else "crashed"
-        problem = _ran_out(task, stacks) if task.rung else _death(desk, task.runs, stacks)
+        problem = ran_out(task, stacks) if task.rung else death(desk, task.runs, stacks)
         if task.is_test:
             self._enter_dead(desk, task, outcome, problem, output)
             return self._open_in(task.position + 1, task.unit.stop)
@@ -459,49 +417,10 @@ class Crew:
             self._hear(desk)  # So that the names of those that run are right.
         running = self._running(time.monotonic())
         if self._heeded > 1:
-            self._ledger.note(f"interrupted; ended at once: {_names(running)}")
+            self._ledger.note(f"interrupted; ended at once: {names_of(running)}")
             for desk in list(self._desks.values()):
                 self._kill(desk)
         elif asked == 0:
-            self._ledger.note(f"interrupted; waiting for {_names(running)}; once more ends that at once")
+            self._ledger.note(f"interrupted; waiting for {names_of(running)}; once more ends that at once")
             for desk in self._desks.values():
                 desk.worker.tell("stop")
-
-
-def _names(running: Iterable[Running]) -> str:
-    return ", ".join(each.test_id for each in running) or "nothing that runs"
-
-
-def _how(status: int | None) -> str:
-    if status is None:
-        return "is gone"
-    if status >= 0:
-        return f"ended with exit status {status}"
-    try:
-        return f"died of {signal.Signals(-status).name}"
-    except ValueError:
-        return f"died of signal {-status}"
-
-
-def _death(desk: Desk, name: str, stacks: str) -> Problem:
-    message = f"its worker process {_how(desk.worker.status)}"
-    if desk.worker.status == -signal.SIGKILL:
-        message += ", which comes from outside, e.g. for want of memory"
-    return Problem(kind="error", message=message, details=f"{message}, in {name}\n{stacks}".rstrip() + "\n")
-
-
-def _ran_out(task: Task, stacks: str) -> Problem:
-    message = f"it ran for more than {task.limit:g} s, and its worker process was killed"
-    return Problem(kind="error", message=message, details=f"{message}\n{stacks}".rstrip() + "\n")
-
-
-def _with_stacks(outcome: TestOutcome, stacks: str) -> TestOutcome:
-    if not stacks or not outcome.problems:
-        return outcome
-    first = outcome.problems[0]
-    more = replace(first, details=f"{first.details}\n\nall threads at that time:\n{stacks}")
-    return replace(outcome, problems=(more, *outcome.problems[1:]))
-
-
-def _with_output(outcome: TestOutcome, output: str) -> TestOutcome:
-    return outcome if output == outcome.output else replace(outcome, output=output)

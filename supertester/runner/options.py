@@ -67,8 +67,6 @@ class Options:
     """How many workers may die before no more are begun."""
     shard: tuple[int, int] | None = None
     """``(i, n)``: the part number i, from 1, of n."""
-    on: str | None = None
-    """``ray`` or ``ray:ADDRESS``."""
     history: str | None = ".supertester"
     """The folder in which runs remember durations and failures; ``None`` remembers nothing."""
 

@@ -89,7 +89,6 @@ class Worker:
         self._slot = slot
         self._pending: list[bytes] = []
         self._position = 0
-        self._stop = 0
         self.ladder = Ladder()
         self._watch = watch
         self._test: Any = None
@@ -119,7 +118,7 @@ class Worker:
     # Units ---------------------------------------------------------------------------------------------------------
 
     def _run_unit(self, unit: Unit) -> None:
-        self._position, self._stop = unit.start, unit.stop
+        self._position = unit.start
         self._tell("u", unit.start, unit.stop)
         for position in range(unit.start, unit.stop):
             if self._recorder.shouldStop or (position > unit.start and self._is_told_to_stop()):
