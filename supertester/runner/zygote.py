@@ -7,7 +7,6 @@ all workers: it says how each ended, ends what they leave behind, and ends them 
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import select
 import signal
@@ -51,7 +50,6 @@ def be_zygote(
     die_with(lifeline)  # While tests are loaded, nothing else is heard.
     loaded = _load(control, make)
     outlive(lifeline)
-    gc.freeze()  # What is loaded stays; a collection in a worker would copy all of it, page by page.
     if loaded is None:
         leave(1)
     _Zygote(control, descriptors, loaded).serve()

@@ -214,6 +214,24 @@ MODULE = {
 }
 
 
+class TestWhatIsLoaded(unittest.TestCase):
+    def test_is_seen_by_the_collector_as_ever(self) -> None:
+        files = {
+            "test_collected.py": """
+                import gc, unittest
+
+                class Kept: ...
+                kept = Kept()
+                holder = [kept]
+
+                class TestCollected(unittest.TestCase):
+                    def test_referrers_are_found(self):
+                        self.assertTrue(any(each is holder for each in gc.get_referrers(kept)))
+            """
+        }
+        self.assertEqual(run_suite(files).status, 0)
+
+
 class TestAtTheEndOfAModule(unittest.TestCase):
     def test_main_runs_the_tests_of_its_module(self) -> None:
         finished = run_suite(MODULE, module="bank")
