@@ -8,6 +8,7 @@ processes is made when something first needs it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from functools import partial
 from threading import get_ident
@@ -30,6 +31,7 @@ from supertester.isolation.sleeps import watch as watch_sleeps
 from supertester.isolation.telemetry.routing import begin_routing
 from supertester.isolation.virtual import enter_virtual_time
 from supertester.schedule.exploring_loop import ExploringLoop
+from supertester.schedule.strategies.fifo import Fifo
 
 __all__ = ["Plan", "ScheduleScope"]
 
@@ -102,6 +104,23 @@ class ScheduleScope(Scope):
         begin_routing(plan.options.features.get("telemetry"))
         if plan.options.watched_leaks:
             LeakWatch.install(plan.options.watched_leaks)
+        cls._begin_and_end(plan)
+
+    @classmethod
+    def _begin_and_end(cls, plan: Plan) -> None:
+        """Let a schedule without a test put in place what is missing, before the control of schedules comes on top.
+
+        Where two replace one attribute, the first to be put in has to be the last to be taken out.
+        """
+        kind: Any = ExploringLoop
+        loop = kind(Fifo())
+        scope, context = cls(plan, plan.early, loop), copy_context()
+        try:
+            context.run(scope.open)
+            context.run(scope.settle, thorough=False)
+        finally:
+            loop.close()
+            scope.close()
 
     def open(self) -> None:
         """Begin the schedule. Has to be called in its context, and from its thread."""

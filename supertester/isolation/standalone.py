@@ -15,7 +15,7 @@ from supertester.env import DEFAULT, Env, current_env
 from supertester.isolation.options import Options
 from supertester.isolation.scope import Scope
 
-__all__ = ["fetch_isolation_context", "isolate", "put_isolation_context", "verify_test_isolation"]
+__all__ = ["fetch_isolation_context", "isolate", "put_in_place", "put_isolation_context", "verify_test_isolation"]
 
 
 class isolate:  # noqa: N801 - used as a function
@@ -99,6 +99,23 @@ class isolate:  # noqa: N801 - used as a function
             error.add_note(f"and then: {failure}")
         finally:
             scope.leave()
+
+
+def put_in_place() -> None:
+    """Put into the process what `isolate` needs, before the control of schedules comes on top.
+
+    Where two replace one attribute, the first to be put in has to be the last to be taken out.
+    """
+    from supertester.schedule.exploring_loop import ExploringLoop  # Only who explores needs this.
+    from supertester.schedule.strategies.fifo import Fifo
+
+    async def nothing() -> None:
+        async with isolate(tags={"test": "nothing"}):
+            pass
+
+    kind: Any = ExploringLoop
+    if asyncio._get_running_loop() is None:  # Else exploration is refused anyway.
+        kind(Fifo()).run(nothing())
 
 
 def _has_virtual_time(loop: asyncio.AbstractEventLoop) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from supertester.isolation.standalone import isolate
+from supertester.isolation.standalone import isolate, put_in_place
 from supertester.programs.program import Program
 from supertester.programs.running import ProgramReport, ProgramRun
 from supertester.scenarios import ScenarioReport
@@ -83,6 +83,7 @@ def _explorable(program: Program, options: Mapping[str, Any], whose: str) -> tup
     if not isinstance(program, Program):
         raise TypeError(f"{whose}() takes a Program, got {program!r}")
     settings = Settings.made_of(options, f"{whose}()")
+    put_in_place()
     machine = program.machine
 
     async def main() -> tuple[ProgramRun, ScenarioReport]:

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from supertester._core.naming import describe
 from supertester.errors import UsageError
-from supertester.isolation.standalone import isolate
+from supertester.isolation.standalone import isolate, put_in_place
 from supertester.scenarios.operations import shown_operation
 from supertester.scenarios.report import ScenarioReport
 from supertester.scenarios.runner import run_scenario
@@ -71,6 +71,7 @@ def explore_scenario(scenario: Scenario, **options: Any) -> ExplorationReport:
         if not report.ok:
             raise ScenarioFailed(report)
 
+    put_in_place()
     return explore_named(one_schedule, _name_of(scenario), options, "explore_scenario")
 
 

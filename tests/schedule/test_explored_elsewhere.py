@@ -11,7 +11,7 @@ import unittest
 from supertester import IsolatedTestCase, explore
 from supertester.testing import run_inner
 from tests.alone import alone
-from tests.project.support import ROOT
+from tests.project.support import ROOT, run_python
 from tests.schedule.planted import lost_update
 
 SCRIPT = """
@@ -85,3 +85,23 @@ class TestModes(unittest.TestCase):
     @alone("it compares the state of the process")
     def test_contamination_detection(self) -> None:
         self.check("contamination_detection")
+
+
+class TestWhatIsInstalled(unittest.TestCase):
+    def test_all_of_it_can_be_taken_out_after_an_exploration(self) -> None:
+        code = """
+import random, subprocess, sys, threading, time, unittest
+def attributes():
+    return [time.sleep, time.time, random.random, threading.Thread.start, subprocess.Popen.__init__]
+before = attributes()
+from supertester import IsolatedTestCase, explore, uninstall
+class T(IsolatedTestCase):
+    @explore(schedules=5, database=False)
+    async def test(self): ...
+result = unittest.TestResult()
+T("test").run(result)
+assert result.wasSuccessful(), result
+uninstall()
+assert attributes() == before, attributes()
+"""
+        run_python(code)

@@ -28,6 +28,7 @@ __all__ = ["Hold", "Line", "Step", "Tracer"]
 _LINES: Final = 2_000
 """Lines noted for one step; a step with more is a computation that nobody wants to read."""
 
+_INSTALLED: Final = ("site-packages", "dist-packages")
 _CARRYING: Final = 2
 """Arguments of what carries a message: what it does on its arrival, and the arguments of that."""
 _STEPS: Final = 20_000
@@ -206,7 +207,9 @@ class Tracer:
     def _belongs_to_user(self, filename: str) -> bool:
         known = self._is_user.get(filename)
         if known is None:
-            known = not (is_foreign(filename) or is_standard(filename) or filename.startswith("<"))
+            # Installed packages may run anywhere in between, called by the garbage collector.
+            others = is_foreign(filename) or is_standard(filename) or any(each in filename for each in _INSTALLED)
+            known = not (others or filename.startswith("<"))
             self._is_user[filename] = known
         return known
 
