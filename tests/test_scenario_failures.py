@@ -147,7 +147,7 @@ class TestInvariant(Case):
 
         scenario = simple_genserver_scenario(Counter, ["value"], 1, init_args=(5,), invariant=once)
         report = await self.fails(scenario, "invariant_failed")
-        self.assertIn("value() -> 5, but there it returns 0", report.error[1])
+        self.assertIn("value() -> 5, but no more than 0 increments were ever called", report.error[1])
         self.assertTrue((await run_scenario(simple_genserver_scenario(Counter, ["value"], 1, invariant=once))).ok)
 
 
