@@ -13,7 +13,7 @@ from benchmarks import cases, dpor, imports, linear, lives, load, messages, runs
 from benchmarks.beam import Beam, opened_beam
 from benchmarks.measure import Figure, measure
 from benchmarks.peers import with_peers
-from benchmarks.report import as_data, summary, table
+from benchmarks.report import as_data, is_missed, summary, table
 
 __all__ = ["all_figures", "chosen", "main"]
 
@@ -77,6 +77,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--peers", action="store_true", help="also measure other libraries; see benchmarks/peers.txt")
     parser.add_argument("--rounds", type=_rounds, metavar="N", help="how often to measure (7; with --quick 3)")
     parser.add_argument("--quick", action="store_true", help=f"do a {QUICK}th of the work: rough, but soon done")
+    parser.add_argument("--strict", action="store_true", help="end with status 1 if a target is missed")
     options = parser.parse_args(arguments)
     rounds = options.rounds or (3 if options.quick else 7)
     measured = []
@@ -94,7 +95,7 @@ def main(arguments: Sequence[str]) -> int:
     print(summary(measured))
     if options.json:
         options.json.write_text(json.dumps(as_data(measured), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    return 0
+    return int(options.strict and is_missed(measured))
 
 
 if __name__ == "__main__":

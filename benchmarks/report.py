@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.measure import Compared, Measured, Spread, Subject, Verdict
 
-__all__ = ["as_data", "quantity", "summary", "table"]
+__all__ = ["as_data", "is_missed", "quantity", "summary", "table"]
 
 _SCALES = {
     "seconds": ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (0.0, "ns")),
@@ -89,6 +89,11 @@ def summary(measured: Sequence[Measured]) -> str:
         names = [f"{figure} ({subject})" for figure, subject, verdict in seen if verdict is other]
         lines += [f"{other.value}: {', '.join(names)}"] if names else []
     return "\n".join(lines)
+
+
+def is_missed(measured: Sequence[Measured]) -> bool:
+    """Say whether any target is."""
+    return any(found.verdict(subject) is Verdict.MISSED for found in measured for subject in found.figure.subjects)
 
 
 def _spread(spread: Spread | None) -> dict[str, float] | None:
