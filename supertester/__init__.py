@@ -10,8 +10,9 @@ package costs next to nothing and an application that only runs servers never lo
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from supertester._core.lazy import lazy_attributes
 
 if TYPE_CHECKING:
     from supertester.case import IsolatedTestCase, tag
@@ -105,13 +106,7 @@ def version() -> str:
 
 
 if not TYPE_CHECKING:  # A type checker reads the imports above, so that it can tell a misspelt name.
-
-    def __getattr__(name: str) -> object:
-        home = _HOME_OF.get(name)
-        if home is None:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = globals()[name] = getattr(import_module(home), name)
-        return value
+    __getattr__ = lazy_attributes(__name__, _HOME_OF)
 
 
 def __dir__() -> list[str]:

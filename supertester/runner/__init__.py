@@ -44,8 +44,9 @@ Selection and order are functions from declared tests to declared tests; what th
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from supertester._core.lazy import lazy_attributes
 
 if TYPE_CHECKING:
     from supertester.runner.declared import DeclaredTest
@@ -93,13 +94,7 @@ _HOME_OF = {name: f"{__name__}.{home}" for home, names in _HOMES.items() for nam
 
 
 if not TYPE_CHECKING:  # A type checker reads the imports above.
-
-    def __getattr__(name: str) -> object:
-        home = _HOME_OF.get(name)
-        if home is None:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = globals()[name] = getattr(import_module(home), name)
-        return value
+    __getattr__ = lazy_attributes(__name__, _HOME_OF)
 
 
 def __dir__() -> list[str]:

@@ -6,9 +6,9 @@ another and says which one fails, and why.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from supertester._core.lazy import lazy_attributes
 from supertester.schedule.virtual_loop import LONG_PATIENCE, PATIENCE, Deadlock, VirtualLoop
 
 if TYPE_CHECKING:
@@ -60,13 +60,7 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 if not TYPE_CHECKING:  # A type checker reads the imports above.
-
-    def __getattr__(name: str) -> object:
-        home = _HOME_OF.get(name)
-        if home is None:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = globals()[name] = getattr(import_module(home), name)
-        return value
+    __getattr__ = lazy_attributes(__name__, _HOME_OF)
 
 
 def __dir__() -> list[str]:
