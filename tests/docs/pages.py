@@ -21,6 +21,7 @@ import sys
 import types
 import unittest
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,9 @@ class Page:
         code = compile(source, example.path, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
         if code.co_flags & inspect.CO_COROUTINE:
             assert self.loop is not None
-            self.loop.run(types.FunctionType(code, namespace)())
+            with ThreadPoolExecutor() as executor:  # Its threads end with the block.
+                self.loop.get_loop().set_default_executor(executor)
+                self.loop.run(types.FunctionType(code, namespace)())
         else:
             exec(code, namespace)
         for name, value in namespace.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -96,7 +97,13 @@ def begin(folder: Path, *arguments: str, module: str = "supertester", **more: st
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        preexec_fn=_hear_interruptions if signal.getsignal(signal.SIGINT) is signal.SIG_IGN else None,
     )
+
+
+def _hear_interruptions() -> None:
+    """Take back what a job in the background of a shell ignores, and hands down."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def finish(process: subprocess.Popen[str], folder: Path) -> Finished:

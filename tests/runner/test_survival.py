@@ -144,7 +144,8 @@ class TestNothingSurvives(unittest.TestCase):
         def end(run: _Run) -> None:
             os.kill(run.pid_of("zygote"), signal.SIGSTOP)  # So that it cannot do anything about it.
             run.process.kill()
-            os.kill(run.pid_of("zygote"), signal.SIGKILL)
+            with suppress(ProcessLookupError):  # Who is stopped is hung up on when his session ends.
+                os.kill(run.pid_of("zygote"), signal.SIGKILL)
 
         with waiting_run() as run:
             end(run)

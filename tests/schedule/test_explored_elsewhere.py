@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import unittest
+from importlib.util import find_spec
 
 from supertester import IsolatedTestCase, explore
 from supertester.testing import run_inner
@@ -39,6 +40,7 @@ class TestBank(IsolatedTestCase):
 """
 
 
+@unittest.skipUnless(find_spec("pytest"), "needs pytest")
 class TestPytest(IsolatedTestCase):
     def test_it_explores_there_too(self) -> None:
         (self.tmp_path / "test_bank.py").write_text(SCRIPT)

@@ -90,6 +90,7 @@ class TestReadiness(IsolatedTestCase):
         )
         self.assertTrue(process.is_alive())
 
+    @unittest.skipUnless(find_spec("filelock"), "needs the extra ports")
     async def test_an_answer_over_http(self) -> None:
         port = self.ports.reserve()
         argv = [sys.executable, "-u", "-m", "http.server", "--bind", "127.0.0.1", str(port.release_to())]
@@ -233,6 +234,7 @@ class TestProcesses(IsolatedTestCase):
         self.assertIn("line 299999\n", process.output)
         self.assertRegex(process.report(), r"\| \.\.\. \d+ lines before")
 
+    @unittest.skipUnless(find_spec("filelock"), "needs the extra ports")
     async def test_a_server_in_python(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "service.py"
