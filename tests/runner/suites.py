@@ -97,7 +97,9 @@ def begin(folder: Path, *arguments: str, module: str = "supertester", **more: st
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-        preexec_fn=_hear_interruptions if signal.getsignal(signal.SIGINT) is signal.SIG_IGN else None,
+        preexec_fn=_hear_interruptions  # noqa: PLW1509 - only where SIGINT is ignored, and it runs nothing but a call of C
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        else None,
     )
 
 
