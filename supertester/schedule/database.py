@@ -27,6 +27,9 @@ FOLDER: Final = Path(".supertester")
 MOST: Final = 10
 """Failing schedules kept for each program; older ones make room."""
 
+_ATTEMPTS: Final = 100
+"""How often to make the folder again that others remove."""
+
 
 class Database:
     """The failing schedules of one program.
@@ -56,14 +59,23 @@ class Database:
         """Keep *token*, with *facts* for whoever looks into the file; return its path, or ``None`` if it is refused."""
         path = self._path(token)
         text = json.dumps({"program": self.program, "token": token, **facts}, indent=2, ensure_ascii=False) + "\n"
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            _write(path, text)
-        except OSError:
+        if not self._is_written(path, text):
             return None  # A folder that cannot be written to is no reason to hide the failure itself.
         for old in self._paths()[MOST:]:
             _remove(old)
         return path
+
+    def _is_written(self, path: Path, text: str) -> bool:
+        for _ in range(_ATTEMPTS):
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                _write(path, text)
+            except FileNotFoundError:
+                continue  # Somebody has dropped the last token meanwhile, and the folder with it.
+            except OSError:
+                return False
+            return True
+        return False
 
     def drop(self, token: str) -> None:
         """Forget *token*: it fails no more."""

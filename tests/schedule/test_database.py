@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 import threading
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 from supertester.case import IsolatedTestCase
 from supertester.schedule.database import MOST, Database
 from supertester.schedule.token import Schedule, Switch
+from tests.alone import alone
 
 
 def token(number: int) -> str:
@@ -78,6 +82,22 @@ class TestDatabase(IsolatedTestCase):
             self.database.add(token(1), {"failure": object()})
         self.assertEqual(json.loads(path.read_text())["failure"], "first")
         self.assertEqual([each.name for each in self.database.folder.iterdir()], [path.name])
+
+    @alone("replaces a function of a module")
+    def test_a_folder_that_another_removes_is_made_again(self) -> None:
+        other = Database(self.database.program, self.tmp_path)
+        make = tempfile.mkstemp
+
+        def mkstemp(*args: Any, **kwargs: Any) -> tuple[int, str]:
+            if not removed:
+                removed.append(True)
+                other.drop(token(2))  # There is none, so that the folder is empty, and goes.
+            return make(*args, **kwargs)
+
+        removed: list[bool] = []
+        with mock.patch("supertester.schedule.database.tempfile.mkstemp", mkstemp):
+            self.assertIsNotNone(self.database.add(token(1), {}))
+        self.assertEqual((removed, self.database.tokens()), ([True], [token(1)]))
 
     def test_many_at_the_same_time_lose_nothing(self) -> None:
         def work(first: int) -> None:

@@ -29,7 +29,7 @@ class _Counter:
 
     def __init__(self) -> None:
         self._process = 0
-        self._folder = -1
+        self.folder = -1
         self._identity: tuple[int, int] | None = None
 
     def __call__(self) -> int | None:
@@ -39,7 +39,7 @@ class _Counter:
         if self._identity is None:
             return None
         try:
-            status = os.fstat(self._folder)
+            status = os.fstat(self.folder)
         except OSError:
             status = None
         if status is None or (status.st_dev, status.st_ino) != self._identity:
@@ -50,8 +50,8 @@ class _Counter:
     def _open(self) -> None:
         self._process, self._identity = os.getpid(), None
         try:
-            self._folder = _open(_FOLDER, os.O_RDONLY)
-            status = os.fstat(self._folder)
+            self.folder = _open(_FOLDER, os.O_RDONLY)
+            status = os.fstat(self.folder)
         except OSError:
             return
         if status.st_size:
@@ -60,7 +60,7 @@ class _Counter:
     def close(self) -> None:
         """Give the folder back."""
         if self._identity is not None and self() is not None:
-            os.close(self._folder)
+            os.close(self.folder)
         self._process, self._identity = 0, None
 
 
@@ -121,7 +121,7 @@ class Census:
         return [_leak(number) for number in self._new()]
 
     def _new(self) -> list[int]:
-        known = _known[1] | self._own
+        known = _known[1] | self._own | {count.folder}
         new = [number for number in _listed() if number not in known and not is_noted(number)]
         new = [number for number in new if not is_shared_memory(number)]
         # If there are more, some are from before the test: the list is as old as their number has been the same.

@@ -32,6 +32,29 @@ reports = [run_inner(inner_case(body)).report for body in (closes, leaks, closes
 print(json.dumps(reports))
 """
 
+MOVED = """
+import ctypes, json, os
+from supertester.isolation.leaks import census
+from supertester.testing import inner_case, run_inner
+
+libc = ctypes.CDLL(None)
+spare = libc.dup(0)
+
+def clean(case):
+    pass
+
+def leaks(case):
+    libc.dup(0)
+
+reports = [run_inner(inner_case(clean)).report]
+census.count.close()
+taken = libc.dup(0)
+census.count()  # Opens the folder anew, under another number.
+os.close(spare)
+reports.append(run_inner(inner_case(leaks)).report)
+print(json.dumps(reports))
+"""
+
 
 @unittest.skipUnless(census.count(), "needs a system that counts descriptors")
 class TestCensus(unittest.TestCase):
@@ -42,6 +65,10 @@ class TestCensus(unittest.TestCase):
         for report in (leaks, leaks_in_loop):
             self.assertRegex(report, r"1\. descriptor \d+, .*, was left open; it was not opened by Python code")
         self.assertEqual([first, again, last], ["", "", ""])
+
+    def test_its_own_is_never_blamed(self) -> None:
+        result = subprocess.run([sys.executable, "-c", MOVED], capture_output=True, text=True, check=True)
+        self.assertNotRegex(" ".join(json.loads(result.stdout)), "/proc/")
 
     def test_it_speaks_only_of_tests_that_are_alone(self) -> None:
         from supertester.isolation import isolate
