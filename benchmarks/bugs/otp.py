@@ -325,17 +325,17 @@ async def acknowledged(*, correct: bool = False) -> None:
 
 
 class Editor(GenServer):
-    """Writes a page and tells a reviewer, who looks for it at once."""
+    """Writes a page and tells a reader, who looks for it at once."""
 
-    def init(self, library: Pid, reviewer: Pid, careful: bool) -> None:  # noqa: FBT001
-        self.library, self.reviewer, self.careful = library, reviewer, careful
+    def init(self, library: Pid, reader: Pid, careful: bool) -> None:  # noqa: FBT001
+        self.library, self.reader, self.careful = library, reader, careful
 
     async def handle_cast(self, page: str) -> None:
         if self.careful:
             await self.library.call(("write", page))
         else:
             self.library.cast(("write", page))
-        self.reviewer.cast(page)
+        self.reader.cast(page)
 
 
 class Library(GenServer):
@@ -351,7 +351,7 @@ class Library(GenServer):
         return message[1] in self.state
 
 
-class Reviewer(GenServer):
+class Reader(GenServer):
     def init(self, library: Pid) -> None:
         self.library = library
 
@@ -367,8 +367,8 @@ async def two_ways(*, correct: bool = False) -> None:
     """News of a message overtake the message itself, since only what one sends to one other keeps its order."""
     async with world():
         library = await Library.start_link()
-        reviewer = await Reviewer.start_link(library)
-        editor = await Editor.start_link(library, reviewer, correct)
+        reader = await Reader.start_link(library)
+        editor = await Editor.start_link(library, reader, correct)
         editor.cast("page 1")
         await until_idle()
-        assert reviewer.is_alive(), f"the reviewer ended: {reviewer.exit_reason!r}"
+        assert reader.is_alive(), f"the reader ended: {reader.exit_reason!r}"

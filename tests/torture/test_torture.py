@@ -1,6 +1,7 @@
 """The torture: that it finds what is planted, and that it finds nothing in a part of the suite."""
 
 import os
+import random
 import subprocess
 import sys
 import threading
@@ -35,7 +36,20 @@ def run(units: list[Unit], rounds: int = 1, threads: int = 2) -> Report:
 
 @alone("compares what the whole process has")
 class TestPlantedInterference(unittest.TestCase):
+    home: Path
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.home = Path.cwd()
+
+    @classmethod
+    def tearDownClass(cls) -> None:
+        assert Path.cwd() == cls.home, f"what is planted has left the process in {Path.cwd()}"
+
     def setUp(self) -> None:
+        # Two that go to a folder and back at once may come back to each other's.
+        self.addCleanup(os.chdir, self.home)
+        self.addCleanup(random.setstate, random.getstate())
         planted.clear()
         planted.barrier.reset()
         self.addCleanup(planted.clear)
