@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 import threading
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +21,7 @@ from supertester.harness import (
     default_invariant,
     from_property_config,
     run_concurrently,
+    run_in_threads,
     run_scenario,
     run_with_performance,
     simple_genserver_scenario,
@@ -452,6 +454,9 @@ class TestHistory(RuntimeCase):
         self.assertTrue(found[4][4])
 
 
+variable: ContextVar[str] = ContextVar("variable")
+
+
 class TestRunConcurrently(RuntimeCase):
     async def test_results_are_in_order_and_exceptions_are_kept(self) -> None:
         async def odd(number: int) -> int:
@@ -508,6 +513,41 @@ class TestRunConcurrently(RuntimeCase):
         ):
             with self.assertRaisesRegex(error, message):
                 await run_concurrently(n, fn)  # type: ignore[arg-type]
+
+
+class TestRunInThreads(RuntimeCase):
+    async def test_results_are_in_order_and_exceptions_are_kept(self) -> None:
+        def odd(number: int) -> int:
+            if number % 2:
+                raise OSError(number)
+            return number
+
+        outcomes = await run_in_threads(4, odd)
+        self.assertEqual([outcome.value for outcome in outcomes], [0, None, 2, None])
+        self.assertIsInstance(outcomes[1].error, OSError)
+        self.assertEqual([each.value for each in await run_in_threads(2, lambda: "same")], ["same", "same"])
+        [outcome] = await run_in_threads(1, sys.exit)
+        self.assertIsInstance(outcome.error, SystemExit)
+
+    async def test_all_block_at_the_same_time(self) -> None:
+        barrier = threading.Barrier(40)
+        outcomes = await run_in_threads(40, lambda: barrier.wait(5))
+        self.assertEqual(sorted(outcome.unwrap() for outcome in outcomes), list(range(40)))
+
+    async def test_what_runs_in_them_belongs_to_the_caller(self) -> None:
+        variable.set("mine")
+        outcomes = await run_in_threads(2, variable.get)
+        self.assertEqual([outcome.value for outcome in outcomes], ["mine", "mine"])
+
+    async def test_one_that_does_not_end_is_named(self) -> None:
+        over = threading.Event()
+        self.addCleanup(over.set)
+        with self.assertRaisesRegex(WaitTimeout, r"1 of 3 calls did not end within 0.05 s: \[1\]"):
+            await run_in_threads(3, lambda number: number == 1 and over.wait(), timeout=0.05)
+
+    async def test_nonsense_is_refused(self) -> None:
+        with self.assertRaisesRegex(UsageError, r"run_in_threads\(\) needs at least one call, got n=0"):
+            await run_in_threads(0, print)
 
 
 class Storage:

@@ -15,6 +15,7 @@ from supertester.scenarios import (
     ScenarioReport,
     ThreadReport,
     run_concurrently,
+    run_in_threads,
     run_scenario,
     run_with_performance,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "default_invariant",
     "from_property_config",
     "run_concurrently",
+    "run_in_threads",
     "run_scenario",
     "run_with_performance",
     "simple_genserver_scenario",

@@ -82,6 +82,10 @@ class HarnessMixin(_Host):
         """Call *fn* in *n* tasks that start together; see `supertester.harness.run_concurrently`."""
         return await harness.run_concurrently(n, fn, timeout=timeout)
 
+    async def run_in_threads(self, n: int, fn: Callable[..., Any], *, timeout: float = 5.0) -> list[Outcome[Any]]:
+        """Call *fn*, which may block, in *n* threads; see `supertester.harness.run_in_threads`."""
+        return await harness.run_in_threads(n, fn, timeout=timeout)
+
     def assert_linearizable(
         self,
         history: ScenarioReport | Iterable[Operation],

@@ -1,6 +1,7 @@
 """Scenarios and what runs them; `supertester.harness` is where they are used from."""
 
 from supertester.scenarios.concurrently import run_concurrently
+from supertester.scenarios.in_threads import run_in_threads
 from supertester.scenarios.operations import Operation, normalized
 from supertester.scenarios.report import ScenarioEvent, ScenarioReport, ThreadReport
 from supertester.scenarios.runner import run_scenario, run_with_performance
@@ -14,6 +15,7 @@ __all__ = [
     "ThreadReport",
     "normalized",
     "run_concurrently",
+    "run_in_threads",
     "run_scenario",
     "run_with_performance",
 ]

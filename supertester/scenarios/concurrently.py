@@ -13,7 +13,7 @@ from supertester._core.waiting import checked_seconds
 from supertester.errors import UsageError, WaitTimeout
 from supertester.scenarios.threads import outcome_of
 
-__all__ = ["run_concurrently"]
+__all__ = ["checked_calls", "run_concurrently"]
 
 
 async def run_concurrently(n: int, fn: Callable[..., Any], *, timeout: float = 5.0) -> list[Outcome[Any]]:
@@ -33,19 +33,13 @@ async def run_concurrently(n: int, fn: Callable[..., Any], *, timeout: float = 5
     >>> asyncio.run(main())
     [0, 1, 4]
     """
-    if isinstance(n, bool) or not isinstance(n, int):
-        raise TypeError(f"run_concurrently() takes a number of calls, got n={n!r}")
-    if n < 1:
-        raise UsageError(f"run_concurrently() needs at least one call, got n={n!r}")
-    if not callable(fn):
-        raise TypeError(f"run_concurrently() takes a function, got fn={fn!r}")
+    call_number = checked_calls("run_concurrently", n, fn)
     checked_seconds("timeout", timeout)
     gate = asyncio.Event()
-    takes_number = _takes_number(fn)
 
     async def call(number: int) -> Outcome[Any]:
         await gate.wait()
-        return await outcome_of(partial(fn, number) if takes_number else fn)
+        return await outcome_of(partial(call_number, number))
 
     tasks = [asyncio.ensure_future(call(number)) for number in range(n)]
     try:
@@ -59,6 +53,22 @@ async def run_concurrently(n: int, fn: Callable[..., Any], *, timeout: float = 5
         late = [number for number, task in enumerate(tasks) if task in pending]
         raise WaitTimeout(f"{len(late)} of {n} calls did not end within {timeout:g} s: {late[:20]}")
     return [task.result() for task in tasks]
+
+
+def checked_calls(name: str, n: int, fn: Callable[..., Any]) -> Callable[[int], Any]:
+    """Return *fn* as a function of the number of the call, for *name*, which takes *n* and *fn*.
+
+    Raises:
+        TypeError: *n* is no number, or *fn* no function.
+        UsageError: *n* is less than 1.
+    """
+    if isinstance(n, bool) or not isinstance(n, int):
+        raise TypeError(f"{name}() takes a number of calls, got n={n!r}")
+    if n < 1:
+        raise UsageError(f"{name}() needs at least one call, got n={n!r}")
+    if not callable(fn):
+        raise TypeError(f"{name}() takes a function, got fn={fn!r}")
+    return fn if _takes_number(fn) else lambda _: fn()
 
 
 def _takes_number(fn: Callable[..., Any]) -> bool:
