@@ -1,7 +1,6 @@
 """Systems beyond the embedded runtime: programs in processes of their own."""
 
 from supertester.targets.external import ExternalProcess, start_process, with_python_server
-from supertester.targets.os_process import OsProcess
 from supertester.targets.readiness import FdReady, GrpcReady, HttpReady, LineReady, PortReady, Readiness
 
 __all__ = [
@@ -10,7 +9,6 @@ __all__ = [
     "GrpcReady",
     "HttpReady",
     "LineReady",
-    "OsProcess",
     "PortReady",
     "Readiness",
     "start_process",
