@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,16 +12,16 @@ from supertester._core.evidence import shown
 from supertester._core.waiting import checked_seconds, pause
 from supertester.chaos.chance import checked_rate
 from supertester.chaos.journal import ChaosEvent, chosen_seed, note
-from supertester.chaos.signals import signal_exit
 from supertester.errors import UsageError, WaitTimeout
 from supertester.otp.process import Process
 from supertester.otp.reasons import KILL
 from supertester.otp.refs import Reference
-from supertester.otp.supervision import BaseSupervisor, Child
+from supertester.otp.supervision import Child
 from supertester.supervision_trace import ChildRestarted, trace_supervision_events
+from supertester.targets.embedded import running_children, signal_exit
 from supertester.trees import supervisor_of, wait_for_supervisor_stabilization
 
-__all__ = ["ChaosReport", "chaos_kill_children", "running_children"]
+__all__ = ["ChaosReport", "chaos_kill_children"]
 
 _SETTLING = 5.0
 """Seconds that the supervisor may take after the last kill to become calm."""
@@ -173,16 +173,6 @@ class _Killing:
         note("kill_children", process, details)
         self.hit.append(process)
         signal_exit(process, self._reason)
-
-
-def running_children(supervisor: Process) -> Iterator[tuple[Child, Process]]:
-    """Yield the running children of *supervisor*, in start order."""
-    server: Any = supervisor.server
-    if isinstance(server, BaseSupervisor):
-        for key, value in server.children.items():  # type: ignore[attr-defined]
-            child = key if value is None else value
-            if child.process is not None and child.process.exit_reason is None:
-                yield child, child.process
 
 
 async def _calm(process: Process) -> None:

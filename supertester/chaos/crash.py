@@ -5,21 +5,29 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from supertester._core.clock import Clock, LoopClock
 from supertester._core.evidence import shown
 from supertester._core.waiting import checked_seconds
 from supertester.chaos.chance import checked_rate
 from supertester.chaos.journal import chosen_seed, noting_here
-from supertester.chaos.signals import signal_exit
 from supertester.context import current_context
-from supertester.errors import UsageError
+from supertester.errors import UsageError, WaitTimeout
 from supertester.otp.process import Process
+from supertester.otp.reasons import KILL, is_reason
 from supertester.otp.refs import Reference, existing
+from supertester.targets.adapting import foreign_target
+from supertester.targets.embedded import EmbeddedTarget, signal_exit
+from supertester.targets.target import Target
 
 __all__ = ["Injection", "inject_crash"]
 
+_REASON = "chaos_injection"
+_DYING = 5.0
+"""Seconds that the system may take to end what was killed."""
 _SPECS = '"immediate", ("after_ms", milliseconds), ("random", probability from 0 to 1)'
 
 
@@ -35,7 +43,7 @@ class Injection:
         fired: Whether the signal has been sent.
     """
 
-    target: Process
+    target: Process | Target
     spec: Any
     signal: Any
     seed: int | None = None
@@ -72,7 +80,10 @@ class Injection:
             return
         self.fired = True
         self._note("crash", self.target, {"reason": shown(self.signal)})
-        signal_exit(self.target, self.signal)
+        if isinstance(self.target, Target):
+            self.target.kill(self.signal)
+        else:
+            signal_exit(self.target, self.signal)
         self._settle()
 
     def _settle(self, *_: Any) -> None:
@@ -100,20 +111,23 @@ class Injection:
 
 
 async def inject_crash(
-    target: Reference, spec: Any, *, reason: Any = "chaos_injection", seed: int | None = None
+    target: Reference | Target, spec: Any, *, reason: Any = _REASON, seed: int | None = None
 ) -> Injection:
     """Send *target* an exit signal, and return a handle that tells what became of it.
 
     Args:
-        target: The process.
+        target: The process; or anything else that `supertester.targets.target_of` makes a target of: a task, a process
+            of the operating system, an actor.
         spec: ``"immediate"``; ``("after_ms", n)``: in n milliseconds of the runtime's clock, unless the target ends
             before; ``("random", p)``: at once with probability p.
         reason: The exit reason of the signal. It comes from no process: one that traps exits gets it as a message and
-            may survive, and ``NORMAL`` is ignored by the others.
+            may survive, and ``NORMAL`` is ignored by the others. What is no process of `supertester.otp` is ended as
+            its `supertester.targets.Target.kill` says, by default by `KILL`, whose effect is waited for.
         seed: Of the choice; by default that of the running test.
 
     Raises:
         UsageError: The target is dead or unknown, or *spec* makes no sense; nothing has been done then.
+        Unsupported: The target is one that cannot be killed, such as a thread.
 
     >>> from supertester.otp import Agent
     >>> async def main():
@@ -123,8 +137,11 @@ async def inject_crash(
     'chaos_injection'
     """
     kind, number = _parsed(spec)
-    process = existing(target, "inject_crash")
-    injection = Injection(process, spec, reason)
+    victim = _victim(target)
+    if isinstance(victim, Target):
+        reason = KILL if reason == _REASON else reason
+        victim.check_reason(reason)
+    injection = Injection(victim, spec, reason)
     if kind == "random":
         injection.seed = chosen_seed(seed, "inject_crash")
         if random.Random(injection.seed).random() >= number:
@@ -134,11 +151,28 @@ async def inject_crash(
         _fire_later(injection, number / 1000)
     else:
         injection._fire()
+        if isinstance(victim, Target) and is_reason(reason, KILL):
+            with suppress(WaitTimeout):  # The injection says that it did not die.
+                await victim.wait(_DYING)
     return injection
 
 
+def _victim(target: Any) -> Process | Target:
+    found = foreign_target(target)
+    if found is None:
+        return existing(target, "inject_crash")
+    if isinstance(found, EmbeddedTarget):
+        return existing(found.process, "inject_crash")
+    if not found.is_alive():
+        raise UsageError(f"inject_crash: {found!r} has ended already", reason="noproc")
+    if not found.supports("kill"):
+        raise found.unsupported("kill")
+    return found
+
+
 def _fire_later(injection: Injection, seconds: float) -> None:
-    clock = injection.target.runtime.clock
+    target = injection.target
+    clock: Clock = LoopClock(asyncio.get_running_loop()) if isinstance(target, Target) else target.runtime.clock
     injection._timer = clock.call_at(clock.time() + seconds, injection._fire)
     injection._forget = injection.target.on_exit(injection._settle)
     if (context := current_context.get()) is not None and not context.closed:

@@ -9,15 +9,14 @@ from typing import Any
 
 from supertester._core.evidence import shown
 from supertester.chaos.chance import Chance, checked_rate
-from supertester.chaos.children import running_children
 from supertester.chaos.interception import MessageFault, MessageHit, keep
 from supertester.chaos.journal import chosen_seed
-from supertester.chaos.signals import signal_exit
 from supertester.errors import UsageError
 from supertester.otp.messages import PENDING, Call, Failure
 from supertester.otp.process import Process
 from supertester.otp.refs import Reference, existing
 from supertester.otp.supervision import BaseSupervisor
+from supertester.targets.embedded import running_children, signal_exit
 
 __all__ = ["FAILURE_TYPES", "RandomFailures", "inject_random_failures"]
 

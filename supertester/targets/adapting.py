@@ -1,0 +1,81 @@
+"""`target_of`: the one place that knows which adapter a thing needs."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from supertester.errors import UsageError
+from supertester.otp.pid import Pid
+from supertester.otp.refs import resolve
+from supertester.targets.target import Target
+
+__all__ = ["foreign_target", "target_of"]
+
+_HOME = "supertester.targets"
+_ADAPTERS = {
+    "_asyncio.Task": "tasks.TaskTarget",
+    "asyncio.tasks.Task": "tasks.TaskTarget",
+    "threading.Thread": "threads.ThreadTarget",
+    "concurrent.futures.thread.ThreadPoolExecutor": "threads.ThreadPoolTarget",
+    "supertester.targets.external.ExternalProcess": "os_process.ProcessTarget",
+    "subprocess.Popen": "os_process.ProcessTarget",
+    "asyncio.subprocess.Process": "os_process.ProcessTarget",
+    "multiprocessing.process.BaseProcess": "os_process.ProcessTarget",
+    "psutil.Process": "os_process.ProcessTarget",
+}
+"""The adapter for each class, by name, so that nothing is imported for things that nobody has."""
+
+
+def target_of(thing: Any) -> Target:
+    """Return *thing* as a `Target`.
+
+    Args:
+        thing: A target; a task, a thread, a process, an executor, an actor or a pool, see the how-to pages; a process
+            of `supertester.otp` or its name; or a function without arguments that returns one of these.
+
+    Raises:
+        UsageError: It is a name that nobody has.
+        Unsupported: It is something that cannot be a target here.
+        TypeError: There is no adapter for it.
+
+    >>> import asyncio
+    >>> from supertester.otp import Agent
+    >>> async def main():
+    ...     target = target_of(await Agent.start(0, name="agent"))
+    ...     target.kill()
+    ...     return await target.wait()
+    >>> asyncio.run(main())
+    KILLED
+    """
+    foreign = foreign_target(thing)
+    if foreign is not None:
+        return foreign
+    if callable(thing):
+        return target_of(thing())
+    from supertester.targets.embedded import EmbeddedTarget
+
+    try:
+        process = resolve(thing)
+    except TypeError:
+        raise TypeError(
+            f"there is no adapter for {thing!r}; give a task, a thread, a process, an executor, an actor, a pool or a "
+            "server, or make it a supertester.targets.Target"
+        ) from None
+    if process is None:
+        raise UsageError(f"no process is registered as {thing!r}", reason="noproc")
+    return EmbeddedTarget(process)
+
+
+def foreign_target(thing: Any) -> Target | None:
+    """Return *thing* as a `Target`, or ``None`` if it is a process of `supertester.otp`, its name, or unknown."""
+    if isinstance(thing, Target):
+        return thing
+    if isinstance(thing, (str, Pid)):
+        return None
+    for cls in type(thing).__mro__:
+        if found := _ADAPTERS.get(f"{cls.__module__}.{cls.__qualname__}"):
+            module, _, name = found.partition(".")
+            adapter: Target = getattr(import_module(f"{_HOME}.{module}"), name)(thing)
+            return adapter
+    return None
