@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from supertester.mixins.harness import HarnessMixin
     from supertester.mixins.otp import OTPAssertions
     from supertester.mixins.performance import PerformanceMixin
+    from supertester.mixins.services import ServiceAssertions
     from supertester.otp import ChildSpec, DynamicSupervisor, GenServer, Pid, Registry, Supervisor
     from supertester.runner.program import main
 
@@ -54,6 +55,7 @@ __all__ = [
     "Pid",
     "Registry",
     "Scenario",
+    "ServiceAssertions",
     "StartFailed",
     "Supervisor",
     "UnknownMessage",
@@ -94,6 +96,7 @@ _HOMES = {
     "supertester.isolation.sleeps": ("allow_sleep",),
     "supertester.mixins.otp": ("OTPAssertions",),
     "supertester.mixins.performance": ("PerformanceMixin",),
+    "supertester.mixins.services": ("ServiceAssertions",),
     "supertester.otp": ("ChildSpec", "DynamicSupervisor", "GenServer", "Pid", "Registry", "Supervisor"),
     "supertester.runner.program": ("main",),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+from supertester._core.counts import checked_count
 from supertester.errors import UsageError
 from supertester.otp.root import matches
 
@@ -18,15 +19,6 @@ def checked_rate(name: str, rate: Any) -> float:
     if not 0 <= rate <= 1:
         raise UsageError(f"{name} must be from 0 to 1, got {name}={rate!r}")
     return rate
-
-
-def checked_count(name: str, count: Any, least: int = 1) -> int:
-    """Return *count*, or raise the error that a bad one deserves: a whole number of *least* or more is wanted."""
-    if isinstance(count, bool) or not isinstance(count, int):
-        raise TypeError(f"{name} must be a whole number, got {name}={count!r}")
-    if count < least:
-        raise UsageError(f"{name} must be {least} or more, got {name}={count!r}")
-    return count
 
 
 class Chance:

@@ -48,6 +48,7 @@ async def start_process(
     timeout: float = 10.0,
     grace: float = 5.0,
     pass_fds: Iterable[Any] = (),
+    stdout: Any = None,
     name: str | None = None,
 ) -> ExternalProcess:
     r"""Start a program, wait until it is ready, and return it.
@@ -66,6 +67,8 @@ async def start_process(
         grace: Seconds that it has to end by itself when it is asked to.
         pass_fds: Descriptors, or what has a ``fileno()`` such as a reserved port, that it inherits under the same
             number.
+        stdout: A descriptor, or what has a ``fileno()``, that its standard output goes to instead; what is kept and
+            shown is its standard error alone then.
         name: What messages call it; by default the name of the program.
 
     Raises:
@@ -82,7 +85,8 @@ async def start_process(
     checked_seconds("timeout", timeout)
     if ready is not None and not isinstance(ready, Readiness):
         raise TypeError(f"ready must be a readiness such as LineReady('listening'), got ready={ready!r}")
-    process._begin({**os.environ, **(env or {})}, cwd, [_descriptor(each) for each in pass_fds])
+    out = None if stdout is None else _descriptor(stdout)
+    process._begin({**os.environ, **(env or {})}, cwd, [_descriptor(each) for each in pass_fds], out)
     try:
         await process._become_ready(timeout)
     except BaseException as error:
@@ -139,7 +143,9 @@ class ExternalProcess:
 
     # Starting ----------------------------------------------------------------------------------------------------
 
-    def _begin(self, env: Mapping[str, str], cwd: str | os.PathLike[str] | None, inherited: list[int]) -> None:
+    def _begin(
+        self, env: Mapping[str, str], cwd: str | os.PathLike[str] | None, inherited: list[int], out: int | None
+    ) -> None:
         reading, writing = os.pipe()
         with ExitStack() as closing:
             closing.callback(os.close, writing)
@@ -154,7 +160,7 @@ class ExternalProcess:
                 self._popen = subprocess.Popen(
                     self.argv,
                     stdin=subprocess.PIPE,
-                    stdout=writing,
+                    stdout=writing if out is None else out,
                     stderr=writing,
                     env=variables,
                     cwd=cwd,

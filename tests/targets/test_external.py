@@ -189,6 +189,14 @@ class TestProcesses(IsolatedTestCase):
             )
             self.assertEqual(process.output.split(), ["hi", self.isolation.test_id, folder])
 
+    async def test_its_output_elsewhere(self) -> None:
+        with tempfile.TemporaryFile() as file:
+            source = "import sys\nprint('out')\nprint('err', file=sys.stderr)"
+            process = await start_process(program(source), stdout=file, ready=LineReady("err"))
+            self.assertEqual(process.output, "err\n")
+            file.seek(0)
+            self.assertEqual(file.read(), b"out\n")
+
     async def test_how_it_ended(self) -> None:
         process = await start_process(program())
         process.kill()
