@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import gc
 import sys
+
+from supertester.runner import collector
 
 __all__: list[str] = []
 
 
 def _main() -> None:
-    gc.disable()  # There is nothing to collect while modules are loaded.
+    collector.pause()
     from supertester.runner.farewell import leave
     from supertester.runner.program import run_program
 
-    gc.enable()
     report = run_program(sys.argv[1:])
     if "unittest" in sys.modules:
         sys.exit(report.exit_status)

@@ -29,7 +29,9 @@ module                  idea
 ``audit lint commands`` five questions about a suite; sleeps in sources; their command lines
 ``reports``             JUnit XML, the page, the live display
 ``session``             all that surrounds a run: choices, rounds, memory, reports
-``cli program text``    the command line, the program, what it prints
+``cli plain program``   the command line, also one of names alone, and the program
+``text``                what it prints
+``files collector``     files that runs remember in; the garbage collector while modules are loaded
 ======================  ===================================================================================
 
 Selection and order are functions from declared tests to declared tests; what they return is what is run::

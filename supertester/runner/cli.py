@@ -6,12 +6,13 @@ import argparse
 import os
 import re
 from collections.abc import Sequence
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 from supertester.errors import UsageError
 from supertester.runner.options import DEFAULT_TIMEOUT, Options
 from supertester.runner.outcomes import OUTCOMES
+from supertester.runner.plain import module_name
 from supertester.runner.settings import Collected
 
 __all__ = ["make_parser", "options_of", "parse"]
@@ -25,6 +26,7 @@ def make_parser(prog: str = "python -m supertester") -> argparse.ArgumentParser:
         epilog="Without names, or with `discover`, tests are discovered. Exit status: 0 if all passed and every "
         "declared test ran, 1 if not, 2 if the command line makes no sense.",
         allow_abbrev=False,
+        formatter_class=partial(argparse.HelpFormatter, width=_columns()),
     )
     parser.add_argument("names", nargs="*", metavar="TEST", help="modules, classes, methods or files; or `discover`")
     _add_unittest(parser)
@@ -33,6 +35,14 @@ def make_parser(prog: str = "python -m supertester") -> argparse.ArgumentParser:
     _add_selection(parser.add_argument_group("which tests, in which order, how often"))
     _add_reports(parser.add_argument_group("what fails, and reports"))
     return parser
+
+
+def _columns() -> int:
+    """Return the width for help. The parser would find it out itself, once for each option."""
+    try:
+        return int(os.environ.get("COLUMNS") or os.get_terminal_size().columns) - 2
+    except (ValueError, OSError):
+        return 78
 
 
 def _add_unittest(add: Any) -> None:
@@ -203,20 +213,3 @@ def options_of(parsed: argparse.Namespace, parser: argparse.ArgumentParser) -> O
         given[name] = tuple(given[name])
     given["layer_limits"] = dict(given["layer_limits"])
     return Options(names=tuple(map(module_name, names)), discover=discover, **given)
-
-
-def module_name(name: str) -> str:
-    """Return the dotted name of a file, as ``python -m unittest`` takes files: relative to the present folder.
-
-    >>> module_name("tests.test_bank.TestBank")
-    'tests.test_bank.TestBank'
-    """
-    if not (name.lower().endswith(".py") and Path(name).is_file()):
-        return name
-    path = Path(name)
-    if path.is_absolute():
-        relative = Path(os.path.relpath(path, Path.cwd()))
-        if relative.is_absolute() or relative.parts[0] == os.pardir:
-            return name
-        path = relative
-    return ".".join(path.with_suffix("").parts)

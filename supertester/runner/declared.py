@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
+
+from supertester._core.values import dataclass
 
 __all__ = ["DeclaredTest", "declare", "fixture_of", "id_of"]
 
@@ -17,7 +19,7 @@ _BASES = frozenset(
 """Modules whose classes have such methods for others to override."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class DeclaredTest:
     """A test of a load, without the test itself: a value that crosses processes."""
 

@@ -6,11 +6,14 @@ import importlib
 import unittest
 from typing import Any
 
+from supertester.runner import collector
+
 __all__ = ["load_suite"]
 
 
 def load_suite(options: Any) -> unittest.TestSuite:
     """Return the suite that `unittest` makes of *options*: anything that has the fields of `Options.loading`."""
+    collector.resume()  # What modules with tests leave behind is theirs.
     loader = unittest.TestLoader()
     if options.name_patterns:
         loader.testNamePatterns = [pattern if "*" in pattern else f"*{pattern}*" for pattern in options.name_patterns]

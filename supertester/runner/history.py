@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+from os import PathLike, fspath
 
+from supertester.runner import files
 from supertester.runner.outcomes import TestOutcome
 
 __all__ = ["History"]
@@ -24,15 +24,15 @@ class History:
     What cannot be read or written is not remembered: that costs time, and no test.
     """
 
-    def __init__(self, folder: str | Path | None) -> None:
-        self._folder = Path(folder) if folder is not None else None
+    def __init__(self, folder: str | PathLike[str] | None) -> None:
+        self._folder = fspath(folder) if folder is not None else None
 
     def durations(self) -> Mapping[str, float]:
         """Return the seconds that tests took, by id."""
         if self._folder is None:
             return {}
         try:
-            lines = (self._folder / _DURATIONS).read_text(encoding="utf-8", errors="replace").splitlines()
+            lines = files.read(f"{self._folder}/{_DURATIONS}").split("\n")
         except OSError:
             return {}
         found: dict[str, float] = {}
@@ -53,18 +53,5 @@ class History:
         kept = list(known.items())[-_MOST:]
         text = "".join(f"{seconds:.6f} {name}\n" for name, seconds in kept if "\n" not in name)
         with contextlib.suppress(OSError):
-            self._write(_DURATIONS, text)
-
-    def _write(self, name: str, text: str) -> None:
-        """Write a whole file or none, also if another run does so too."""
-        folder = self._folder
-        assert folder is not None
-        if not folder.is_dir():
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / ".gitignore").write_text("*\n", encoding="utf-8")
-        part = folder / f"{name}.{os.getpid()}"
-        try:
-            part.write_text(text, encoding="utf-8")
-            part.replace(folder / name)
-        finally:
-            part.unlink(missing_ok=True)
+            files.make_folder(self._folder)
+            files.replace(f"{self._folder}/{_DURATIONS}", text)

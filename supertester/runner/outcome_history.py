@@ -1,4 +1,4 @@
-"""What came of tests in earlier runs: the file ``.supertester/history.json``, which every run adds to.
+"""What came of tests in earlier runs: the file ``.supertester/outcomes.txt``, which every run adds to.
 
 It is small and always whole: each test keeps its last `KEEP` outcomes, a test that did not run for `FORGET` runs is
 dropped, and a new file takes the place of the old one in one step. Runs in several processes add to it one after
@@ -7,16 +7,13 @@ another. It is a memory and no result: a run whose file cannot be read or writte
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import json
-import os
-import sys
-import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
-from typing import IO, Any, Final, NamedTuple
+from collections.abc import Iterable, Mapping
+from os import PathLike, fspath
+from typing import Final, NamedTuple
+
+from supertester.runner import files
 
 __all__ = ["FORGET", "KEEP", "LETTERS", "OutcomeHistory", "Past", "Run"]
 
@@ -24,7 +21,8 @@ KEEP: Final = 30
 """How many outcomes of a test are kept."""
 FORGET: Final = 200
 """After how many runs a test that did not run is forgotten."""
-_VERSION: Final = 1
+_NAME: Final = "outcomes.txt"
+_TITLE: Final = "outcomes of supertester, version 1"
 LETTERS: Final = {
     "passed": ".",
     "failed": "F",
@@ -95,15 +93,19 @@ class OutcomeHistory:
         folder: Where the file is, or will be: ``.supertester`` in the folder of the project.
 
     >>> import tempfile
-    >>> history = OutcomeHistory.read(Path(tempfile.mkdtemp()))
+    >>> history = OutcomeHistory.read(tempfile.mkdtemp())
     >>> history.add([("tests.test_till.TestTill.test_pays", "failed")], seed=7341).last_failed()
     ['tests.test_till.TestTill.test_pays']
     """
 
     def __init__(
-        self, folder: Path, tests: Mapping[str, Past] | None = None, runs: tuple[Run, ...] = (), problem: str = ""
+        self,
+        folder: str | PathLike[str],
+        tests: Mapping[str, Past] | None = None,
+        runs: tuple[Run, ...] = (),
+        problem: str = "",
     ) -> None:
-        self.folder = folder
+        self.folder = fspath(folder)
         self.tests: Mapping[str, Past] = tests or {}
         """What is known about each test, by its id."""
         self.runs = runs
@@ -112,16 +114,16 @@ class OutcomeHistory:
         """Why the file could not be used, for the user to see; empty if it could."""
 
     @classmethod
-    def read(cls, folder: str | Path) -> OutcomeHistory:
+    def read(cls, folder: str | PathLike[str]) -> OutcomeHistory:
         """Return what the file in *folder* holds; nothing if there is none, or one that nobody can read."""
-        folder = Path(folder)
+        folder = fspath(folder)
         try:
-            data = json.loads((folder / "history.json").read_text(encoding="utf-8"))
-            return cls(folder, _tests(data), tuple(Run(*row) for row in data["runs"]))
+            runs, tests = _parsed(files.read(f"{folder}/{_NAME}"))
         except FileNotFoundError:
             return cls(folder)
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            return cls(folder, problem=f"{folder / 'history.json'} cannot be read and is begun anew: {error!r}")
+        except (OSError, ValueError) as error:
+            return cls(folder, problem=f"{folder}/{_NAME} cannot be read and is begun anew: {error!r}")
+        return cls(folder, tests, runs)
 
     def last_failed(self) -> list[str]:
         """Return the tests whose last outcome was bad, those that failed most recently first."""
@@ -147,8 +149,8 @@ class OutcomeHistory:
         """
         rows = list(outcomes)
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with _locked(self.folder / "history.lock"):
+            files.make_folder(self.folder)
+            with files.locked(f"{self.folder}/{_NAME}.lock"):
                 history = OutcomeHistory.read(self.folder)._with(rows, seed, time.time() if at is None else at)
                 history._write()
         except OSError as error:
@@ -168,52 +170,30 @@ class OutcomeHistory:
         )
 
     def _write(self) -> None:
-        data = {
-            "version": _VERSION,
-            "runs": [[run.number, run.at, run.seed, run.tests, run.bad] for run in self.runs],
-            "tests": {test: [past.letters, past.run] for test, past in self.tests.items()},
-        }
-        _replace(self.folder / "history.json", json.dumps(data, separators=(",", ":")))
-        ignore = self.folder / ".gitignore"
-        if not ignore.exists():
-            _replace(ignore, "*\n")
+        runs = (" ".join(["run", *(_word(value) for value in run)]) for run in self.runs)
+        tests = (f"{past.letters} {past.run} {_one_line(name)}" for name, past in self.tests.items())
+        files.replace(f"{self.folder}/{_NAME}", "\n".join([_TITLE, *runs, *tests, ""]))
 
 
-def _tests(data: Any) -> dict[str, Past]:
-    if data["version"] != _VERSION:
-        raise ValueError(f"it is of version {data['version']!r}, and this one knows {_VERSION}")
-    return {test: Past(letters, run) for test, (letters, run) in data["tests"].items()}
+def _parsed(text: str) -> tuple[tuple[Run, ...], dict[str, Past]]:
+    title, *lines = text.split("\n")
+    if title != _TITLE or lines.pop() != "":
+        raise ValueError(f"it does not begin with {_TITLE!r}, or does not end with a line")
+    runs: list[Run] = []
+    tests: dict[str, Past] = {}
+    for line in lines:
+        letters, number, rest = line.split(" ", 2)
+        if letters == "run":
+            at, seed, ran, bad = rest.split(" ")
+            runs.append(Run(int(number), float(at), None if seed == "-" else int(seed), int(ran), int(bad)))
+        else:
+            tests[rest.replace("\0", "\n")] = Past(letters, int(number))
+    return tuple(runs), tests
 
 
-def _replace(path: Path, text: str) -> None:
-    """Write *text* into a file in one step: whoever reads it, sees the old text or the new."""
-    part = path.with_name(f".{path.name}-{os.getpid()}-{threading.get_ident()}")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+def _word(value: float | None) -> str:
+    return "-" if value is None else str(value)
 
 
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Keep other processes and threads out; the lock goes with the process that holds it, however that ends."""
-    with path.open("a+b") as file:
-        _lock(file)
-        yield
-
-
-if sys.platform == "win32":  # pragma: no cover
-
-    def _lock(file: IO[bytes]) -> None:
-        import msvcrt
-
-        file.seek(0)
-        msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
-
-else:
-
-    def _lock(file: IO[bytes]) -> None:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX)
+def _one_line(name: str) -> str:
+    return name.replace("\n", "\0")  # No name has that, so it can be undone.

@@ -9,11 +9,10 @@ from types import ModuleType
 from typing import Any
 
 from supertester.errors import UsageError
-from supertester.runner import cli
 from supertester.runner.loading import load
 from supertester.runner.options import Options
 from supertester.runner.outcomes import RunReport
-from supertester.runner.settings import apply_settings
+from supertester.runner.plain import plain_options
 
 __all__ = ["main", "run_program"]
 
@@ -66,15 +65,22 @@ def run_program(
         from supertester.runner.commands import run_command
 
         raise SystemExit(run_command(arguments[0], arguments[1:]))
-    parser = cli.make_parser(prog)
     try:
-        apply_settings(parser, sections=COMMANDS)
-        _set_defaults(parser, defaults or {})
-        options = replace(cli.parse(arguments, parser), module=module)
-        return run_options(options)
+        plain = None if module or defaults else plain_options(arguments)
+        return run_options(plain or _parsed(arguments, prog, module, defaults or {}))
     except UsageError as error:
         sys.stderr.write(f"{prog}: error: {error}\n")
         raise SystemExit(_USAGE) from None
+
+
+def _parsed(arguments: Sequence[str], prog: str, module: str | None, defaults: dict[str, Any]) -> Options:
+    from supertester.runner import cli
+    from supertester.runner.settings import apply_settings
+
+    parser = cli.make_parser(prog)
+    apply_settings(parser, sections=COMMANDS)
+    _set_defaults(parser, defaults)
+    return replace(cli.parse(arguments, parser), module=module)
 
 
 def _set_defaults(parser: Any, defaults: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from supertester._core.seeds import run_seed
 from supertester.errors import UsageError
+from supertester.runner import collector
 from supertester.runner.ledger import Ledger
 from supertester.runner.loading import Loaded
 from supertester.runner.options import Options
@@ -40,6 +41,7 @@ def _in_workers(loaded: Loaded, options: Options, observers: Sequence[Observer])
     from supertester.runner.history import History
     from supertester.runner.plan import Plan, Settings
 
+    collector.resume()
     seed = run_seed()  # Drawn here, so that all processes have it.
     one_by_one = options.jobs == 1 and options.threads == 1
     is_ordered = options.keep_order or options.shuffle is not None or options.failed_first

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from supertester.errors import UsageError
@@ -56,7 +55,7 @@ def run_session(loaded: Loaded, options: Options, observers: Sequence[Observer])
     from supertester.runner.outcome_history import OutcomeHistory
 
     _check_files(options)
-    history = OutcomeHistory.read(options.history) if options.history is not None else OutcomeHistory(Path())
+    history = OutcomeHistory.read(options.history) if options.history is not None else OutcomeHistory(".")
     # The parts of a suite are parts of what was chosen: each machine chooses the same.
     chosen = _shard(_chosen(loaded, options, history), options, observers)
     report = _run(chosen, options, observers)
@@ -116,6 +115,8 @@ def _is_special(options: Options) -> bool:
 
 def _check_files(options: Options) -> None:
     for name in filter(None, (options.junit, options.html)):
+        from pathlib import Path  # Most runs write no report, and it takes its time to load.
+
         path = Path(name)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -152,8 +153,13 @@ def _write(report: RunReport, options: Options, history: OutcomeHistory) -> None
     if options.junit is not None:
         from supertester.runner.reports.junit import junit_xml
 
-        Path(options.junit).write_text(junit_xml(report), encoding="utf-8")
+        _write_text(options.junit, junit_xml(report))
     if options.html is not None:
         from supertester.runner.reports.page import run_page
 
-        Path(options.html).write_text(run_page(report, history=history), encoding="utf-8")
+        _write_text(options.html, run_page(report, history=history))
+
+
+def _write_text(file: str, text: str) -> None:
+    with open(file, "w", encoding="utf-8") as made:  # noqa: PTH123
+        made.write(text)

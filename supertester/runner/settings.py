@@ -15,15 +15,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from supertester.errors import UsageError
+from supertester.runner.plain import PREFIX, SECTION, SETTING_FILES, speaks_of_us
 
 __all__ = ["Collected", "Setting", "apply_settings", "read_settings"]
 
-_PREFIX: Final = "SUPERTESTER_"
-_SECTION: Final = "supertester"
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _FALSE: Final = frozenset({"0", "false", "no", "off"})
 _OTHERS: Final = frozenset(
-    f"{_PREFIX}{name}" for name in ("ENV", "FAILPOINTS", "MACHINE", "SEED", "TELEMETRY", "TEST_ID", "UPDATE_BASELINES")
+    f"{PREFIX}{name}" for name in ("ENV", "FAILPOINTS", "MACHINE", "SEED", "TELEMETRY", "TEST_ID", "UPDATE_BASELINES")
 )
 """Variables that mean something to other parts of the library."""
 _CLOSE: Final = 0.8
@@ -103,8 +102,8 @@ def read_settings(
     """
     folder = Path(folder)
     found = [
-        *_of_setup_cfg(folder / "setup.cfg", section),
-        *_of_pyproject(folder / "pyproject.toml", section, sections),
+        *_of_setup_cfg(folder / SETTING_FILES[0], section),
+        *_of_pyproject(folder / SETTING_FILES[1], section, sections),
     ]
     for setting in found:
         if setting.name not in names:
@@ -130,7 +129,7 @@ def _only_prints(action: argparse.Action) -> bool:
 
 
 def _of_setup_cfg(path: Path, section: str) -> Iterable[Setting]:
-    if not _speaks_of_us(path):
+    if not speaks_of_us(str(path)):
         return
     import configparser
 
@@ -139,41 +138,31 @@ def _of_setup_cfg(path: Path, section: str) -> Iterable[Setting]:
         parser.read(path, encoding="utf-8")
     except (configparser.Error, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}") from None
-    name = ":".join(filter(None, (_SECTION, section)))
+    name = ":".join(filter(None, (SECTION, section)))
     for key, value in parser[name].items() if parser.has_section(name) else ():
         yield Setting(_key(key), value, f"{path.name} [{name}]")
 
 
 def _of_pyproject(path: Path, section: str, sections: Collection[str]) -> Iterable[Setting]:
-    if not _speaks_of_us(path):
+    if not speaks_of_us(str(path)):
         return
     import tomllib
 
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get(_SECTION, {})
+        table = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get(SECTION, {})
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}") from None
-    name = ".".join(filter(None, ("tool", _SECTION, section)))
+    name = ".".join(filter(None, ("tool", SECTION, section)))
     for key, value in (table.get(section, {}) if section else table).items():
         if section or key not in sections:
             yield Setting(_key(key), value, f"{path.name} [{name}]")
 
 
-def _speaks_of_us(path: Path) -> bool:
-    """Say whether the file is there and has a section of ours: most have none, and to parse them takes its time."""
-    try:
-        return _SECTION.encode() in path.read_bytes()
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error}") from None
-
-
 def _of_environment(
     environ: Mapping[str, str], section: str, names: Collection[str], sections: Collection[str]
 ) -> Iterable[Setting]:
-    prefix = _PREFIX + (f"{section.upper()}_" if section else "")
-    others = tuple(f"{_PREFIX}{each.upper()}_" for each in sections)
+    prefix = PREFIX + (f"{section.upper()}_" if section else "")
+    others = tuple(f"{PREFIX}{each.upper()}_" for each in sections)
     for variable, value in environ.items():
         if not variable.startswith(prefix) or (not section and variable.startswith(others)):
             continue

@@ -9,16 +9,17 @@ from supertester.runner.outcomes import Attachment, Problem, Subtest, TestOutcom
 
 __all__ = ["declared_from", "declared_to", "outcome_from", "outcome_to"]
 
+_FIELDS = tuple(DeclaredTest.__dataclass_fields__)
+
 
 def declared_to(test: DeclaredTest) -> tuple[Any, ...]:
     """Return *test* as plain data."""
-    names = type(test).__slots__
-    return tuple(dict(test.tags) if name == "tags" else getattr(test, name) for name in names)
+    return tuple(dict(test.tags) if name == "tags" else getattr(test, name) for name in _FIELDS)
 
 
 def declared_from(data: tuple[Any, ...]) -> DeclaredTest:
     """Return the test that `declared_to` made *data* of."""
-    return DeclaredTest(**dict(zip(DeclaredTest.__slots__, data, strict=True)))
+    return DeclaredTest(**dict(zip(_FIELDS, data, strict=True)))
 
 
 def outcome_to(outcome: TestOutcome, output: str) -> tuple[Any, ...]:

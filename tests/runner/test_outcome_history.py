@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import multiprocessing
 import tempfile
 import unittest
@@ -84,32 +83,41 @@ class TestOutcomeHistory(WithFolder):
         )
         self.assertEqual([run.number for run in history.runs], list(range(1, 16)))
 
+    def test_names_come_back_as_they_were(self) -> None:
+        names = ["a (b.c) [x y]", "two\nlines", "of \udcff no encoding", "with \u2028 and \r inside", "run 1"]
+        self.assertEqual(list(self.after(dict.fromkeys(names, "failed")).tests), names)
+
 
 class TestWhatGoesWrong(WithFolder):
     def test_a_file_that_nobody_can_read_is_begun_anew_and_said(self) -> None:
         self.folder.mkdir()
+        title = "outcomes of supertester, version 1\n"
         for text in (
             "",
-            "{",
-            "[]",
-            '{"version": 2, "tests": {}}',
-            '{"version": 1, "tests": {"a": 3}, "runs": []}',
-            "\xff",
+            "{}\n",
+            "outcomes of supertester, version 2\n",
+            f"{title}. 1 written.only.to.its.mid",
+            f"{title}.\n",
+            f"{title}. first a\n",
+            f"{title}run 1 5.0 1\n",
+            f"{title}\xff\n",
         ):
             with self.subTest(text=text):
-                (self.folder / "history.json").write_bytes(text.encode("latin-1"))
+                (self.folder / "outcomes.txt").write_bytes(text.encode("latin-1"))
                 history = OutcomeHistory.read(self.folder)
-                self.assertIn("history.json cannot be read and is begun anew", history.problem)
+                self.assertIn("outcomes.txt cannot be read and is begun anew", history.problem)
                 self.assertEqual(history.add([("a", "passed")]).tests.keys(), {"a"})
                 self.assertEqual(OutcomeHistory.read(self.folder).problem, "")
 
     def test_a_crash_while_writing_leaves_the_old_file_and_no_litter(self) -> None:
         self.after({"a": "passed"})
-        before = (self.folder / "history.json").read_text()
-        with mock.patch.object(Path, "replace", side_effect=KeyboardInterrupt), self.assertRaises(KeyboardInterrupt):
+        before = (self.folder / "outcomes.txt").read_text()
+        with mock.patch("os.replace", side_effect=KeyboardInterrupt), self.assertRaises(KeyboardInterrupt):
             OutcomeHistory.read(self.folder).add([("b", "passed")])
-        self.assertEqual((self.folder / "history.json").read_text(), before)
-        self.assertEqual({path.name for path in self.folder.iterdir()}, {"history.json", "history.lock", ".gitignore"})
+        self.assertEqual((self.folder / "outcomes.txt").read_text(), before)
+        self.assertEqual(
+            {path.name for path in self.folder.iterdir()}, {"outcomes.txt", "outcomes.txt.lock", ".gitignore"}
+        )
 
     def test_where_nothing_can_be_written_the_run_goes_on_and_it_is_said(self) -> None:
         self.folder.write_text("a file where the folder should be")
@@ -119,4 +127,3 @@ class TestWhatGoesWrong(WithFolder):
     def test_the_folder_keeps_itself_out_of_version_control(self) -> None:
         self.after({"a": "passed"})
         self.assertEqual((self.folder / ".gitignore").read_text(), "*\n")
-        self.assertEqual(json.loads((self.folder / "history.json").read_text())["version"], 1)

@@ -81,7 +81,7 @@ class TestChoosingAndRepeating(Project):
         self.assertIn("Ran 1 test ", self.run_it("--last-failed"))
         self.assertIn("there is no test that failed last time", self.run_it("--last-failed", status=2))
         out = self.run_it("--history", str(self.folder / "elsewhere"), status=1)
-        self.assertTrue((self.folder / "elsewhere" / "history.json").exists(), out)
+        self.assertTrue((self.folder / "elsewhere" / "outcomes.txt").exists(), out)
 
     def test_a_rerun_that_passes_makes_a_test_flaky(self) -> None:
         self.assertIn("FAILED (flaky=1)", self.run_it("--rerun-failed", "2", status=1))
