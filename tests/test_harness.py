@@ -18,6 +18,7 @@ from supertester.harness import (
     chaos_inject_crash,
     chaos_kill_children,
     check_implements,
+    check_success_rate,
     default_invariant,
     from_property_config,
     run_concurrently,
@@ -26,6 +27,7 @@ from supertester.harness import (
     run_with_performance,
     simple_genserver_scenario,
 )
+from supertester.mixins.harness import HarnessMixin
 from supertester.otp import NOPROC, TIMEOUT, Supervisor, process_info
 from supertester.scenarios.operations import normalized, script
 from supertester.telemetry import emission
@@ -548,6 +550,39 @@ class TestRunInThreads(RuntimeCase):
     async def test_nonsense_is_refused(self) -> None:
         with self.assertRaisesRegex(UsageError, r"run_in_threads\(\) needs at least one call, got n=0"):
             await run_in_threads(0, print)
+
+
+class TestSuccessRate(RuntimeCase, HarnessMixin):
+    OUTCOMES = (*[Outcome(1)] * 14, *[Outcome(error=OSError("gone"))] * 5, Outcome(error="noproc"))
+
+    async def test_enough(self) -> None:
+        self.assertIsNone(check_success_rate(self.OUTCOMES, 0.7))
+        self.assertIsNone(check_success_rate([Outcome()], 1))
+        self.assert_success_rate(self.OUTCOMES, 0.7)
+
+    async def test_too_few(self) -> None:
+        found = check_success_rate(self.OUTCOMES, 0.75, evidence=["the cable was cut"])
+        assert found is not None
+        expected = "14 of 20 succeeded (70.000%), expected at least 75.000%: 5 OSError, 1 'noproc'"
+        self.assertEqual(found.message, expected)
+        self.assertEqual(found.history[0], "call 14: OSError('gone')")
+        self.assertEqual(found.history[-2:], ("call 19: 'noproc'", "the cable was cut"))
+        with self.assertRaisesRegex(AssertionError, "14 of 20 succeeded"):
+            self.assert_success_rate(self.OUTCOMES, 0.75)
+
+    async def test_the_first_failures_are_shown(self) -> None:
+        found = check_success_rate([Outcome(error="no")] * 30, 1)
+        assert found is not None
+        self.assertEqual((len(found.history), found.history[-1]), (21, "and 10 more"))
+
+    async def test_nonsense_is_refused(self) -> None:
+        for outcomes, at_least, error, message in (
+            ([], 0.5, UsageError, "there are no outcomes"),
+            ([Outcome(1)], 75, UsageError, "at_least must be from 0 to 1, got at_least=75"),
+            ([Outcome(1)], "75%", TypeError, "at_least must be a number from 0 to 1, got at_least='75%'"),
+        ):
+            with self.assertRaisesRegex(error, message):
+                check_success_rate(outcomes, at_least)  # type: ignore[arg-type]
 
 
 class Storage:

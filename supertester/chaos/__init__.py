@@ -2,6 +2,7 @@
 
 from supertester.chaos.children import ChaosReport, chaos_kill_children
 from supertester.chaos.crash import Injection, inject_crash
+from supertester.chaos.deck import FailureDeck
 from supertester.chaos.exhaustion import Exhaustion, consume_memory, simulate_resource_exhaustion
 from supertester.chaos.exhaustive import (
     CancellationRun,
@@ -34,6 +35,7 @@ __all__ = [
     "Duplicate",
     "Exhaustion",
     "FailpointRun",
+    "FailureDeck",
     "Fault",
     "Injection",
     "Journal",

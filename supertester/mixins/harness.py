@@ -86,6 +86,14 @@ class HarnessMixin(_Host):
         """Call *fn*, which may block, in *n* threads; see `supertester.harness.run_in_threads`."""
         return await harness.run_in_threads(n, fn, timeout=timeout)
 
+    def assert_success_rate(
+        self, outcomes: Iterable[Outcome[Any]], at_least: float, *, evidence: Iterable[Any] = (), msg: str | None = None
+    ) -> None:
+        """Fail unless so large a share of *outcomes* is good; see `supertester.harness.check_success_rate`."""
+        found = harness.check_success_rate(outcomes, at_least, evidence=evidence)
+        if found is not None:
+            self.fail(self._formatMessage(msg, str(found)))
+
     def assert_linearizable(
         self,
         history: ScenarioReport | Iterable[Operation],

@@ -52,3 +52,7 @@ class ServiceAssertions(_Host):
             port, count, mock=mock, shuffle=shuffle, command=command, timeout=timeout
         )
         self.__fail_for(found, msg)
+
+    async def assert_no_orphans(self, mark: str, *, within: float = 1.0, msg: str | None = None) -> None:
+        """Fail if processes with *mark* in their arguments or environment are left; see `check_no_orphans`."""
+        self.__fail_for(await targets.check_no_orphans(mark, within=within), msg)

@@ -6,6 +6,7 @@ from supertester.scenarios.operations import Operation, normalized
 from supertester.scenarios.report import ScenarioEvent, ScenarioReport, ThreadReport
 from supertester.scenarios.runner import run_scenario, run_with_performance
 from supertester.scenarios.scenario import Scenario
+from supertester.scenarios.success import check_success_rate
 
 __all__ = [
     "Operation",
@@ -13,6 +14,7 @@ __all__ = [
     "ScenarioEvent",
     "ScenarioReport",
     "ThreadReport",
+    "check_success_rate",
     "normalized",
     "run_concurrently",
     "run_in_threads",

@@ -2,6 +2,7 @@
 
 from supertester.targets.adapting import target_of
 from supertester.targets.external import ExternalProcess, start_process, with_python_server
+from supertester.targets.orphans import check_no_orphans, find_marked
 from supertester.targets.readiness import FdReady, GrpcReady, HttpReady, LineReady, PortReady, Readiness
 from supertester.targets.stdio import (
     Expected,
@@ -40,6 +41,8 @@ __all__ = [
     "Target",
     "Wire",
     "check_correlated",
+    "check_no_orphans",
+    "find_marked",
     "start_json_port",
     "start_process",
     "target_of",
