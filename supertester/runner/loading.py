@@ -14,7 +14,7 @@ from supertester.runner.options import Options
 if TYPE_CHECKING:
     from supertester.runner.nursery import Nursery
 
-__all__ = ["Loaded", "load", "tests_in"]
+__all__ = ["Loaded", "load", "load_here", "tests_in"]
 
 
 class Loaded:
@@ -95,22 +95,31 @@ class Loaded:
         self.close()
 
 
-def load(options: Options) -> Loaded:
+def load(options: Options, nursery: Nursery | None = None) -> Loaded:
     """Find the tests that *options* names, or discover them; with ``jobs=0`` in this process.
 
     A module that fails to import is a test that fails, as in ``unittest``.
+
+    Args:
+        options: What to load.
+        nursery: One that waits to be told that, for ``jobs`` other than 0.
 
     Raises:
         UsageError: The folder to discover in cannot be imported from; also when `Loaded.tests` is first used.
     """
     if options.jobs == 0:
-        return _load_here(options)
-    from supertester.runner.nursery import Nursery
+        return load_here(options)
+    if nursery is None:
+        from supertester.runner.nursery import Nursery
 
-    return Loaded((), None, elsewhere=Nursery(lambda: _load_here(options)))
+        nursery = Nursery(lambda: load_here(options))
+    else:
+        nursery.load(options.loading())
+    return Loaded((), None, elsewhere=nursery)
 
 
-def _load_here(options: Options) -> Loaded:
+def load_here(options: Any) -> Loaded:
+    """Do the same in this process; *options* needs only what `Options.loading` names."""
     from supertester.runner.finding import load_suite
 
     return Loaded.of(load_suite(options))

@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from supertester.runner import frames
@@ -69,10 +69,10 @@ class Nursery:
     """A zygote, and the workers that it forks.
 
     Args:
-        make: Loads the tests, in the zygote.
+        make: Loads the tests, in the zygote; ``None`` waits for `load` to say which, and gets ready meanwhile.
     """
 
-    def __init__(self, make: Callable[[], Loaded]) -> None:
+    def __init__(self, make: Callable[[], Loaded] | None = None) -> None:
         self.control, control = socket.socketpair()
         self._descriptors, descriptors = socket.socketpair()
         lifeline, self._lifeline = os.pipe()
@@ -94,6 +94,10 @@ class Nursery:
         self._numbers = 0
         self._is_gone = False
         self._tests: tuple[DeclaredTest, ...] | None = None
+
+    def load(self, loading: Mapping[str, Any]) -> None:
+        """Let it load what `Options.loading` says."""
+        frames.send(self.control, ("load", dict(loading)))
 
     @property
     def tests(self) -> tuple[DeclaredTest, ...]:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from supertester.errors import UsageError
 from supertester.runner.loading import load
 from supertester.runner.options import Options
 from supertester.runner.outcomes import RunReport
 from supertester.runner.plain import plain_options
+
+if TYPE_CHECKING:
+    from supertester.runner.nursery import Nursery
 
 __all__ = ["main", "run_program"]
 
@@ -66,11 +71,28 @@ def run_program(
 
         raise SystemExit(run_command(arguments[0], arguments[1:]))
     try:
-        plain = None if module or defaults else plain_options(arguments)
-        return run_options(plain or _parsed(arguments, prog, module, defaults or {}))
+        if module is not None or defaults:
+            return run_options(_parsed(arguments, prog, module, defaults or {}))
+        plain = plain_options(arguments)
+        return run_options(plain) if plain is not None else _run_parsed(arguments, prog)
     except UsageError as error:
         sys.stderr.write(f"{prog}: error: {error}\n")
         raise SystemExit(_USAGE) from None
+
+
+def _run_parsed(arguments: Sequence[str], prog: str) -> RunReport:
+    """Run what *arguments* ask for; the process that will load the tests gets ready while they are understood."""
+    with contextlib.ExitStack() as stack:
+        nursery = None
+        if hasattr(os, "fork"):
+            from supertester.runner.nursery import Nursery
+
+            nursery = Nursery()
+            stack.callback(nursery.kill)
+        options = _parsed(arguments, prog, None, {})
+        if options.jobs and not options.coverage:
+            return run_options(options, nursery)
+    return run_options(options)
 
 
 def _parsed(arguments: Sequence[str], prog: str, module: str | None, defaults: dict[str, Any]) -> Options:
@@ -90,11 +112,11 @@ def _set_defaults(parser: Any, defaults: dict[str, Any]) -> None:
     parser.set_defaults(**defaults)
 
 
-def run_options(options: Options) -> RunReport:
-    """Load, choose, run and report."""
+def run_options(options: Options, nursery: Nursery | None = None) -> RunReport:
+    """Load, by *nursery* if there is one, choose, run and report."""
     if options.coverage:
         return _run_covered(options)
-    with load(options) as loaded:
+    with load(options, nursery) as loaded:
         from supertester.runner.session import display, run_session  # While another process loads the tests.
 
         return run_session(loaded, options, [display(options)])

@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any, NoReturn
 
 from supertester.errors import UsageError
@@ -22,7 +23,7 @@ from supertester.runner.declared import DeclaredTest
 from supertester.runner.farewell import forget_inherited, leave
 from supertester.runner.forking import DESCRIPTORS, die_with, fork, outlive, signal_group
 from supertester.runner.ladder import listen_for_dumps
-from supertester.runner.loading import Loaded
+from supertester.runner.loading import Loaded, load_here
 from supertester.runner.plan import Settings
 from supertester.runner.queue import take
 from supertester.runner.worker import run_worker
@@ -33,7 +34,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 
 def be_zygote(
-    control: socket.socket, descriptors: socket.socket, lifeline: int, make: Callable[[], Loaded]
+    control: socket.socket, descriptors: socket.socket, lifeline: int, make: Callable[[], Loaded] | None
 ) -> NoReturn:
     """Load the tests and serve until the parent is gone; the body of a forked process.
 
@@ -41,18 +42,29 @@ def be_zygote(
         control: Where requests come from and answers go to.
         descriptors: Where the descriptors for workers come from.
         lifeline: A pipe that ends with the parent.
-        make: Loads the tests.
+        make: Loads the tests; ``None`` waits for the parent to say which.
     """
     os.setpgid(0, 0)  # Ctrl-C is for the parent, who knows what is running.
     forget_inherited()
     adopt_orphans()
     die_with(lifeline)  # While tests are loaded, nothing else is heard.
-    loaded = _load(control, make)
+    loaded = _load(control, make or _awaited(control))
     outlive(lifeline)
     if loaded is None:
         leave(1)
     _Zygote(control, descriptors, loaded).serve()
     leave()
+
+
+def _awaited(control: socket.socket) -> Callable[[], Loaded]:
+    inbox = frames.Inbox(control)
+    said = None
+    while said is None:
+        if inbox.closed:
+            leave()  # The command line asked for something else.
+        said = next(inbox.receive(wait=True), None)
+    loading = said[1]
+    return lambda: load_here(SimpleNamespace(**loading))
 
 
 def _load(control: socket.socket, make: Callable[[], Loaded]) -> Loaded | None:
