@@ -16,6 +16,8 @@ from supertester.chaos.interception import MessageFault, MessageHit
 from supertester.chaos.journal import ChaosEvent, Journal, journaled
 from supertester.chaos.messages import Delay, Drop, Duplicate, Reorder, delay, drop, duplicate, reorder
 from supertester.chaos.network import NetworkFault, NetworkProxy, Toxic, network_proxy
+from supertester.chaos.process_crash import ProcessInjection
+from supertester.chaos.process_pause import PausedTarget
 from supertester.chaos.random_failures import FAILURE_TYPES, RandomFailures, inject_random_failures
 from supertester.chaos.resilience import Resilience, probe_chaos_resilience
 from supertester.chaos.state import Corrupt, Corruption, Pause, Paused, corrupt_state, pause, resume
@@ -45,6 +47,8 @@ __all__ = [
     "NetworkProxy",
     "Pause",
     "Paused",
+    "PausedTarget",
+    "ProcessInjection",
     "RandomFailures",
     "Reorder",
     "Resilience",

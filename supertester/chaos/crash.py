@@ -7,20 +7,21 @@ import random
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from supertester._core.clock import Clock, LoopClock
 from supertester._core.evidence import shown
 from supertester._core.waiting import checked_seconds
 from supertester.chaos.chance import checked_rate
 from supertester.chaos.journal import chosen_seed, noting_here
+from supertester.chaos.os_signals import foreign_victim
 from supertester.context import current_context
-from supertester.errors import UsageError, WaitTimeout
-from supertester.otp.process import Process
+from supertester.errors import Unsupported, UsageError, WaitTimeout
+from supertester.otp.idle import until_idle
 from supertester.otp.reasons import KILL, is_reason
 from supertester.otp.refs import Reference, existing
-from supertester.targets.adapting import foreign_target
 from supertester.targets.embedded import EmbeddedTarget, signal_exit
+from supertester.targets.os_process import ProcessTarget, signal_of
 from supertester.targets.target import Target
 
 __all__ = ["Injection", "inject_crash"]
@@ -35,6 +36,8 @@ _SPECS = '"immediate", ("after_ms", milliseconds), ("random", probability from 0
 class Injection:
     """A crash that was asked for, as it stands now; await it to wait until it has come or will not come any more.
 
+    For a process of the operating system it is a `ProcessInjection`, which knows more.
+
     Attributes:
         target: Whom it is meant for.
         spec: When it was to come.
@@ -43,7 +46,7 @@ class Injection:
         fired: Whether the signal has been sent.
     """
 
-    target: Process | Target
+    target: Any  # A process of `supertester.otp`, or a `Target`.
     spec: Any
     signal: Any
     seed: int | None = None
@@ -63,11 +66,23 @@ class Injection:
         """The exit reason of the target, whatever it ended by; ``None`` while it is alive."""
         return self.target.exit_reason
 
-    def __await__(self) -> Generator[Any, None, Injection]:
+    def __await__(self) -> Generator[Any, None, Self]:
         return self._wait().__await__()
 
-    async def _wait(self) -> Injection:
+    async def _wait(self) -> Self:
         await self._decided.wait()
+        if isinstance(self.target, Target) and is_reason(self.signal, KILL):
+            return await self.wait_for_end(_DYING)
+        return self
+
+    async def wait_for_end(self, timeout: float = 5.0) -> Self:
+        """Give the target, if it was hit, so many seconds to handle the signal; `died` then tells whether it ended."""
+        if self.fired and not self.died:
+            with suppress(WaitTimeout, UsageError):
+                if isinstance(self.target, Target):
+                    await self.target.wait(timeout)
+                else:
+                    await until_idle(self.target, timeout=timeout)
         return self
 
     def cancel(self) -> None:
@@ -79,12 +94,15 @@ class Injection:
         if self._decided.is_set():
             return
         self.fired = True
+        self._deliver()
+        self._settle()
+
+    def _deliver(self) -> None:
         self._note("crash", self.target, {"reason": shown(self.signal)})
         if isinstance(self.target, Target):
             self.target.kill(self.signal)
         else:
             signal_exit(self.target, self.signal)
-        self._settle()
 
     def _settle(self, *_: Any) -> None:
         self._decided.set()
@@ -111,7 +129,7 @@ class Injection:
 
 
 async def inject_crash(
-    target: Reference | Target, spec: Any, *, reason: Any = _REASON, seed: int | None = None
+    target: Reference | Target, spec: Any, *, reason: Any = _REASON, seed: int | None = None, tree: bool = False
 ) -> Injection:
     """Send *target* an exit signal, and return a handle that tells what became of it.
 
@@ -122,12 +140,16 @@ async def inject_crash(
             before; ``("random", p)``: at once with probability p.
         reason: The exit reason of the signal. It comes from no process: one that traps exits gets it as a message and
             may survive, and ``NORMAL`` is ignored by the others. What is no process of `supertester.otp` is ended as
-            its `supertester.targets.Target.kill` says, by default by `KILL`, whose effect is waited for.
+            its `supertester.targets.Target.kill` says, by default by `KILL`, whose effect is waited for. For a process
+            of the operating system: any signal, such as ``signal.SIGSEGV`` or its name; if it ends the process for
+            certain, that is waited for.
         seed: Of the choice; by default that of the running test.
+        tree: Hit all that a process of the operating system has started, too.
 
     Raises:
-        UsageError: The target is dead or unknown, or *spec* makes no sense; nothing has been done then.
-        Unsupported: The target is one that cannot be killed, such as a thread.
+        UsageError: The target is dead, unknown or the process of the test itself, or *spec* makes no sense; nothing has
+            been done then.
+        Unsupported: The target is one that cannot be killed, such as a thread, or has no *tree*.
 
     >>> from supertester.otp import Agent
     >>> async def main():
@@ -137,11 +159,7 @@ async def inject_crash(
     'chaos_injection'
     """
     kind, number = _parsed(spec)
-    victim = _victim(target)
-    if isinstance(victim, Target):
-        reason = KILL if reason == _REASON else reason
-        victim.check_reason(reason)
-    injection = Injection(victim, spec, reason)
+    injection = _aimed(target, spec, reason, tree=tree)
     if kind == "random":
         injection.seed = chosen_seed(seed, "inject_crash")
         if random.Random(injection.seed).random() >= number:
@@ -149,25 +167,26 @@ async def inject_crash(
             return injection
     if kind == "after_ms":
         _fire_later(injection, number / 1000)
-    else:
-        injection._fire()
-        if isinstance(victim, Target) and is_reason(reason, KILL):
-            with suppress(WaitTimeout):  # The injection says that it did not die.
-                await victim.wait(_DYING)
-    return injection
+        return injection
+    injection._fire()
+    return await injection
 
 
-def _victim(target: Any) -> Process | Target:
-    found = foreign_target(target)
-    if found is None:
-        return existing(target, "inject_crash")
-    if isinstance(found, EmbeddedTarget):
-        return existing(found.process, "inject_crash")
-    if not found.is_alive():
-        raise UsageError(f"inject_crash: {found!r} has ended already", reason="noproc")
+def _aimed(target: Any, spec: Any, reason: Any, *, tree: bool) -> Injection:
+    found = foreign_victim(target, "inject_crash")
+    if isinstance(found, ProcessTarget):
+        from supertester.chaos.process_crash import ProcessInjection
+
+        return ProcessInjection(found, spec, signal_of(KILL if reason == _REASON else reason), tree=tree)
+    if tree:
+        raise Unsupported(f"inject_crash: {target!r} has no tree of processes; kill the children of a supervisor")
+    if found is None or isinstance(found, EmbeddedTarget):
+        return Injection(existing(target if found is None else found.process, "inject_crash"), spec, reason)
     if not found.supports("kill"):
         raise found.unsupported("kill")
-    return found
+    reason = KILL if reason == _REASON else reason
+    found.check_reason(reason)
+    return Injection(found, spec, reason)
 
 
 def _fire_later(injection: Injection, seconds: float) -> None:

@@ -10,11 +10,16 @@ from typing import Any
 from supertester._core.clock import checked_timeout
 from supertester._core.evidence import shown
 from supertester.chaos.journal import note
+from supertester.chaos.os_signals import foreign_victim
+from supertester.chaos.process_pause import PausedTarget, go_on
 from supertester.chaos.targets import server_of
 from supertester.chaos.undoing import Undoable
+from supertester.errors import Unsupported
 from supertester.otp import sys
 from supertester.otp.process import Process
 from supertester.otp.refs import Reference
+from supertester.targets.embedded import EmbeddedTarget
+from supertester.targets.target import Target
 
 __all__ = ["Corrupt", "Corruption", "Pause", "Paused", "corrupt_state", "pause", "resume"]
 
@@ -61,19 +66,22 @@ class Paused(Undoable):
         return f"<{self.target!r} {'paused' if self.active else 'not paused'}>"
 
 
-def pause(target: Reference, *, timeout: float = 5.0) -> Paused:
+def pause(target: Reference | Target, *, timeout: float = 5.0, tree: bool = False) -> Paused | PausedTarget:
     """Let a server stand still between two messages, until the block or the test ends, or somebody calls `resume`.
 
+    A process of the operating system stands still wherever it is just now, by SIGSTOP.
+
     Args:
-        target: The server.
+        target: The server, or what else `supertester.targets.target_of` makes a target of, e.g. a ``Popen``.
         timeout: Seconds that it may take to end what it is doing.
+        tree: Let all that a process of the operating system has started stand still, too.
 
     Returns:
         To be awaited, or entered with ``async with``.
 
     Raises:
         UsageError: The target is dead or unknown.
-        Unsupported: It is no server: a task, a thread, the body of a test.
+        Unsupported: It is nothing that could be held up: a thread, the body of a test.
         CallExit: When awaited: it goes on doing something (``TIMEOUT``), and is not paused; or it has died.
 
     >>> import asyncio
@@ -92,28 +100,38 @@ def pause(target: Reference, *, timeout: float = 5.0) -> Paused:
     'well'
     """
     checked_timeout(timeout)
-    return Paused(server_of(target, "pause"), timeout)
+    found = foreign_victim(target, "pause")
+    if found is not None and not isinstance(found, EmbeddedTarget):
+        return PausedTarget(found, tree=tree)
+    if tree:
+        raise Unsupported(f"pause: {target!r} has no tree of processes; pause the children of a supervisor one by one")
+    return Paused(server_of(target if found is None else found.process, "pause"), timeout)
 
 
-async def resume(target: Reference) -> None:
-    """Let a paused server go on; one that is not paused is left alone.
+async def resume(target: Reference | Target) -> None:
+    """Let a paused server, or another target that stands still, go on; one that is not paused is left alone.
 
     Raises:
         UsageError: The target is dead or unknown.
-        Unsupported: It is no server.
+        Unsupported: It is nothing that could be held up.
     """
-    await sys.resume(server_of(target, "resume"))
+    found = foreign_victim(target, "resume")
+    if found is not None and not isinstance(found, EmbeddedTarget):
+        await go_on(found)
+    else:
+        await sys.resume(server_of(target if found is None else found.process, "resume"))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pause:
-    """A server stands still, as a `supertester.chaos.Fault`; see `pause`."""
+    """A server or another target stands still, as a `supertester.chaos.Fault`; see `pause`."""
 
     name: str = field(default="pause", init=False)
+    tree: bool = False
 
-    def inject(self, target: Reference, /) -> Paused:
+    def inject(self, target: Reference | Target, /) -> Paused | PausedTarget:
         """Stand still in the body."""
-        return pause(target)
+        return pause(target, tree=self.tree)
 
 
 class Corruption(Undoable):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +16,7 @@ from supertester.chaos.fault import Fault
 from supertester.chaos.interception import MessageFault
 from supertester.chaos.journal import note
 from supertester.chaos.undoing import Undoable
-from supertester.errors import UsageError, WaitTimeout
-from supertester.otp.idle import until_idle
+from supertester.errors import UsageError
 from supertester.otp.refs import Reference
 from supertester.otp.runtime import current_runtime
 from supertester.scenarios import Scenario, run_scenario
@@ -180,9 +178,8 @@ async def _crash(target: Any, options: dict[str, Any]) -> Any:
     await injection
     if not injection.fired and spec[0] != "random":
         raise _EntryFailed("not_hit", injection)
-    if injection.fired and not injection.died:
-        with suppress(WaitTimeout, UsageError):  # One that traps exits ends when it has handled the signal.
-            await until_idle(injection.target, timeout=_HANDLING)
+    if injection.fired:
+        await injection.wait_for_end(_HANDLING)
         if not injection.died:
             raise _EntryFailed("survived", injection)
     return injection

@@ -13,6 +13,7 @@ from supertester import chaos
 from supertester.failpoints import Failpoints, failpoints
 from supertester.otp.reasons import KILL
 from supertester.otp.refs import Reference
+from supertester.targets.target import Target
 
 if TYPE_CHECKING:
     from unittest import TestCase as _Host
@@ -40,10 +41,16 @@ class ChaosMixin(_Host):
     """
 
     async def inject_crash(
-        self, target: Reference, spec: Any, *, reason: Any = "chaos_injection", seed: int | None = None
+        self,
+        target: Reference | Target,
+        spec: Any,
+        *,
+        reason: Any = "chaos_injection",
+        seed: int | None = None,
+        tree: bool = False,
     ) -> chaos.Injection:
         """Crash *target* now, later or perhaps; see `supertester.chaos.inject_crash`."""
-        return await chaos.inject_crash(target, spec, reason=reason, seed=seed)
+        return await chaos.inject_crash(target, spec, reason=reason, seed=seed, tree=tree)
 
     async def chaos_kill_children(
         self,
@@ -144,12 +151,14 @@ class ChaosMixin(_Host):
         """Let requests fail at random while the block runs; see `supertester.chaos.inject_random_failures`."""
         return chaos.inject_random_failures(target, failure_rate=failure_rate, failure_types=failure_types, seed=seed)
 
-    def pause(self, target: Reference, *, timeout: float = 5.0) -> chaos.Paused:
-        """Let a server stand still; await it or enter it with ``async with``, see `supertester.chaos.pause`."""
-        return chaos.pause(target, timeout=timeout)
+    def pause(
+        self, target: Reference | Target, *, timeout: float = 5.0, tree: bool = False
+    ) -> chaos.Paused | chaos.PausedTarget:
+        """Let a server or a process stand still; await it or enter it, see `supertester.chaos.pause`."""
+        return chaos.pause(target, timeout=timeout, tree=tree)
 
-    async def resume(self, target: Reference) -> None:
-        """Let a paused server go on; see `supertester.chaos.resume`."""
+    async def resume(self, target: Reference | Target) -> None:
+        """Let what is paused go on; see `supertester.chaos.resume`."""
         await chaos.resume(target)
 
     def corrupt_state(self, target: Reference, fn: Callable[[Any], Any], *, timeout: float = 5.0) -> chaos.Corruption:

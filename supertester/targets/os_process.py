@@ -18,7 +18,7 @@ from supertester.targets.target import Identity, Target
 if TYPE_CHECKING:
     import psutil
 
-__all__ = ["ProcessTarget"]
+__all__ = ["ProcessTarget", "signal_of"]
 
 _PATIENCE: Final = 5.0
 """Seconds that the system may take to suspend a process."""
@@ -136,14 +136,14 @@ class ProcessTarget(Target):
         Raises:
             UsageError: It is nothing of these.
         """
-        number = _signal_of(reason)
+        number = signal_of(reason)
         if self.is_alive():
             self._sent = number
             self._life.send(number)
 
     def check_reason(self, reason: Any) -> None:
         """Raise `UsageError` unless *reason* is `KILL`, `SHUTDOWN` or the number of a signal."""
-        _signal_of(reason)
+        signal_of(reason)
 
     async def stop(self, timeout: float = 5.0) -> Any:
         """Send it SIGTERM, let it go on if it is suspended, and wait until it has ended; return its exit reason.
@@ -207,15 +207,26 @@ def _started_by(child: psutil.Process) -> list[psutil.Process]:
     return []
 
 
-def _signal_of(reason: Any) -> int:
+def signal_of(reason: Any) -> signal.Signals:
+    """Return the signal that *reason* stands for: `KILL`, `SHUTDOWN`, a signal, its number or its name.
+
+    Raises:
+        UsageError: It stands for none.
+
+    >>> signal_of("SIGSEGV")
+    <Signals.SIGSEGV: 11>
+    """
     if is_reason(reason, KILL):
         return signal.SIGKILL
     if is_reason(reason, SHUTDOWN):
         return signal.SIGTERM
-    if isinstance(reason, int) and not isinstance(reason, bool) and reason in set(signal.valid_signals()):
-        return int(reason)
+    with suppress(ValueError, KeyError):
+        if isinstance(reason, str):
+            return signal.Signals[reason]
+        if isinstance(reason, int) and not isinstance(reason, bool):
+            return signal.Signals(reason)
     raise UsageError(
-        f"a process is ended by KILL, SHUTDOWN or the number of a signal such as signal.SIGSEGV, got {reason!r}"
+        f"a process is ended by KILL, SHUTDOWN or a signal such as signal.SIGSEGV or 'SIGSEGV', got {reason!r}"
     )
 
 

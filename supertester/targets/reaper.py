@@ -43,6 +43,14 @@ class Reaper:
         """Watch over it no longer, because it has ended and another may get its number."""
         self._tell(f"-{group}\n")
 
+    def stopped(self, pid: int, started: float | None) -> None:
+        """Let a process go on that stands still, once nobody is there to do so."""
+        self._tell(f"s{pid} {started}\n")
+
+    def resumed(self, pid: int, started: float | None) -> None:
+        """Do that no longer."""
+        self._tell(f"r{pid} {started}\n")
+
     def _tell(self, line: str) -> None:
         with self._lock:
             self._start()

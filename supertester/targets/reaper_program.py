@@ -1,7 +1,8 @@
 """A program that outlives the one that started it, for long enough to end what that has left behind.
 
 It reads from its standard input: first the mark that all of the processes have in their environment, then process
-groups, ``+number`` and ``-number``, a line each. When the input ends, whoever wrote there is gone, perhaps killed.
+groups, ``+number`` and ``-number``, a line each, and ``s`` or ``r`` with the number and the start of a process that was
+stopped or let go on. When the input ends, whoever wrote there is gone, perhaps killed.
 """
 
 from __future__ import annotations
@@ -26,6 +27,14 @@ def marked(mark: bytes) -> list[int]:
     return found
 
 
+def go_on(pid: bytes, started: bytes) -> None:
+    """Let the process go on that was stopped, unless its number is another's by now."""
+    with suppress(OSError):
+        fields = Path(f"/proc/{int(pid)}/stat").read_bytes().rpartition(b")")[2].split()
+        if fields[19] == started:
+            os.kill(int(pid), signal.SIGCONT)
+
+
 def _kill(kill: Callable[[int, int], None], number: int) -> None:
     with suppress(OSError):
         kill(number, signal.SIGKILL)
@@ -36,12 +45,16 @@ def main() -> None:
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, signal.SIG_IGN)
     mark = sys.stdin.buffer.readline().strip()
-    groups = set()
+    groups: set[int] = set()
+    stopped: set[bytes] = set()
     for line in sys.stdin.buffer:
-        if line.startswith(b"+"):
-            groups.add(int(line))
+        kind, rest = line[:1], line[1:]
+        if kind in b"+-":
+            (groups.add if kind == b"+" else groups.discard)(int(rest))
         else:
-            groups.discard(-int(line))
+            (stopped.add if kind == b"s" else stopped.discard)(rest)
+    for process in stopped:
+        go_on(*process.split())
     for group in groups:
         _kill(os.killpg, group)
     for _ in range(_ROUNDS):  # Who had only just been started is found in the next round.

@@ -120,7 +120,7 @@ class TestTheEnd(OTPAssertions, IsolatedTestCase):
     async def test_reasons_that_are_none(self) -> None:
         target = target_of(await start_process(program()))
         for reason in ("please", True, 0, 4000):
-            with self.subTest(reason), self.assertRaisesRegex(UsageError, "is ended by KILL, SHUTDOWN or the number"):
+            with self.subTest(reason), self.assertRaisesRegex(UsageError, "is ended by KILL, SHUTDOWN or a signal"):
                 target.kill(reason)
         target.kill(SHUTDOWN)
         self.assertEqual(await target.wait(), "signal SIGTERM")

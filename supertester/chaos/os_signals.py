@@ -1,0 +1,100 @@
+"""Signals of the operating system: whom they kill for certain, and whom they are to hit."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from supertester.errors import UsageError
+from supertester.targets.adapting import foreign_target
+from supertester.targets.os_process import ProcessTarget
+from supertester.targets.target import Target
+from supertester.targets.tree import descendants
+
+__all__ = ["family", "foreign_victim", "frozen_family", "is_lethal", "process_victim", "spare_core"]
+
+_HARMLESS: Final = ("SIGCHLD", "SIGCONT", "SIGURG", "SIGWINCH", "SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU")
+"""Those that end nobody who has not asked for it."""
+
+
+def foreign_victim(thing: Any, what: str) -> Target | None:
+    """Return *thing*, or what it returns, as a live target; ``None`` if it is a process of `supertester.otp`.
+
+    Raises:
+        UsageError: It has ended, or is the process of the test itself.
+    """
+    found = foreign_target(thing)
+    if found is None and callable(thing) and not hasattr(thing, "pid"):
+        found = foreign_target(thing())
+    if found is None:
+        return None
+    if not found.is_alive():
+        raise UsageError(f"{what}: {found!r} has ended already", reason="noproc")
+    if isinstance(found, ProcessTarget) and found.pid in (os.getpid(), os.getppid()):
+        raise UsageError(f"{what}: {found!r} is the process of the test or its parent; give one that the test started")
+    return found
+
+
+def process_victim(thing: Any, what: str) -> ProcessTarget:
+    """Return *thing* as a live process of the operating system.
+
+    Raises:
+        UsageError: It has ended, or is the process of the test itself.
+        TypeError: It is no process of the operating system.
+    """
+    found = foreign_victim(thing, what)
+    if not isinstance(found, ProcessTarget):
+        raise TypeError(
+            f"{what}: {thing!r} is no process of the operating system; give an ExternalProcess, a Popen, a "
+            "multiprocessing.Process or a psutil.Process"
+        )
+    return found
+
+
+def is_lethal(process: ProcessTarget, number: signal.Signals) -> bool:
+    """Say whether the signal ends *process* for certain: it neither handles, ignores nor blocks it."""
+    if number.name == "SIGKILL":
+        return True
+    if number.name in _HARMLESS:
+        return False
+    try:
+        lines = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return False
+    masks = [int(line.split()[1], 16) for line in lines if line.startswith(("SigBlk:", "SigIgn:", "SigCgt:"))]
+    return not any(mask >> (number - 1) & 1 for mask in masks)
+
+
+def spare_core(process: ProcessTarget) -> None:
+    """Let *process* leave no image of its memory in its folder when it is ended by e.g. SIGSEGV."""
+    try:
+        from resource import RLIMIT_CORE, prlimit
+    except ImportError:  # Not Linux.
+        return
+    with suppress(OSError):
+        _, hard = prlimit(process.pid, RLIMIT_CORE)
+        prlimit(process.pid, RLIMIT_CORE, (0, hard))
+
+
+def family(root: ProcessTarget) -> list[ProcessTarget]:
+    """Return a process and all that it has started, directly or not, and that is alive."""
+    found = [root]
+    for each in descendants(root.pid):
+        with suppress(UsageError):  # It has ended meanwhile.
+            found.append(ProcessTarget(each))
+    return [each for each in found if each.is_alive()]
+
+
+def frozen_family(root: ProcessTarget) -> list[ProcessTarget]:
+    """Return the same, all of them stopped, so that none starts others meanwhile."""
+    found: dict[Any, ProcessTarget] = {}
+    new = [root]
+    while new:
+        for each in new:
+            each.kill(signal.SIGSTOP)
+            found[each.identity] = each
+        new = [each for each in family(root) if each.identity not in found]
+    return list(found.values())

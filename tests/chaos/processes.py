@@ -1,0 +1,75 @@
+"""Real processes for the tests of chaos: each does what a line on its pipe says, so that nobody has to guess."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+
+from supertester.case import IsolatedTestCase
+from supertester.chaos import ChaosEvent, Journal, journaled
+
+__all__ = ["OBEDIENT", "PARENT", "ChildCase"]
+
+OBEDIENT = """
+import os, signal, sys, threading
+kept = []
+print("ready", flush=True)
+for line in sys.stdin:
+    try:
+        print("did", eval(line), flush=True)
+    except BaseException as error:
+        print("failed", type(error).__name__, error, flush=True)
+"""
+"""Does what a line says, and answers with what came of it."""
+
+PARENT = """
+import signal, subprocess, sys
+children = [subprocess.Popen([sys.executable, "-c", "import signal\\nwhile True: signal.pause()"]) for _ in range(2)]
+print(*(child.pid for child in children), flush=True)
+while True: signal.pause()
+"""
+
+
+def _kill_group(number: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(number, signal.SIGKILL)
+
+
+class ChildCase(IsolatedTestCase):
+    """A case that starts children and talks to them."""
+
+    def child(self, source: str = OBEDIENT) -> subprocess.Popen[str]:
+        popen = subprocess.Popen(
+            [sys.executable, "-u", "-c", source],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self.addCleanup(popen.__exit__, None, None, None)
+        self.addCleanup(_kill_group, popen.pid)
+        self.heard = self.hear(popen)
+        return popen
+
+    def hear(self, popen: subprocess.Popen[str]) -> str:
+        assert popen.stdout is not None
+        return popen.stdout.readline().strip()
+
+    def tell(self, popen: subprocess.Popen[str], line: str) -> None:
+        assert popen.stdin is not None
+        popen.stdin.write(line + "\n")
+        popen.stdin.flush()
+
+    def ask(self, popen: subprocess.Popen[str], line: str) -> str:
+        """Let the child do what *line* says, and return its answer."""
+        self.tell(popen, line)
+        return self.hear(popen)
+
+    def journal(self) -> Journal:
+        return self.enterContext(journaled())
+
+    def faults(self, events: list[ChaosEvent]) -> list[str]:
+        return [event.fault for event in events]
