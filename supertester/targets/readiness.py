@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from supertester._core.lazy import lazy_import
 from supertester.errors import UsageError
 
 if TYPE_CHECKING:
@@ -110,27 +109,15 @@ class GrpcReady:
     port: int
     service: str = ""
     host: str = "127.0.0.1"
-    _options: tuple[tuple[str, int], ...] = field(
-        # Channels to one address share their connection, and a frozen server's still looks good.
-        default=(("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0)),
-        repr=False,
-    )
 
     def __post_init__(self) -> None:
         _check_port(self.port)
 
     async def look(self, process: ExternalProcess, /) -> bool:
-        grpc = lazy_import("grpc", purpose="GrpcReady", extra="grpc")
-        health = lazy_import("grpc_health.v1.health_pb2", purpose="GrpcReady", extra="grpc")
-        stubs = lazy_import("grpc_health.v1.health_pb2_grpc", purpose="GrpcReady", extra="grpc")
-        async with grpc.aio.insecure_channel(f"{self.host}:{self.port}", options=self._options) as channel:
-            try:
-                answer = await stubs.HealthStub(channel).Check(
-                    health.HealthCheckRequest(service=self.service), timeout=_LOOK
-                )
-            except grpc.aio.AioRpcError:
-                return False
-            return bool(answer.status == health.HealthCheckResponse.SERVING)
+        from supertester.targets.grpc.health import probe_grpc_health
+
+        found = await probe_grpc_health((self.host, self.port), service=self.service, timeout=_LOOK)
+        return found.is_ready
 
 
 def _check_port(port: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from supertester.context import IsolationContext
 from supertester.isolation.installed import Undo, install_once
-from supertester.isolation.leaks.descriptors import count_open, is_noted, is_shared_memory, target_of
+from supertester.isolation.leaks.descriptors import count_open, is_noted, is_of_grpc, is_shared_memory, target_of
 from supertester.isolation.leaks.leak import Leak
 
 __all__ = ["Census", "count", "watch"]
@@ -123,7 +123,7 @@ class Census:
     def _new(self) -> list[int]:
         known = _known[1] | self._own | {count.folder}
         new = [number for number in _listed() if number not in known and not is_noted(number)]
-        new = [number for number in new if not is_shared_memory(number)]
+        new = [number for number in new if not (is_shared_memory(number) or is_of_grpc(number))]
         # If there are more, some are from before the test: the list is as old as their number has been the same.
         return new if len(new) <= self._growth() - count_open(self._context) else []
 

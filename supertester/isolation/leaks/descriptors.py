@@ -28,7 +28,7 @@ from supertester.isolation.identity import owner
 from supertester.isolation.installed import Undo, install_once, replace_attribute
 from supertester.isolation.leaks.leak import Leak, is_part_of, plainly
 
-__all__ = ["count_open", "disown", "find", "is_noted", "is_shared_memory", "target_of", "watch"]
+__all__ = ["count_open", "disown", "find", "is_noted", "is_of_grpc", "is_shared_memory", "target_of", "watch"]
 
 _NUMBERS = ("open", "dup", "pipe", "pipe2", "openpty", "memfd_create", "eventfd", "pidfd_open")
 """Functions of ``os`` that return one or two descriptors."""
@@ -52,6 +52,9 @@ _SERVERS = frozenset(
     }
 )
 """What starts servers for all of the program, or watches a child process."""
+
+
+_OF_GRPC = frozenset({"anon_inode:[eventpoll]", "anon_inode:[eventfd]"})
 
 
 @dataclass(slots=True)
@@ -178,7 +181,7 @@ def find(context: IsolationContext, loop: Any) -> list[Leak]:
         if opening.thing is None:
             if _is_open_number(number, opening) and not _is_kept(opening):
                 leaks.append(_number_leak(number, opening))
-        elif (thing := opening.thing()) is not None and _is_open(thing) and not _is_exempt(thing, loop):
+        elif (thing := opening.thing()) is not None and _is_open(thing) and not _is_exempt(thing, opening, loop):
             leaks.append(_object_leak(thing, opening))
     return leaks
 
@@ -206,8 +209,16 @@ def _is_kept(opening: _Opening) -> bool:
     return False
 
 
-def _is_exempt(thing: Any, loop: Any) -> bool:
-    return is_part_of(loop, thing) or any(thing is stream for stream in _log_streams())
+def _is_exempt(thing: Any, opening: _Opening, loop: Any) -> bool:
+    return is_part_of(loop, thing) or _wakes_grpc(opening) or any(thing is stream for stream in _log_streams())
+
+
+def _wakes_grpc(opening: _Opening) -> bool:
+    """Say whether it is what the poller of ``grpc.aio`` wakes event loops by; there is one for all of the process."""
+    assert opening.origin is not None
+    return "grpc.aio" in sys.modules and any(
+        Path(filename).parts[-3:-1] == ("grpc", "aio") for filename, _ in opening.origin.calls()
+    )
 
 
 def _log_streams() -> Iterable[Any]:
@@ -271,6 +282,11 @@ def _number_leak(number: int, opening: _Opening) -> Leak:
 def is_shared_memory(number: int) -> bool:
     """Say whether *number* is of the memory that ``multiprocessing`` shares among processes: an arena for all of it."""
     return Path(target_of(number)).name.startswith(f"pym-{os.getpid()}-")
+
+
+def is_of_grpc(number: int) -> bool:
+    """Say whether *number* is what gRPC polls with: opened for all of the process, and closed when it sees fit."""
+    return "grpc._cython.cygrpc" in sys.modules and target_of(number) in _OF_GRPC
 
 
 def target_of(number: int) -> str:

@@ -21,6 +21,8 @@ _PROCESS_POOLS = "concurrent.futures.process"
 _PROCESS_POOL_FILE = str(Path("concurrent", "futures", "process.py"))
 _HELPERS = ("asyncio.unix_events", "multiprocessing.pool")
 """Threads of these are there for child processes and pools, and end with them."""
+_POLLER = ("grpc._cython.cygrpc", "_poll_wrapper")
+"""What the one thread runs that polls for all of ``grpc.aio``, as long as anything refers to a channel."""
 
 
 def watch() -> None:
@@ -70,7 +72,8 @@ def _is_made_by(context: IsolationContext, executor: Any, thread: Thread) -> boo
 
 def _is_helper(thread: Thread) -> bool:
     target = getattr(thread, "_target", None)
-    if getattr(target, "__module__", None) in _HELPERS and getattr(target, "__name__", "") != "worker":
+    name = getattr(target, "__module__", None), getattr(target, "__name__", "")
+    if name == _POLLER or (name[0] in _HELPERS and name[1] != "worker"):
         return True
     origin = origin_of(thread)
     return origin is not None and any(name.endswith(_PROCESS_POOL_FILE) for name, _ in origin.calls())

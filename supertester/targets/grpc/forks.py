@@ -1,0 +1,40 @@
+"""Notices processes that are forked while there are gRPC channels: in the child they are of no use.
+
+What is started otherwise, by ``subprocess`` or by ``multiprocessing`` with ``spawn``, is no fork.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+from weakref import WeakSet
+
+from supertester.context import Problem, current_context
+
+__all__ = ["watch"]
+
+_open: WeakSet[Any] = WeakSet()
+_watching: list[int] = []
+
+
+def watch(thing: Any) -> None:
+    """Let forks be a problem of the test as long as *thing* is there and its ``is_closed`` is false."""
+    _open.add(thing)
+    if not _watching and hasattr(os, "register_at_fork"):
+        _watching.append(os.getpid())
+        os.register_at_fork(before=_before_fork)  # This cannot be undone, so it is done once.
+
+
+def _before_fork() -> None:
+    context = current_context.get()
+    if context is None or os.environ.get("GRPC_ENABLE_FORK_SUPPORT") in {"1", "true", "yes"}:
+        return
+    found = [repr(each) for each in list(_open) if not each.is_closed]
+    if found:
+        context.report(
+            Problem(
+                "fork",
+                f"a process was forked while gRPC was in use ({', '.join(sorted(found))}): in the child, calls fail or "
+                "hang; start it by subprocess or by multiprocessing's 'spawn'",
+            )
+        )
