@@ -16,6 +16,7 @@ from supertester.chaos.interception import MessageFault, MessageHit
 from supertester.chaos.journal import ChaosEvent, Journal, journaled
 from supertester.chaos.messages import Delay, Drop, Duplicate, Reorder, delay, drop, duplicate, reorder
 from supertester.chaos.network import NetworkFault, NetworkProxy, Toxic, network_proxy
+from supertester.chaos.pipes import PipeFault, PipeHit, PipeProxy
 from supertester.chaos.process_crash import ProcessInjection
 from supertester.chaos.process_pause import PausedTarget
 from supertester.chaos.random_failures import FAILURE_TYPES, RandomFailures, inject_random_failures
@@ -48,6 +49,9 @@ __all__ = [
     "Pause",
     "Paused",
     "PausedTarget",
+    "PipeFault",
+    "PipeHit",
+    "PipeProxy",
     "ProcessInjection",
     "RandomFailures",
     "Reorder",
