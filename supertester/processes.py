@@ -24,6 +24,8 @@ from supertester.otp.refs import Reference, resolve
 from supertester.otp.results import IGNORE
 from supertester.otp.runtime import Runtime, current_runtime
 from supertester.otp.supervision import BaseSupervisor
+from supertester.targets.adapting import foreign_target
+from supertester.targets.target import Target
 
 __all__ = [
     "ProcessMonitor",
@@ -235,11 +237,12 @@ async def started_and_responsive(process: Process, bell: Bell) -> bool:
     return process.is_alive()
 
 
-async def wait_for_process_death(target: Reference, timeout: float = 1.0) -> Any:
+async def wait_for_process_death(target: Reference | Target, timeout: float = 1.0) -> Any:
     """Wait until *target* is dead and return its exit reason, which is known for ever.
 
     Args:
-        target: The process. A name that nobody has any more stands for the last process that died under it.
+        target: The process. A name that nobody has any more stands for the last process that died under it. What else
+            `supertester.targets.target_of` makes a target of has the exit reasons that its adapter tells of.
         timeout: Seconds on the runtime's clock; 0 looks once.
 
     Raises:
@@ -247,6 +250,8 @@ async def wait_for_process_death(target: Reference, timeout: float = 1.0) -> Any
         UsageError: It is a name that nobody has or had.
     """
     checked_seconds("timeout", timeout)
+    if (foreign := foreign_target(target)) is not None:
+        return await foreign.wait(timeout)
     process = _dead_or_alive(target, "wait_for_process_death")
     bell = Bell(certain=True)
     forget = process.on_exit(bell.ring)
@@ -396,14 +401,16 @@ async def _stop(process: Process, timeout: float) -> None:
 # Checks --------------------------------------------------------------------------------------------------------------
 
 
-async def check_process_alive(target: Reference, *, within: float = 0.0) -> Mismatch | None:
+async def check_process_alive(target: Reference | Target, *, within: float = 0.0) -> Mismatch | None:
     """Say why *target* is not alive, or return ``None``.
 
     Args:
-        target: The process.
+        target: The process, or what else `supertester.targets.target_of` makes a target of.
         within: Seconds that a name may take to be registered; 0 looks once.
     """
     checked_seconds("within", within)
+    if (foreign := foreign_target(target)) is not None:
+        return None if foreign.is_alive() else Mismatch(f"{foreign!r} is dead")
     runtime = current_runtime()
     with listening(runtime) as bell:
         try:
@@ -422,21 +429,22 @@ async def check_process_alive(target: Reference, *, within: float = 0.0) -> Mism
     return None
 
 
-async def check_process_dead(target: Reference, *, within: float = 0.0) -> Mismatch | None:
+async def check_process_dead(target: Reference | Target, *, within: float = 0.0) -> Mismatch | None:
     """Say that *target* is alive, or return ``None``; a name that nobody has is dead enough.
 
     Args:
-        target: The process.
+        target: The process, or what else `supertester.targets.target_of` makes a target of.
         within: Seconds that it may take to die; 0 looks once.
     """
     checked_seconds("within", within)
-    process = resolve(target)
+    foreign = foreign_target(target)
+    process = resolve(target) if foreign is None else foreign
     if process is None:
         return None
     try:
         await wait_for_process_death(process, within)
     except WaitTimeout:
-        return Mismatch(f"{process!r} is alive{_span(within)}", history_of(process))
+        return Mismatch(f"{process!r} is alive{_span(within)}", history_of(process) if foreign is None else ())
     return None
 
 

@@ -20,6 +20,7 @@ from supertester.chaos.pipes import PipeFault, PipeHit, PipeProxy
 from supertester.chaos.process_crash import ProcessInjection
 from supertester.chaos.process_pause import PausedTarget
 from supertester.chaos.random_failures import FAILURE_TYPES, RandomFailures, inject_random_failures
+from supertester.chaos.recovery import Recovery, probe_recovery
 from supertester.chaos.resilience import Resilience, probe_chaos_resilience
 from supertester.chaos.state import Corrupt, Corruption, Pause, Paused, corrupt_state, pause, resume
 from supertester.chaos.suite import ChaosSuiteReport, run_chaos_suite
@@ -54,6 +55,7 @@ __all__ = [
     "PipeProxy",
     "ProcessInjection",
     "RandomFailures",
+    "Recovery",
     "Reorder",
     "Resilience",
     "Toxic",
@@ -73,6 +75,7 @@ __all__ = [
     "network_proxy",
     "pause",
     "probe_chaos_resilience",
+    "probe_recovery",
     "reorder",
     "resume",
     "run_chaos_suite",

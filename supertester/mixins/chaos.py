@@ -166,9 +166,9 @@ class ChaosMixin(_Host):
         return chaos.corrupt_state(target, fn, timeout=timeout)
 
     async def kill_random_worker(
-        self, pool: Reference, *, reason: Any = KILL, seed: int | None = None
+        self, pool: Reference | Target, *, reason: Any = KILL, seed: int | None = None
     ) -> chaos.Injection:
-        """Kill one worker of a supervisor, whichever; see `supertester.chaos.kill_random_worker`."""
+        """Kill one worker of a supervisor or pool, whichever; see `supertester.chaos.kill_random_worker`."""
         return await chaos.kill_random_worker(pool, reason=reason, seed=seed)
 
     def simulate_resource_exhaustion(
@@ -256,6 +256,24 @@ class ChaosMixin(_Host):
         found = await chaos.probe_chaos_resilience(
             system, chaos_fn, recovery_fn, timeout=timeout, steady_state=steady_state, require_fault=require_fault
         )
+        if found.mismatch is not None:
+            self.fail(self._formatMessage(msg, str(found.mismatch)))
+        return found
+
+    async def assert_recovers(
+        self,
+        system: Any,
+        *,
+        kill: Callable[[], Any] | None = None,
+        within: float = 5.0,
+        probe: Callable[[], Any] | None = None,
+        msg: str | None = None,
+    ) -> chaos.Recovery:
+        """Kill a part of *system* and fail unless another takes its place in time, and *probe* finds all well.
+
+        Returns how it went, with the time that it took; see `supertester.chaos.probe_recovery`.
+        """
+        found = await chaos.probe_recovery(system, kill=kill, within=within, probe=probe)
         if found.mismatch is not None:
             self.fail(self._formatMessage(msg, str(found.mismatch)))
         return found

@@ -19,6 +19,7 @@ from supertester.otp.pid import Pid
 from supertester.otp.reasons import KILL
 from supertester.otp.refs import Reference
 from supertester.servers import SYNC
+from supertester.targets.target import Target
 
 if TYPE_CHECKING:
     from unittest import TestCase as _Host
@@ -65,7 +66,7 @@ class OTPAssertions(_Host):
         """Wait until *supervisor* runs all again; see `supertester.supervision.wait_for_supervisor_restart`."""
         return await supervision.wait_for_supervisor_restart(supervisor, timeout)
 
-    async def wait_for_process_death(self, target: Reference, timeout: float = 1.0) -> Any:
+    async def wait_for_process_death(self, target: Reference | Target, timeout: float = 1.0) -> Any:
         """Wait for the end and return the exit reason; see `supertester.processes.wait_for_process_death`."""
         return await processes.wait_for_process_death(target, timeout)
 
@@ -175,11 +176,15 @@ class OTPAssertions(_Host):
 
     # Assertions on processes -------------------------------------------------------------------------------------
 
-    async def assert_process_alive(self, target: Reference, *, within: float = 0.0, msg: str | None = None) -> None:
+    async def assert_process_alive(
+        self, target: Reference | Target, *, within: float = 0.0, msg: str | None = None
+    ) -> None:
         """Fail unless *target* is alive, or is within so many seconds."""
         self.__fail_for(await processes.check_process_alive(target, within=within), msg)
 
-    async def assert_process_dead(self, target: Reference, *, within: float = 0.0, msg: str | None = None) -> None:
+    async def assert_process_dead(
+        self, target: Reference | Target, *, within: float = 0.0, msg: str | None = None
+    ) -> None:
         """Fail unless *target* is dead, or is within so many seconds."""
         self.__fail_for(await processes.check_process_dead(target, within=within), msg)
 

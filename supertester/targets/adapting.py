@@ -18,6 +18,10 @@ _ADAPTERS = {
     "asyncio.tasks.Task": "tasks.TaskTarget",
     "threading.Thread": "threads.ThreadTarget",
     "concurrent.futures.thread.ThreadPoolExecutor": "threads.ThreadPoolTarget",
+    "concurrent.futures.process.ProcessPoolExecutor": "executors.ProcessPoolTarget",
+    "pykka._ref.ActorRef": "pykka_actor.PykkaTarget",
+    "pykka._proxy.ActorProxy": "pykka_actor.PykkaTarget",
+    "ray.actor.ActorHandle": "ray_actor.RayActorTarget",
     "supertester.targets.external.ExternalProcess": "os_process.ProcessTarget",
     "subprocess.Popen": "os_process.ProcessTarget",
     "asyncio.subprocess.Process": "os_process.ProcessTarget",
@@ -78,4 +82,8 @@ def foreign_target(thing: Any) -> Target | None:
             module, _, name = found.partition(".")
             adapter: Target = getattr(import_module(f"{_HOME}.{module}"), name)(thing)
             return adapter
+    if callable(getattr(thing, "workers", None)) and not isinstance(thing, type):
+        from supertester.targets.pools import PoolTarget
+
+        return PoolTarget(thing)
     return None

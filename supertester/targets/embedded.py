@@ -112,9 +112,15 @@ class EmbeddedTarget(Target):
         except CallExit as error:
             raise WaitTimeout(f"{self!r} has not handled all within {timeout:g} s: {error.reason!r}") from error
 
+    def supports(self, capability: str) -> bool:
+        """Say whether it has a *capability*; only a supervisor has workers."""
+        if capability == "workers":
+            return isinstance(self.process.server, BaseSupervisor)
+        return super().supports(capability)
+
     def workers(self) -> Sequence[Target]:
         """Return its running children that are no supervisors, if it is a supervisor itself."""
-        if not isinstance(self.process.server, BaseSupervisor):
+        if not self.supports("workers"):
             raise self.unsupported("workers")
         return [
             EmbeddedTarget(process, str(child.spec.id))

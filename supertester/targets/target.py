@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Final
 from weakref import WeakKeyDictionary
 
 from supertester._core.waiting import Bell, wait_until
+from supertester.context import current_context
 from supertester.errors import Unsupported, WaitTimeout
 from supertester.otp.reasons import KILL
 
@@ -95,7 +96,10 @@ class Target(ABC):
             await wait_until(lambda: not self.is_alive(), f"the end of {self!r}", timeout=_WHILE_POLLING)
             callback(self)
 
-        return asyncio.ensure_future(watch()).cancel
+        watching = asyncio.ensure_future(watch())
+        if (context := current_context.get()) is not None and not context.closed:
+            context.add_cleanup(watching.cancel)
+        return watching.cancel
 
     async def wait(self, timeout: float = 5.0) -> Any:
         """Wait until it has ended, and return its exit reason.
@@ -106,19 +110,21 @@ class Target(ABC):
         Raises:
             WaitTimeout: It is alive.
         """
-        if self.is_alive():
-            bell = Bell()
-            forget = self.on_exit(bell.ring)
-            try:
-                await wait_until(
-                    lambda: not self.is_alive(),
-                    f"the end of {self!r}",
-                    timeout=timeout,
-                    seen=lambda: f"it is {self.state}",
-                    bell=bell,
-                )
-            finally:
-                forget()
+        if not self.is_alive():
+            return self.exit_reason
+        bell = Bell()
+        has_event = type(self).on_exit is not Target.on_exit
+        forget = self.on_exit(bell.ring) if has_event else list
+        try:
+            await wait_until(
+                lambda: not self.is_alive(),
+                f"the end of {self!r}",
+                timeout=timeout,
+                seen=lambda: f"it is {self.state}",
+                bell=bell,
+            )
+        finally:
+            forget()
         return self.exit_reason
 
     def kill(self, reason: Any = KILL) -> None:
@@ -175,7 +181,8 @@ class Target(ABC):
 
     def supports(self, capability: str) -> bool:
         """Say whether it has a *capability*, by the name of its method; without it that raises `Unsupported`."""
-        return getattr(type(self), capability) is not getattr(Target, capability)
+        is_made = getattr(type(self), capability) is not getattr(Target, capability)
+        return is_made and capability not in self.lacks
 
     def check_reason(self, reason: Any) -> None:  # noqa: B027 - few know too little to take any
         """Raise `UsageError` if `kill` knows no such *reason*; all are known to the base class."""
