@@ -150,3 +150,15 @@ class ServiceAssertions(_Host):
     def assert_port_exclusive(self, port: int, host: str = "127.0.0.1", *, msg: str | None = None) -> None:
         """Fail unless exactly one server can have a port; see `supertester.targets.check_port_exclusive`."""
         self.__fail_for(targets.check_port_exclusive(port, host), msg)
+
+    async def assert_all_sessions_ended(
+        self, sessions: targets.Sessions, *, msg: str | None = None
+    ) -> targets.SessionsReport:
+        """End all sessions of the test, fail if one cannot be ended or the server has more than before; see `Sessions`.
+
+        Returns:
+            How they ended: a session that was lost with its worker is no failure.
+        """
+        report = await sessions.end_all()
+        self.__fail_for(report.check(), msg)
+        return report

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from supertester.targets.os_process import ProcessTarget
     from supertester.targets.pools import Pool, WorkerRef
     from supertester.targets.readiness import FdReady, GrpcReady, HttpReady, LineReady, PortReady, Readiness
+    from supertester.targets.sessions import Sessions, SessionsReport
     from supertester.targets.stdio import (
         Expected,
         JsonPort,
@@ -80,6 +81,8 @@ __all__ = [
     "Readiness",
     "Received",
     "RemoteError",
+    "Sessions",
+    "SessionsReport",
     "Target",
     "TaskTarget",
     "ThreadTarget",
@@ -144,6 +147,10 @@ _HOMES = {
         "LineReady",
         "PortReady",
         "Readiness",
+    ),
+    "sessions": (
+        "Sessions",
+        "SessionsReport",
     ),
     "stdio": (
         "Expected",
