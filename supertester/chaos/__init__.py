@@ -3,7 +3,7 @@
 from supertester.chaos.children import ChaosReport, chaos_kill_children
 from supertester.chaos.crash import Injection, inject_crash
 from supertester.chaos.deck import FailureDeck
-from supertester.chaos.exhaustion import Exhaustion, consume_memory, simulate_resource_exhaustion
+from supertester.chaos.exhaustion import Exhaustion, simulate_resource_exhaustion
 from supertester.chaos.exhaustive import (
     CancellationRun,
     FailpointRun,
@@ -14,6 +14,7 @@ from supertester.chaos.exhaustive import (
 from supertester.chaos.fault import Fault
 from supertester.chaos.interception import MessageFault, MessageHit
 from supertester.chaos.journal import ChaosEvent, Journal, journaled
+from supertester.chaos.memory import consume_memory
 from supertester.chaos.messages import Delay, Drop, Duplicate, Reorder, delay, drop, duplicate, reorder
 from supertester.chaos.network import NetworkFault, NetworkProxy, Toxic, network_proxy
 from supertester.chaos.pipes import PipeFault, PipeHit, PipeProxy
@@ -22,6 +23,8 @@ from supertester.chaos.process_pause import PausedTarget
 from supertester.chaos.random_failures import FAILURE_TYPES, RandomFailures, inject_random_failures
 from supertester.chaos.recovery import Recovery, probe_recovery
 from supertester.chaos.resilience import Resilience, probe_chaos_resilience
+from supertester.chaos.rlimits import LimitedProcess, limit_resources
+from supertester.chaos.small_disk import DiskFull, SmallDisk, small_disk
 from supertester.chaos.state import Corrupt, Corruption, Pause, Paused, corrupt_state, pause, resume
 from supertester.chaos.suite import ChaosSuiteReport, run_chaos_suite
 from supertester.chaos.workers import kill_random_worker
@@ -35,6 +38,7 @@ __all__ = [
     "Corrupt",
     "Corruption",
     "Delay",
+    "DiskFull",
     "Drop",
     "Duplicate",
     "Exhaustion",
@@ -43,6 +47,7 @@ __all__ = [
     "Fault",
     "Injection",
     "Journal",
+    "LimitedProcess",
     "MessageFault",
     "MessageHit",
     "NetworkFault",
@@ -58,6 +63,7 @@ __all__ = [
     "Recovery",
     "Reorder",
     "Resilience",
+    "SmallDisk",
     "Toxic",
     "cancel_at_every_await",
     "chaos_kill_children",
@@ -72,6 +78,7 @@ __all__ = [
     "inject_random_failures",
     "journaled",
     "kill_random_worker",
+    "limit_resources",
     "network_proxy",
     "pause",
     "probe_chaos_resilience",
@@ -80,4 +87,5 @@ __all__ = [
     "resume",
     "run_chaos_suite",
     "simulate_resource_exhaustion",
+    "small_disk",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +13,36 @@ from supertester.chaos.chance import checked_count
 from supertester.chaos.hogs import Descriptors, Disk, Hog, Memory, Processes, Tables, Tasks, Threads
 from supertester.chaos.journal import note
 from supertester.chaos.limits import MB
+from supertester.chaos.os_signals import process_victim
+from supertester.chaos.process_hogs import OfProcess, Processors, processors
 from supertester.chaos.undoing import Undoable
 from supertester.errors import Unsupported, UsageError
+from supertester.targets.os_process import ProcessTarget
 
-__all__ = ["Exhaustion", "consume_memory", "simulate_resource_exhaustion"]
+__all__ = ["Exhaustion", "checked_share", "checked_size", "of_memory", "share_of", "simulate_resource_exhaustion"]
 
-_OPTIONS = {
+_OPTIONS: Mapping[str, tuple[str, ...]] = {
     "process_limit": ("spawn_count", "percentage", "kind"),
     "tables": ("count",),
     "memory": ("size_mb", "percentage"),
     "file_descriptors": ("count", "percentage"),
     "disk": ("size_mb",),
+    "cpu": ("count", "percentage", "nice"),
 }
+_OF_PROCESS: Mapping[str, tuple[str, ...]] = {
+    "process_limit": ("spawn_count", "percentage"),
+    "memory": ("size_mb", "percentage"),
+    "file_descriptors": ("count", "percentage"),
+}
+"""What can be taken away from one process."""
 _KINDS: dict[str, type[Hog]] = {"tasks": Tasks, "threads": Threads, "processes": Processes}
 _CUSTOMARY = 10_000
 """Of tasks and of processes of the runtime there may be any number; this is what a share is taken of."""
 _MOST = {"tasks": 1_000_000, "threads": 4_000, "processes": 1_000_000}
 _MOST_MEMORY = 1024 * MB
-_MOST_DISK = 1024 * MB
+_MOST_HOGS = 4
+"""Processes that compute, for each processor."""
+_NICEST = 19
 _FREE_DISK = 512 * MB
 """Bytes that are left on the disk at the least: it belongs to others, too."""
 
@@ -83,11 +96,17 @@ class Exhaustion(Undoable):
         path.symlink_to(_FULL)
         return path
 
+    @property
+    def evidence(self) -> dict[str, Any]:
+        """What shows that it is really taken, as it stands now: processes, limits, how many were ended for it."""
+        return self._hog.evidence()
+
     async def _do(self) -> None:
         if isinstance(self._hog, Disk):
             _check_disk(self._hog.choose_folder(), self.wanted or 0)
         self.taken, self.reached_limit = await self._hog.take(self.wanted)
-        note("exhaustion", self.resource, {"taken": self.taken, "unit": self.unit, "limit": self.limit})
+        details = {"taken": self.taken, "unit": self.unit, "limit": self.limit, **self.evidence}
+        note("exhaustion", self.resource, details)
 
     async def _undo(self) -> None:
         await self._hog.release()
@@ -96,7 +115,8 @@ class Exhaustion(Undoable):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON-ready form."""
-        return {name: value for name, value in vars(self).items() if not name.startswith("_")}
+        shown_here = {name: value for name, value in vars(self).items() if not name.startswith("_")}
+        return {**shown_here, "evidence": self.evidence}
 
     def __repr__(self) -> str:
         state = "released" if self.released else f"{self.taken} {self.unit} taken"
@@ -111,6 +131,8 @@ def simulate_resource_exhaustion(
     count: int | None = None,
     size_mb: float | None = None,
     kind: str | None = None,
+    nice: int | None = None,
+    target: Any = None,
 ) -> Exhaustion:
     """Take a resource away, until the block ends, `Exhaustion.cleanup` is awaited, or the test ends.
 
@@ -120,11 +142,17 @@ def simulate_resource_exhaustion(
     - ``"memory"``: *size_mb* megabytes, 10 by default, each page written, or a share of the memory limit;
     - ``"file_descriptors"``: *count* of them, or a share of what is left, by default all: then the next ``open`` fails
       with ``EMFILE``;
-    - ``"disk"``: *size_mb* megabytes in a temporary folder, 10 by default.
+    - ``"disk"``: *size_mb* megabytes in a temporary folder, 10 by default;
+    - ``"cpu"``: *count* processors, or a share of them, by default all that this process may use: each is kept busy by
+      a process that computes, *nice* to the others.
 
     File descriptors, threads and memory are those of the whole process: whatever runs beside the test misses them too.
-    A disk cannot be filled without harm to others, nor made small without privileges: `Exhaustion.full_file` gives
-    files on which each write really fails with ``ENOSPC``.
+    Take them away from a process of the operating system instead, the *target*: ``"memory"``, ``"file_descriptors"``
+    and ``"process_limit"``, as much as is given of what it could still have, by default all of it. It keeps what it
+    has, and what it asks for beyond fails; see `limit_resources`.
+
+    A disk cannot be filled without harm to others: `Exhaustion.full_file` gives files on which each write really fails
+    with ``ENOSPC``, and `small_disk`, where the privileges are there, a whole disk of its own.
 
     Args:
         resource: One of these.
@@ -133,6 +161,8 @@ def simulate_resource_exhaustion(
         count: How many tables or descriptors.
         size_mb: How many megabytes: at most 1024, and no more than half of the memory that is free.
         kind: What counts as a process.
+        nice: By how much the processes that compute give way to others, from 0, as any other, to 19; 10 by default.
+        target: The process that it is taken away from: an `ExternalProcess`, a ``Popen``, …
 
     Returns:
         To be awaited, or entered with ``async with``. It is released when `Exhaustion.cleanup` returns.
@@ -140,6 +170,7 @@ def simulate_resource_exhaustion(
     Raises:
         UsageError: The resource is unknown, or an amount is 0 or less, or more than is safe.
         TypeError: The resource has no such option.
+        Unsupported: A *target*, where it is not Linux, or for root's number of processes.
 
     >>> import asyncio
     >>> async def main():
@@ -150,39 +181,47 @@ def simulate_resource_exhaustion(
     (21, 1, <exhaustion of process_limit: released>)
     """
     given = {"percentage": percentage, "spawn_count": spawn_count, "count": count, "size_mb": size_mb, "kind": kind}
-    given = {name: value for name, value in given.items() if value is not None}
-    _check_options(resource, given)
-    share = _checked_share(percentage)
+    given = {name: value for name, value in {**given, "nice": nice}.items() if value is not None}
+    _check_options(resource, given, _OPTIONS if target is None else _OF_PROCESS)
+    share = checked_share(percentage)
+    if target is not None:
+        amount = _amount(size_mb, count if count is not None else spawn_count)
+        return _of_target(process_victim(target, "simulate_resource_exhaustion"), resource, share, amount)
+    if resource == "cpu":
+        return _of_processors(count, share, 10 if nice is None else nice)
     if resource == "process_limit":
         return _of_processes(kind or "tasks", spawn_count, share)
     if resource == "tables":
         return Exhaustion(resource, Tables(), 50 if count is None else checked_count("count", count), None)
     if resource == "file_descriptors":
         left = limits.free_descriptors()
-        wanted = _share_of(left, share, resource) if count is None else checked_count("count", count)
+        wanted = share_of(left, share, resource) if count is None else checked_count("count", count)
         return Exhaustion(resource, Descriptors(), wanted, left)
-    size = _checked_size(10 if size_mb is None else size_mb)
+    size = checked_size(10 if size_mb is None else size_mb)
     if resource == "disk":
         return Exhaustion(resource, Disk(), size, None)
     limit = limits.memory_limit()
-    return _of_memory(size if share is None else int(limit * share), limit)
+    return of_memory(size if share is None else int(limit * share), limit)
 
 
-def _check_options(resource: Any, given: dict[str, Any]) -> None:
+def _check_options(resource: Any, given: dict[str, Any], options: Mapping[str, tuple[str, ...]]) -> None:
     if not isinstance(resource, str) or resource not in _OPTIONS:
         close = difflib.get_close_matches(str(resource), _OPTIONS, 1)
         hint = f"did you mean {close[0]!r}? " if close else ""
         raise UsageError(f"there is no resource {resource!r} to exhaust; {hint}The resources are {', '.join(_OPTIONS)}")
-    known = _OPTIONS[resource]
+    if resource not in options:
+        raise Unsupported(f"{resource!r} cannot be taken away from one process; what can is {', '.join(options)}")
+    known = options[resource]
     for name in given:
         if name not in known:
             raise TypeError(f"exhaustion of {resource!r} has no option {name!r}; its options are {', '.join(known)}")
-    amounts = [name for name in given if name != "kind"]
+    amounts = [name for name in given if name not in ("kind", "nice")]
     if len(amounts) > 1:
         raise UsageError(f"give one of {' and '.join(amounts)}, not both")
 
 
-def _checked_share(percentage: Any) -> float | None:
+def checked_share(percentage: Any) -> float | None:
+    """Return *percentage*, or raise the error that a bad share deserves."""
     if percentage is None:
         return None
     if isinstance(percentage, bool) or not isinstance(percentage, (int, float)):
@@ -192,7 +231,8 @@ def _checked_share(percentage: Any) -> float | None:
     return percentage
 
 
-def _checked_size(size_mb: Any) -> int:
+def checked_size(size_mb: Any) -> int:
+    """Return so many megabytes in bytes, or raise the error that a bad size deserves."""
     if isinstance(size_mb, bool) or not isinstance(size_mb, (int, float)):
         raise TypeError(f"size_mb must be a number of megabytes, got size_mb={size_mb!r}")
     if not 0 < size_mb <= _MOST_MEMORY / MB:
@@ -200,13 +240,35 @@ def _checked_size(size_mb: Any) -> int:
     return int(size_mb * MB)
 
 
-def _share_of(left: int | None, share: float | None, resource: str) -> int | None:
+def share_of(left: int | None, share: float | None, resource: str) -> int | None:
     """Return how much a *share* of what is *left* is; all is ``None``."""
     if share is None or share == 1:
         return None
     if left is None:
         raise Unsupported(f"it cannot be known how much of {resource} is left here; give a count")
     return max(int(left * share), 1)
+
+
+def _amount(size_mb: float | None, count: int | None) -> int | None:
+    if size_mb is not None:
+        return checked_size(size_mb)
+    return None if count is None else checked_count("count", count)
+
+
+def _of_target(process: ProcessTarget, resource: str, share: float | None, amount: int | None) -> Exhaustion:
+    hog = OfProcess(process, resource)
+    free = hog.free()
+    return Exhaustion(resource, hog, share_of(free, share, resource) if amount is None else amount, free)
+
+
+def _of_processors(count: int | None, share: float | None, nice: Any) -> Exhaustion:
+    if checked_count("nice", nice, 0) > _NICEST:
+        raise UsageError(f"nice must be from 0 to {_NICEST}, got nice={nice!r}")
+    there = processors()
+    wanted = share_of(there, share, "cpu") if count is None else checked_count("count", count)
+    if wanted is not None and wanted > _MOST_HOGS * there:
+        raise UsageError(f"{wanted} processors are more than is safe here, {_MOST_HOGS * there}; give less")
+    return Exhaustion("cpu", Processors(nice), wanted, there)
 
 
 def _of_processes(kind: str, spawn_count: int | None, share: float | None) -> Exhaustion:
@@ -223,7 +285,8 @@ def _of_processes(kind: str, spawn_count: int | None, share: float | None) -> Ex
     return Exhaustion("process_limit", _KINDS[kind](), wanted, limit)
 
 
-def _of_memory(wanted: int, limit: int) -> Exhaustion:
+def of_memory(wanted: int, limit: int) -> Exhaustion:
+    """Return what takes *wanted* bytes in this process, if that is safe."""
     free = limits.free_memory()
     most = _MOST_MEMORY if free is None else min(_MOST_MEMORY, free // 2)
     if wanted > most:
@@ -241,31 +304,3 @@ def _check_disk(folder: Path, wanted: int) -> None:
             f"{wanted // MB} MB would leave less than {_FREE_DISK // MB} MB of the {free // MB} MB that are free in "
             f"{shown(str(folder))}; give less"
         )
-
-
-def consume_memory(fraction: float, *, limit_mb: float | None = None, cap_mb: float = 256) -> Exhaustion:
-    """Take a share of the memory limit, until the block ends, `Exhaustion.cleanup` is awaited, or the test ends.
-
-    Args:
-        fraction: More than 0 and at most 1.
-        limit_mb: What it is a share of; by default the limit that is set for this process, else the memory of the
-            machine.
-        cap_mb: Megabytes that are never exceeded, whatever the share would be; ``wanted`` says how much is taken.
-
-    Returns:
-        As `simulate_resource_exhaustion`.
-
-    Raises:
-        UsageError: A value makes no sense, or that much is not free.
-
-    >>> import asyncio
-    >>> async def main():
-    ...     async with consume_memory(0.5, limit_mb=8) as exhaustion:
-    ...         return exhaustion.taken
-    >>> asyncio.run(main())
-    4194304
-    """
-    share = _checked_share(fraction)
-    assert share is not None
-    limit = limits.memory_limit() if limit_mb is None else _checked_size(limit_mb)
-    return _of_memory(min(int(limit * share), _checked_size(cap_mb)), limit)

@@ -19,7 +19,7 @@ from supertester.otp.genserver import GenServer
 from supertester.otp.process import Process
 from supertester.otp.reasons import NORMAL
 
-__all__ = ["Descriptors", "Disk", "Hog", "Memory", "Processes", "Tables", "Tasks", "Threads"]
+__all__ = ["Descriptors", "Disk", "Hog", "Memory", "Processes", "Tables", "Tasks", "Threads", "temporary_folder"]
 
 
 class Hog(Protocol):
@@ -36,8 +36,12 @@ class Hog(Protocol):
         """Give all of it back; when this returns, that is done."""
         ...
 
+    def evidence(self) -> dict[str, Any]:
+        """Return what else shows that it was really taken, as it stands now."""
+        return {}
 
-class Tasks:
+
+class Tasks(Hog):
     """Tasks of the running event loop that wait."""
 
     unit = "tasks"
@@ -64,7 +68,7 @@ async def _wait(gate: asyncio.Event) -> None:
     await gate.wait()
 
 
-class Threads:
+class Threads(Hog):
     """Threads that wait."""
 
     unit = "threads"
@@ -94,7 +98,7 @@ class Idle(GenServer):
     """A server that nobody needs."""
 
 
-class Processes:
+class Processes(Hog):
     """Processes of the embedded runtime that nobody talks to."""
 
     unit = "processes"
@@ -121,7 +125,7 @@ class Processes:
         deaths.extend(before)
 
 
-class Tables:
+class Tables(Hog):
     """Tables of the running test, or plain dictionaries where no test has any."""
 
     unit = "tables"
@@ -146,7 +150,7 @@ class Tables:
         self._held.close()
 
 
-class Memory:
+class Memory(Hog):
     """Memory of this process that is really there: each page of it has been written."""
 
     unit = "bytes"
@@ -176,7 +180,7 @@ class Memory:
             self._blocks.pop().close()
 
 
-class Descriptors:
+class Descriptors(Hog):
     """File descriptors of this process, all of the same empty file."""
 
     unit = "file descriptors"
@@ -200,20 +204,25 @@ class Descriptors:
             os.close(self._held.pop())
 
 
-class Disk:
+def temporary_folder(prefix: str) -> Path:
+    """Make a folder below the temporary one of the test, if it has one."""
+    context = current_context.get()
+    above = None
+    if context is not None and context.has_feature is not None and context.has_feature("environment"):
+        above = context.feature("environment").tmp_path
+    return Path(tempfile.mkdtemp(prefix=prefix, dir=above))
+
+
+class Disk(Hog):
     """A folder with a file in it that takes space, and with files that are full."""
 
     unit = "bytes"
     folder: Path | None = None
 
     def choose_folder(self) -> Path:
-        """Return where the space is to be taken: below the temporary folder of the test, if it has one."""
-        context = current_context.get()
-        above = None
-        if context is not None and context.has_feature is not None and context.has_feature("environment"):
-            above = context.feature("environment").tmp_path
-        self.folder = folder = Path(tempfile.mkdtemp(prefix="full-", dir=above))
-        return folder
+        """Return where the space is to be taken."""
+        self.folder = temporary_folder("full-")
+        return self.folder
 
     async def take(self, count: int | None) -> tuple[int, bool]:
         assert count is not None and self.folder is not None

@@ -13,7 +13,16 @@ try:
 except ImportError:  # Windows has no such limits.
     resource = None  # type: ignore[assignment]
 
-__all__ = ["MB", "free_descriptors", "free_disk", "free_memory", "free_threads", "memory_limit"]
+__all__ = [
+    "MB",
+    "free_descriptors",
+    "free_disk",
+    "free_memory",
+    "free_threads",
+    "least",
+    "memory_limit",
+    "physical_memory",
+]
 
 MB = 1024 * 1024
 
@@ -34,7 +43,8 @@ def _number_in(path: str) -> int | None:
     return None
 
 
-def _least(*limits: int | None) -> int | None:
+def least(*limits: int | None) -> int | None:
+    """Return the smallest of those limits that there are, or ``None``."""
     return min((limit for limit in limits if limit is not None), default=None)
 
 
@@ -50,18 +60,22 @@ def free_descriptors() -> int | None:
 
 def free_threads() -> int | None:
     """Return how many more threads there may be at most, or ``None`` if that cannot be known."""
-    limit = _least(
+    limit = least(
         _soft_limit("RLIMIT_NPROC"), _number_in("/sys/fs/cgroup/pids.max"), _number_in("/proc/sys/kernel/threads-max")
     )
     return None if limit is None else max(limit - (_number_in("/sys/fs/cgroup/pids.current") or 0), 0)
 
 
+def physical_memory() -> int | None:
+    """Return the bytes of memory that the machine has, or ``None`` if that cannot be known."""
+    if sys.platform == "win32":
+        return None
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 def memory_limit() -> int:
     """Return the bytes of memory that this process may have at most."""
-    physical = None
-    if sys.platform != "win32":
-        physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    found = _least(_soft_limit("RLIMIT_AS"), _number_in("/sys/fs/cgroup/memory.max"), physical)
+    found = least(_soft_limit("RLIMIT_AS"), _number_in("/sys/fs/cgroup/memory.max"), physical_memory())
     return found if found is not None else 1024 * MB
 
 

@@ -180,17 +180,61 @@ class ChaosMixin(_Host):
         count: int | None = None,
         size_mb: float | None = None,
         kind: str | None = None,
+        nice: int | None = None,
+        target: Any = None,
     ) -> chaos.Exhaustion:
         """Take a resource away; await it or enter it, see `supertester.chaos.simulate_resource_exhaustion`."""
         return chaos.simulate_resource_exhaustion(
-            resource, percentage=percentage, spawn_count=spawn_count, count=count, size_mb=size_mb, kind=kind
+            resource,
+            percentage=percentage,
+            spawn_count=spawn_count,
+            count=count,
+            size_mb=size_mb,
+            kind=kind,
+            nice=nice,
+            target=target,
         )
 
     def consume_memory(
-        self, fraction: float, *, limit_mb: float | None = None, cap_mb: float = 256
+        self,
+        fraction: float,
+        *,
+        limit_mb: float | None = None,
+        cap_mb: float | None = None,
+        target: Any = None,
+        scope: str | None = None,
+        floor_mb: float = 2048,
     ) -> chaos.Exhaustion:
-        """Take a share of the memory limit; await it or enter it, see `supertester.chaos.consume_memory`."""
-        return chaos.consume_memory(fraction, limit_mb=limit_mb, cap_mb=cap_mb)
+        """Take a share of the memory; await it or enter it, see `supertester.chaos.consume_memory`."""
+        return chaos.consume_memory(
+            fraction, limit_mb=limit_mb, cap_mb=cap_mb, target=target, scope=scope, floor_mb=floor_mb
+        )
+
+    def limit_resources(
+        self,
+        target: Any,
+        *,
+        memory_mb: float | None = None,
+        file_descriptors: int | None = None,
+        cpu_seconds: float | None = None,
+        file_size_mb: float | None = None,
+        processes: int | None = None,
+        tree: bool = False,
+    ) -> chaos.LimitedProcess:
+        """Let a process take only so much more; await it or enter it, see `supertester.chaos.limit_resources`."""
+        return chaos.limit_resources(
+            target,
+            memory_mb=memory_mb,
+            file_descriptors=file_descriptors,
+            cpu_seconds=cpu_seconds,
+            file_size_mb=file_size_mb,
+            processes=processes,
+            tree=tree,
+        )
+
+    def small_disk(self, *, size_mb: float = 1) -> chaos.SmallDisk:
+        """Return a disk that can be full; await it or enter it, see `supertester.chaos.small_disk`."""
+        return chaos.small_disk(size_mb=size_mb)
 
     async def run_chaos_suite(
         self, target: Reference, scenarios: Iterable[Mapping[str, Any]], *, timeout: float | None = None

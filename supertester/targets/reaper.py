@@ -51,6 +51,14 @@ class Reaper:
         """Do that no longer."""
         self._tell(f"r{pid} {started}\n")
 
+    def mounted(self, folder: str) -> None:
+        """Unmount what is in *folder*, once nobody is there to do so."""
+        self._tell(f"m{folder}\n")
+
+    def unmounted(self, folder: str) -> None:
+        """Do that no longer."""
+        self._tell(f"u{folder}\n")
+
     def _tell(self, line: str) -> None:
         with self._lock:
             self._start()

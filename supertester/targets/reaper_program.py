@@ -1,8 +1,9 @@
 """A program that outlives the one that started it, for long enough to end what that has left behind.
 
 It reads from its standard input: first the mark that all of the processes have in their environment, then process
-groups, ``+number`` and ``-number``, a line each, and ``s`` or ``r`` with the number and the start of a process that was
-stopped or let go on. When the input ends, whoever wrote there is gone, perhaps killed.
+groups, ``+number`` and ``-number``, a line each; ``s`` or ``r`` with the number and the start of a process that was
+stopped or let go on; ``m`` or ``u`` with a folder in which something was mounted or is no more. When the input ends,
+whoever wrote there is gone, perhaps killed.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 
 _ROUNDS = 100
+_ADDED = (b"+", b"s", b"m")
+_DETACH = 2
 
 
 def marked(mark: bytes) -> list[int]:
@@ -35,6 +38,15 @@ def go_on(pid: bytes, started: bytes) -> None:
             os.kill(int(pid), signal.SIGCONT)
 
 
+def unmount(folder: bytes) -> None:
+    """Unmount what is in *folder*, and remove it."""
+    import ctypes  # Hardly ever needed.
+
+    ctypes.CDLL(None).umount2(folder, _DETACH)
+    with suppress(OSError):
+        Path(os.fsdecode(folder)).rmdir()
+
+
 def _kill(kill: Callable[[int, int], None], number: int) -> None:
     with suppress(OSError):
         kill(number, signal.SIGKILL)
@@ -45,24 +57,25 @@ def main() -> None:
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, signal.SIG_IGN)
     mark = sys.stdin.buffer.readline().strip()
-    groups: set[int] = set()
-    stopped: set[bytes] = set()
+    left_behind: dict[bytes, set[bytes]] = {kind: set() for kind in _ADDED}
     for line in sys.stdin.buffer:
-        kind, rest = line[:1], line[1:]
-        if kind in b"+-":
-            (groups.add if kind == b"+" else groups.discard)(int(rest))
+        kind, rest = line[:1], line[1:-1]
+        if kind in _ADDED:
+            left_behind[kind].add(rest)
         else:
-            (stopped.add if kind == b"s" else stopped.discard)(rest)
-    for process in stopped:
+            left_behind[_ADDED[b"-ru".index(kind)]].discard(rest)
+    for process in left_behind[b"s"]:
         go_on(*process.split())
-    for group in groups:
-        _kill(os.killpg, group)
+    for group in left_behind[b"+"]:
+        _kill(os.killpg, int(group))
     for _ in range(_ROUNDS):  # Who had only just been started is found in the next round.
         left = marked(mark)
         for number in left:
             _kill(os.kill, number)
         if not left:
-            return
+            break
+    for folder in left_behind[b"m"]:
+        unmount(folder)
 
 
 if __name__ == "__main__":

@@ -7,11 +7,12 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 from supertester.case import IsolatedTestCase
 from supertester.chaos import ChaosEvent, Journal, journaled
 
-__all__ = ["OBEDIENT", "PARENT", "ChildCase"]
+__all__ = ["OBEDIENT", "PARENT", "ChildCase", "is_mounted", "is_there", "text_of"]
 
 OBEDIENT = """
 import os, signal, sys, threading
@@ -31,6 +32,21 @@ children = [subprocess.Popen([sys.executable, "-c", "import signal\\nwhile True:
 print(*(child.pid for child in children), flush=True)
 while True: signal.pause()
 """
+
+
+def text_of(path: str | Path) -> str:
+    """Return what the file *path* holds, nothing if there is none."""
+    with suppress(OSError):
+        return Path(path).read_text(encoding="ascii", errors="replace")
+    return ""
+
+
+def is_there(path: str | Path) -> bool:
+    return Path(path).exists()
+
+
+def is_mounted(path: Path) -> bool:
+    return path.is_mount()
 
 
 def _kill_group(number: int) -> None:
