@@ -69,6 +69,10 @@ def main(arguments: Sequence[str]) -> int:
         from benchmarks.bugs.__main__ import main as bugs  # It has options of its own.
 
         return bugs(arguments[1:])
+    if list(arguments[:1]) == ["orphans"]:
+        from benchmarks.orphans import main as orphans
+
+        return orphans(arguments[1:])
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description="Measure the library beside its references."
     )

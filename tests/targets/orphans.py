@@ -4,14 +4,65 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import signal
+import subprocess
 import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
 
 from supertester.targets import LineReady, start_process
 from tests.targets.programs import BUSY_FAMILY, FAMILY, program
 
 ENDINGS = ("returns", "raises", "exits", "terminated", "killed")
 STATES = ("waiting", "busy", "suspended")
+ROOT = Path(__file__).parents[2]
+
+
+def run(ending: str, state: str) -> subprocess.Popen[str]:
+    """Begin a program that starts a family and comes to an end of some kind."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.targets.orphans", ending, state],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+
+
+def family_of(program: subprocess.Popen[str]) -> list[psutil.Process]:
+    """Return the processes that *program* names on its first line, if they still run."""
+    assert program.stdout is not None
+    numbers = [int(number) for number in program.stdout.readline().split()]
+    assert len(numbers) == 3, "it did not start its family"
+    found = []
+    for number in numbers:
+        with suppress(psutil.NoSuchProcess):
+            found.append(psutil.Process(number))
+    return found
+
+
+def left(family: list[psutil.Process], timeout: float = 60) -> list[psutil.Process]:
+    """Return who of the family runs so many seconds later; a zombie does not, and may stay one for long."""
+    deadline = time.monotonic() + timeout
+    for each in family:
+        with suppress(ProcessLookupError):
+            descriptor = os.pidfd_open(each.pid)
+            select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
+            os.close(descriptor)
+    return [each for each in family if not is_zombie(each)]
+
+
+def is_zombie(process: psutil.Process) -> bool:
+    """Say whether it has ended, whether or not anybody has taken notice."""
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
 
 
 async def main(ending: str, state: str) -> None:

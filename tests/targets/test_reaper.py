@@ -8,51 +8,11 @@ import signal
 import subprocess
 import sys
 import unittest
-from contextlib import suppress
-from pathlib import Path
 
 import psutil
 
 from supertester.targets.reaper import Reaper
-from tests.targets.orphans import ENDINGS, STATES
-
-ROOT = Path(__file__).parents[2]
-
-
-def run(ending: str, state: str) -> subprocess.Popen[str]:
-    """Begin a program that starts a family and comes to an end of some kind."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.targets.orphans", ending, state],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-
-
-def left(family: list[psutil.Process]) -> list[psutil.Process]:
-    """Return who of the family runs a minute later at the most; a zombie does not."""
-    _, alive = psutil.wait_procs([each for each in family if not is_zombie(each)], timeout=60)
-    return [each for each in alive if not is_zombie(each)]
-
-
-def is_zombie(process: psutil.Process) -> bool:
-    try:
-        return process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
-
-
-def family_of(program: subprocess.Popen[str]) -> list[psutil.Process]:
-    """Return the processes that *program* names on its first line, if they still run."""
-    assert program.stdout is not None
-    numbers = [int(number) for number in program.stdout.readline().split()]
-    assert len(numbers) == 3, "it did not start its family"
-    found = []
-    for number in numbers:
-        with suppress(psutil.NoSuchProcess):
-            found.append(psutil.Process(number))
-    return found
+from tests.targets.orphans import ENDINGS, STATES, family_of, is_zombie, left, run
 
 
 class TestOrphans(unittest.TestCase):
