@@ -6,7 +6,7 @@ import os
 
 from supertester.errors import UsageError
 
-__all__ = ["VARIABLE", "derive_seed", "run_seed"]
+__all__ = ["VARIABLE", "adopt_seed", "derive_seed", "run_seed"]
 
 VARIABLE = "SUPERTESTER_SEED"
 """The environment variable that holds the seed to run with again."""
@@ -28,6 +28,11 @@ def run_seed() -> int:
     if not _drawn:
         _drawn.append(int.from_bytes(os.urandom(4), "big"))
     return _drawn[0]
+
+
+def adopt_seed(seed: int) -> None:
+    """Be a process of the run with *seed*, unless ``SUPERTESTER_SEED`` says something else."""
+    _drawn[:] = [seed]
 
 
 def derive_seed(seed: int, name: str) -> int:

@@ -12,8 +12,13 @@ module                  idea
 ``running``             `run`: `Loaded` or a suite, `Options` and observers in, a `RunReport` out
 ``in_process``          the run of ``jobs=0``
 ``plan history``        what belongs together, and what begins first, by what earlier runs took
-``crew desks ledger``   the parent's event loop: hands out, hears, replaces; what it knows; its books
-``nursery zygote``      the process that has loaded the tests and forks workers, from both sides
+``crew``                the parent's event loop: hands out work, hears what becomes of it, replaces who dies
+``desks ledger``        what it knows of each worker; which tests have an outcome
+``remaining``           which tests are left
+``hearing``             what workers say
+``deaths timekeeping``  what dead workers did; who runs for too long
+``nursery zygote``      the process that has loaded the tests and begins workers, from both sides
+``beginning spawning``  how a process becomes a worker; zygote and workers that are fresh interpreters
 ``worker threaded``     runs units, one test at a time or several in threads
 ``recording walking``   a ``unittest`` result and suite for it: one `TestOutcome` per test, fixtures once
 ``queue frames wire``   how they talk: a pipe of units; frames of plain data; values as such

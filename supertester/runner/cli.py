@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from supertester.errors import UsageError
-from supertester.runner.options import DEFAULT_TIMEOUT, Options
+from supertester.runner.options import DEFAULT_TIMEOUT, START_METHODS, Options
 from supertester.runner.outcomes import OUTCOMES
 from supertester.runner.plain import module_name
 from supertester.runner.settings import Collected
@@ -77,6 +77,12 @@ def _add_workers(add: Any) -> None:
         default=Options.jobs,
         metavar="N",
         help="worker processes (1); auto: one per core; 0: none",
+    )
+    add.add_argument(
+        "--start-method",
+        choices=tuple(START_METHODS),
+        default=Options.start_method,
+        help=f"how workers begin ({Options.start_method}); spawn: as fresh interpreters",
     )
     add.add_argument("--threads", type=int, default=1, metavar="N", help="tests at once in each worker (1)")
     add.add_argument(

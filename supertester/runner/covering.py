@@ -13,7 +13,7 @@ from supertester._core.lazy import lazy_import
 from supertester.runner.declared import DeclaredTest
 from supertester.runner.outcomes import TestOutcome
 
-__all__ = ["Covering", "Saver"]
+__all__ = ["Covering", "Saver", "begin_part", "part_file"]
 
 
 def _package() -> Any:
@@ -66,6 +66,17 @@ class Covering:
         except package.exceptions.CoverageException as error:
             return f"no coverage: {error}\n"
         return text.getvalue()
+
+
+def part_file() -> str:
+    """Return where processes of this run write what they measured; an empty text if nothing is measured."""
+    current = _package().Coverage.current()
+    return "" if current is None else str(current.get_option("run:data_file"))
+
+
+def begin_part(file: str) -> None:
+    """Measure this process, which was not forked from one that is measured."""
+    _package().Coverage(data_file=file, data_suffix=True).start()
 
 
 class Saver:

@@ -48,6 +48,9 @@ class Desk:
     def __init__(self, worker: WorkerProcess) -> None:
         self.worker = worker
         self.tasks: dict[int, Task] = {}
+        self.hired = time.monotonic()
+        self.is_ready = False
+        """Whether it has its tests and looks for work."""
         self.has_begun = False
         self.leaving: float | None = None
         """When it said that it had nothing left to do."""

@@ -109,13 +109,17 @@ def load(options: Options, nursery: Nursery | None = None) -> Loaded:
     """
     if options.jobs == 0:
         return load_here(options)
-    if nursery is None:
-        from supertester.runner.nursery import Nursery
-
-        nursery = Nursery(lambda: load_here(options))
-    else:
+    if nursery is not None:
         nursery.load(options.loading())
-    return Loaded((), None, elsewhere=nursery)
+        return Loaded((), None, elsewhere=nursery)
+    from supertester.runner.nursery import Nursery
+
+    if options.start_method == "spawn":
+        from supertester.runner.spawning import importable
+
+        loading = {**options.loading(), "module": importable(options.module)}
+        return Loaded((), None, elsewhere=Nursery(loading=loading))
+    return Loaded((), None, elsewhere=Nursery(lambda: load_here(options)))
 
 
 def load_here(options: Any) -> Loaded:

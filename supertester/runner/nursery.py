@@ -7,8 +7,9 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from supertester._core.seeds import run_seed
 from supertester.runner import frames
 from supertester.runner.forking import DESCRIPTORS, fork
 
@@ -66,27 +67,31 @@ def _without_runner(lines: Iterable[str]) -> Iterator[str]:
 
 
 class Nursery:
-    """A zygote, and the workers that it forks.
+    """A zygote, and the workers that it begins.
 
     Args:
-        make: Loads the tests, in the zygote; ``None`` waits for `load` to say which, and gets ready meanwhile.
+        make: Loads the tests, in a zygote that is forked; ``None`` waits for `load` to say which, and gets ready
+            meanwhile.
+        loading: What to load, as `Options.loading` says it, in a zygote that is a fresh interpreter, as its workers
+            will be.
+
+    Raises:
+        UsageError: ``SUPERTESTER_SEED`` holds no seed.
     """
 
-    def __init__(self, make: Callable[[], Loaded] | None = None) -> None:
+    def __init__(self, make: Callable[[], Loaded] | None = None, *, loading: Mapping[str, Any] | None = None) -> None:
+        seed = run_seed()  # Drawn here, so that all processes have it.
         self.control, control = socket.socketpair()
         self._descriptors, descriptors = socket.socketpair()
         lifeline, self._lifeline = os.pipe()
-        self._pid = fork()
-        if self._pid == 0:
-            try:
-                self.control.close()
-                self._descriptors.close()
-                os.close(self._lifeline)
-                from supertester.runner.zygote import be_zygote  # Here: the parent has no need of it.
+        if loading is None:
+            self._pid = fork()
+            if self._pid == 0:
+                self._be_zygote(control, descriptors, lifeline, make)
+        else:
+            from supertester.runner.spawning import spawn_zygote
 
-                be_zygote(control, descriptors, lifeline, make)
-            finally:
-                os._exit(1)
+            self._pid = spawn_zygote(loading, seed, (control.fileno(), descriptors.fileno(), lifeline))
         control.close()
         descriptors.close()
         os.close(lifeline)
@@ -94,6 +99,23 @@ class Nursery:
         self._numbers = 0
         self._is_gone = False
         self._tests: tuple[DeclaredTest, ...] | None = None
+
+    def _be_zygote(
+        self,
+        control: socket.socket,
+        descriptors: socket.socket,
+        lifeline: int,
+        make: Callable[[], Loaded] | None,
+    ) -> NoReturn:
+        try:
+            self.control.close()
+            self._descriptors.close()
+            os.close(self._lifeline)
+            from supertester.runner.zygote import be_zygote  # Here: the parent has no need of it.
+
+            be_zygote(control, descriptors, lifeline, make)
+        finally:
+            os._exit(1)
 
     def load(self, loading: Mapping[str, Any]) -> None:
         """Let it load what `Options.loading` says."""
@@ -134,7 +156,7 @@ class Nursery:
         if self.tests:  # They are loaded, so it listens.
             frames.send(self.control, ("plan", vars(settings), [test.index for test in tests]))
 
-    def fork(self, queue: int) -> WorkerProcess:
+    def begin(self, queue: int) -> WorkerProcess:
         """Begin a worker that takes units from the descriptor *queue*."""
         self._numbers += 1
         ours, theirs = socket.socketpair()
@@ -144,7 +166,7 @@ class Nursery:
         output, dumps = open_file("output"), open_file("stacks")
         given = {"channel": theirs.fileno(), "queue": queue, "output": output, "dumps": dumps, "lifeline": lifeline}
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # Then its end is seen elsewhere.
-            frames.send(self.control, ("fork", self._numbers))
+            frames.send(self.control, ("begin", self._numbers))
             socket.send_fds(self._descriptors, [b"f"], [given[name] for name in DESCRIPTORS])
         theirs.close()
         os.close(lifeline)

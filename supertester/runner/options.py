@@ -11,9 +11,11 @@ from supertester._core.values import dataclass
 from supertester.errors import UsageError
 from supertester.runner.outcomes import OUTCOMES
 
-__all__ = ["DEFAULT_TIMEOUT", "Options"]
+__all__ = ["DEFAULT_TIMEOUT", "START_METHODS", "Options"]
 
 _LOADING = ("names", "module", "discover", "start_directory", "pattern", "top_level_directory", "name_patterns")
+START_METHODS = {"fork": "fork", "spawn": "posix_spawn"}
+"""How workers may begin, and what the system has to have for it."""
 DEFAULT_TIMEOUT = 300.0
 """Seconds that a test may take, unless something else is said."""
 
@@ -56,8 +58,11 @@ class Options:
     """A filter for warnings, or ``None`` for what the interpreter was told, or else ``default``."""
 
     # Where and when
-    jobs: int = 1 if hasattr(os, "fork") else 0
+    jobs: int = 1 if hasattr(os, "posix_spawn") else 0
     """How many worker processes; 0 runs the tests in this process."""
+    start_method: str = "fork" if hasattr(os, "fork") else "spawn"
+    """How they begin: ``fork``, in a millisecond and with the tests loaded, or ``spawn``, as fresh interpreters that
+    load them again, for tests of what does not survive a fork."""
     threads: int = 1
     """How many tests at once in each worker."""
     timeout: float | None = DEFAULT_TIMEOUT
@@ -116,8 +121,13 @@ class Options:
             raise UsageError(f"shard must be I/N with I from 1 to N, got {self.shard[0]}/{self.shard[1]}")
         if unknown := sorted(self.fail_on - set(OUTCOMES)):
             raise UsageError(f"fail_on names no outcome with {unknown[0]!r}; outcomes: {', '.join(OUTCOMES)}")
-        if self.jobs and not hasattr(os, "fork"):
-            raise UsageError("workers are forked, which this system cannot do; use jobs=0, on the command line -j 0")
+        if self.start_method not in START_METHODS:
+            raise UsageError(f"start_method is one of {', '.join(START_METHODS)}; got {self.start_method!r}")
+        if self.jobs and not hasattr(os, START_METHODS[self.start_method]):
+            raise UsageError(
+                f"this system cannot {self.start_method} workers; use jobs=0, on the command line -j 0, or another "
+                f"start_method than {self.start_method!r}"
+            )
 
     def loading(self) -> dict[str, Any]:
         """Return the fields that say what to load; plain data."""

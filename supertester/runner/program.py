@@ -90,7 +90,7 @@ def _run_parsed(arguments: Sequence[str], prog: str) -> RunReport:
             nursery = Nursery()
             stack.callback(nursery.kill)
         options = _parsed(arguments, prog, None, {})
-        if options.jobs and not options.coverage:
+        if options.jobs and options.start_method == "fork" and not options.coverage:
             return run_options(options, nursery)
     return run_options(options)
 

@@ -41,8 +41,13 @@ def _in_workers(loaded: Loaded, options: Options, observers: Sequence[Observer])
     from supertester.runner.history import History
     from supertester.runner.plan import Plan, Settings
 
+    if loaded.is_here and options.start_method == "spawn":
+        raise UsageError(
+            "the tests are in this process, where a fresh interpreter cannot find them; name them in Options for "
+            "`load`, or use start_method='fork'"
+        )
     collector.resume()
-    seed = run_seed()  # Drawn here, so that all processes have it.
+    seed = run_seed()
     one_by_one = options.jobs == 1 and options.threads == 1
     is_ordered = options.keep_order or options.shuffle is not None or options.failed_first
     history = History(options.history)

@@ -18,23 +18,27 @@ from typing import Any, NoReturn
 
 from supertester.errors import UsageError
 from supertester.runner import frames, wire
-from supertester.runner.capture import Capture
+from supertester.runner.beginning import Found, Given, be_worker
 from supertester.runner.declared import DeclaredTest
 from supertester.runner.farewell import forget_inherited, leave
 from supertester.runner.forking import DESCRIPTORS, die_with, fork, outlive, signal_group
-from supertester.runner.ladder import listen_for_dumps
 from supertester.runner.loading import Loaded, load_here
 from supertester.runner.plan import Settings
-from supertester.runner.queue import take
-from supertester.runner.worker import run_worker
 
-__all__ = ["be_zygote"]
+__all__ = ["Begin", "be_zygote"]
+
+Begin = Callable[[Given, Settings, Sequence[DeclaredTest]], int]
+"""Begins a worker for some tests, and returns its process id."""
 
 _PR_SET_CHILD_SUBREAPER = 36
 
 
 def be_zygote(
-    control: socket.socket, descriptors: socket.socket, lifeline: int, make: Callable[[], Loaded] | None
+    control: socket.socket,
+    descriptors: socket.socket,
+    lifeline: int,
+    make: Callable[[], Loaded] | None,
+    begin: Begin | None = None,
 ) -> NoReturn:
     """Load the tests and serve until the parent is gone; the body of a forked process.
 
@@ -43,6 +47,7 @@ def be_zygote(
         descriptors: Where the descriptors for workers come from.
         lifeline: A pipe that ends with the parent.
         make: Loads the tests; ``None`` waits for the parent to say which.
+        begin: Begins a worker in another way than to fork it.
     """
     os.setpgid(0, 0)  # Ctrl-C is for the parent, who knows what is running.
     forget_inherited()
@@ -52,7 +57,7 @@ def be_zygote(
     outlive(lifeline)
     if loaded is None:
         leave(1)
-    _Zygote(control, descriptors, loaded).serve()
+    _Zygote(control, descriptors, loaded, begin).serve()
     leave()
 
 
@@ -79,7 +84,7 @@ def _load(control: socket.socket, make: Callable[[], Loaded]) -> Loaded | None:
 
 
 class _Zygote:
-    def __init__(self, control: socket.socket, descriptors: socket.socket, loaded: Loaded) -> None:
+    def __init__(self, control: socket.socket, descriptors: socket.socket, loaded: Loaded, begin: Begin | None) -> None:
         self._control = control
         self._descriptors = descriptors
         self._loaded = loaded
@@ -89,6 +94,7 @@ class _Zygote:
         self._workers: dict[int, int] = {}
         """The number of each worker, by its process id."""
         self._bell = _ChildrenBell()
+        self._begin: Begin = begin or self._fork
 
     def serve(self) -> None:
         with self._bell as bell:
@@ -110,8 +116,8 @@ class _Zygote:
             settings, plan = values
             self._settings = Settings(**settings)
             self._plan = [self._loaded.tests[index] for index in plan]
-        elif kind == "fork":
-            self._fork(*values)
+        elif kind == "begin":
+            self._begin_worker(*values)
         elif kind == "signal":
             self._signal(*values)
 
@@ -122,42 +128,32 @@ class _Zygote:
             elif each == number:
                 os.kill(pid, signum)  # Not reaped yet, so it is still that process.
 
-    def _fork(self, number: int) -> None:
+    def _begin_worker(self, number: int) -> None:
         flags = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
         _, received, _, _ = socket.recv_fds(self._descriptors, 1, len(DESCRIPTORS), flags)
         given = dict(zip(DESCRIPTORS, received, strict=True))
-        pid = fork()
-        if pid == 0:
-            self._be_worker(given)
+        pid = self._begin(given, self._settings, self._plan)
         with contextlib.suppress(OSError):
             os.setpgid(pid, pid)  # Both sides do it, so that neither has to wait for the other.
         for each in received:
             os.close(each)
         self._workers[pid] = number
 
-    def _be_worker(self, given: dict[str, int]) -> NoReturn:
-        status = 1
-        try:
-            os.setpgid(0, 0)
+    def _fork(self, given: Given, settings: Settings, plan: Sequence[DeclaredTest]) -> int:
+        pid = fork()
+        if pid == 0:
+            self._be_worker(given, settings, plan)
+        return pid
+
+    def _be_worker(self, given: Given, settings: Settings, plan: Sequence[DeclaredTest]) -> NoReturn:
+        def cut_loose() -> Found:
             self._bell.forget()
             self._control.close()
             self._descriptors.close()
             forget_inherited()
-            prepare(given)
-            channel = socket.socket(fileno=given["channel"])
-            run_worker(
-                channel,
-                lambda before_waiting: take(given["queue"], before_waiting),
-                self._plan,
-                self._loaded.object_of,
-                settings=self._settings,
-                capture=Capture(given["output"]),
-            )
-            status = 0
-        finally:
-            if status:
-                sys.excepthook(*sys.exc_info())
-            leave(status)
+            return plan, self._loaded.object_of
+
+        be_worker(given, settings, cut_loose)
 
     # The ends of workers -------------------------------------------------------------------------------------------
 
@@ -189,19 +185,6 @@ class _Zygote:
             for _ in children:
                 with contextlib.suppress(ChildProcessError):
                     os.waitpid(-1, 0)
-
-
-def prepare(given: dict[str, int]) -> None:
-    """Make this process a worker: its output captured, its input empty, its life tied to that of the run."""
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
-    for descriptor in (1, 2):
-        os.dup2(given["output"], descriptor)
-    with contextlib.suppress(AttributeError, ValueError):
-        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    listen_for_dumps(given["dumps"])
-    die_with(given["lifeline"])
 
 
 class _ChildrenBell:

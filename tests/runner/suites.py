@@ -87,9 +87,9 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
 
 
 def begin(folder: Path, *arguments: str, module: str = "supertester", **more: str) -> subprocess.Popen[str]:
-    """Begin ``python -m supertester`` in *folder*, in a process group of its own."""
+    """Begin ``python -m supertester``, another module or a file in *folder*, in a process group of its own."""
     return subprocess.Popen(
-        [sys.executable, "-m", module, *arguments],
+        [sys.executable, *([] if module.endswith(".py") else ["-m"]), module, *arguments],
         cwd=folder,
         env=environment(folder, **more),
         stdin=subprocess.DEVNULL,

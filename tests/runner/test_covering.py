@@ -52,6 +52,10 @@ class TestCoverage(Project):
         out = self.run_it("--coverage", "-j", "2", "-k", "sold", "-k", "bought")
         self.assertEqual(self.lines(out)[-2:], ["9,", "12"], out)
 
+    def test_so_are_those_that_are_fresh_interpreters(self) -> None:
+        out = self.run_it("--coverage", "-j", "2", "--start-method", "spawn", status=1)
+        self.assertEqual(self.lines(out)[-2:], ["9,", "12"], out)
+
     def test_so_is_the_process_of_the_runner(self) -> None:
         out = self.run_it("--coverage", "-j", "0", "-k", "sold")
         self.assertEqual(self.lines(out)[-3:], ["6,", "9,", "12"], out)

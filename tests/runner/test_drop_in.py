@@ -67,13 +67,14 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "one worker": (),
     "two workers": ("-j2",),
     "threads": ("--threads=3",),
+    "spawned workers": ("-j2", "--start-method=spawn"),
     "chosen names": ("test_all.TestAll.test_fails", "test_alpha", "test_beta.TestBeta"),
     "files": ("test_alpha.py", "test_beta.py"),
     "patterns": ("-k", "alpha", "-k", "*beta*test_1"),
     "discover": ("discover", "-s", ".", "-p", "test_al*.py"),
     "discover by place": ("discover", ".", "test_g*.py"),
 }
-OURS = frozenset({"in this process", "one worker", "two workers", "threads"})
+OURS = frozenset({"in this process", "one worker", "two workers", "threads", "spawned workers"})
 
 
 @cache
@@ -83,7 +84,7 @@ def runs() -> dict[str, tuple[dict[str, str], int, Finished]]:
 
     def both(name: str) -> tuple[dict[str, str], int, Finished]:
         arguments = COMMANDS[name]
-        theirs = [each for each in arguments if not each.startswith(("-j", "--threads"))]
+        theirs = [each for each in arguments if not each.startswith(("-j", "--threads", "--start-method"))]
         return *run_unittest(files, *theirs), run_suite(files, *arguments)
 
     with ThreadPoolExecutor(2) as pool:
@@ -108,6 +109,9 @@ class TestSameOutcomes(unittest.TestCase):
 
     def test_in_two_workers(self) -> None:
         self.check("two workers")
+
+    def test_in_spawned_workers(self) -> None:
+        self.check("spawned workers")
 
     def test_in_threads(self) -> None:
         self.check("threads")
@@ -237,6 +241,13 @@ class TestAtTheEndOfAModule(unittest.TestCase):
         finished = run_suite(MODULE, module="bank")
         self.assertEqual(finished.outcomes, {"test_1 TestBank": "ok", "test_2 TestBank": "ERROR"}, finished.text)
         self.assertEqual(finished.status, 1)
+
+    def test_a_fresh_interpreter_finds_them_too(self) -> None:
+        for module in ("bank", "bank.py"):
+            with self.subTest(module):
+                finished = run_suite(MODULE, "--start-method=spawn", module=module)
+                self.assertIn("test_1 (bank.TestBank.test_1) ... ok", finished.text)
+                self.assertEqual(finished.status, 1)
 
     def test_names_are_those_of_the_module(self) -> None:
         finished = run_suite(MODULE, "TestBank.test_1", module="bank")

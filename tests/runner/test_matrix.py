@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import unittest
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Lock
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from tests.runner.suites import PLAIN, Finished, run_suite
@@ -133,40 +132,28 @@ LIMITED = frozenset({"hang", "spin", "hang async", "stubborn"})
 """The suites that wait for their limit of time."""
 
 
-class _Cells:
-    """The runs, begun when the first is asked for."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._runs: dict[tuple[str, int], Future[Finished]] = {}
-
-    def run(self, name: str, jobs: int) -> Finished:
-        with self._lock:
-            if not self._runs:
-                with ThreadPoolExecutor(3) as pool:
-                    self._runs = {(each, n): pool.submit(_run, each, n) for n in (2, 1) for each in SUITES}
-        return self._runs[name, jobs].result()
-
-
-def _run(name: str, jobs: int) -> Finished:
+def _run(name: str, arguments: tuple[str, ...]) -> Finished:
     limit = ["--timeout=1", "--grace=0.3"] if name in LIMITED else []
-    return run_suite({**PLAIN, **SUITES[name]}, f"-j{jobs}", *limit)
-
-
-_cells = _Cells()
+    return run_suite({**PLAIN, **SUITES[name]}, *arguments, *limit)
 
 
 _Host = unittest.TestCase if TYPE_CHECKING else object
 
 
 class _Matrix(_Host):
-    """The cells, for one number of workers."""
+    """The cells, for workers of one kind."""
 
-    jobs: int
+    arguments: tuple[str, ...]
+    runs: Mapping[str, Finished]
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        with ThreadPoolExecutor(3) as pool:
+            cls.runs = dict(zip(SUITES, pool.map(lambda name: _run(name, cls.arguments), SUITES), strict=True))
 
     def check(self, name: str, *, status: int, others: int, culprit: str = "") -> Finished:
         """Run the suite *name*: it has to end with *status*; all but the culprit pass, *others* of its own module."""
-        finished = _cells.run(name, self.jobs)
+        finished = self.runs[name]
         self.assertEqual(finished.status, status, finished.text)
         self.assertEqual(finished.count("ok"), 20 + others, finished.text)
         if culprit:
@@ -264,8 +251,12 @@ class _Matrix(_Host):
 
 
 class TestWithTwoWorkers(_Matrix, unittest.TestCase):
-    jobs = 2
+    arguments = ("-j2",)
 
 
 class TestWithOneWorker(_Matrix, unittest.TestCase):
-    jobs = 1
+    arguments = ("-j1",)
+
+
+class TestWithSpawnedWorkers(_Matrix, unittest.TestCase):
+    arguments = ("-j2", "--start-method=spawn")

@@ -116,6 +116,8 @@ def is_alive(pid: int) -> bool:
 
 @unittest.skipUnless(Path("/proc/self/task").is_dir(), "orphans are found, and adopted, on Linux")
 class TestNothingSurvives(unittest.TestCase):
+    arguments: tuple[str, ...] = ()
+
     def check_nothing_is_left(self, run: _Run) -> None:
         pids = run.pids
         self.assertEqual(len(pids), PIDS - 1)
@@ -125,7 +127,7 @@ class TestNothingSurvives(unittest.TestCase):
         os.killpg(run.process.pid, number)
 
     def after(self, end: Callable[[_Run], object], *arguments: str) -> Finished:
-        with waiting_run(*arguments) as run:
+        with waiting_run(*self.arguments, *arguments) as run:
             end(run)
             finished = run.finish()
             self.check_nothing_is_left(run)
@@ -147,7 +149,7 @@ class TestNothingSurvives(unittest.TestCase):
             with suppress(ProcessLookupError):  # Who is stopped is hung up on when his session ends.
                 os.kill(run.pid_of("zygote"), signal.SIGKILL)
 
-        with waiting_run() as run:
+        with waiting_run(*self.arguments) as run:
             end(run)
             run.finish()
             worker = run.pid_of("worker")
@@ -161,7 +163,7 @@ class TestNothingSurvives(unittest.TestCase):
         self.assertEqual(finished.status, 1)
 
     def after_zygote(self) -> Finished:
-        with waiting_run() as run:
+        with waiting_run(*self.arguments) as run:
             os.kill(run.pid_of("zygote"), signal.SIGKILL)
             finished = run.finish()
             worker = run.pid_of("worker")
@@ -208,7 +210,7 @@ class TestNothingSurvives(unittest.TestCase):
             """
         }
         with folder_with(files) as folder:
-            process = begin(folder)
+            process = begin(folder, *self.arguments)
             marks = folder / "marks"
             wait_for(lambda: marks.exists() and marks.read_text().endswith("\n"), "the import")
             process.kill()
@@ -219,3 +221,7 @@ class TestNothingSurvives(unittest.TestCase):
     def test_after_a_test_that_was_killed_for_its_time(self) -> None:
         finished = self.after(lambda _: None, "--timeout=0.2", "--grace=0.2")
         self.assertEqual(finished.outcomes, {"test_waits TestWaiting": "TIMEOUT", "test_later TestZLater": "ok"})
+
+
+class TestNothingOfSpawnedWorkersSurvives(TestNothingSurvives):
+    arguments = ("--start-method=spawn",)
