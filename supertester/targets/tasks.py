@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Callable
 from typing import Any, Final
+from weakref import WeakSet
 
 from supertester._core.waiting import wait_until
 from supertester.errors import UsageError
@@ -16,6 +17,8 @@ __all__ = ["QueueTaskTarget", "TaskTarget"]
 
 _TURNS: Final = 100
 """Turns of the loop in which a task that resists is cancelled again."""
+_killed: WeakSet[asyncio.Task[Any]] = WeakSet()
+"""The tasks that were killed here, whichever target it was done by."""
 
 
 class TaskTarget(Target):
@@ -47,7 +50,6 @@ class TaskTarget(Target):
         if not isinstance(task, asyncio.Future):
             raise TypeError(f"a task is needed, got {task!r}; asyncio.create_task() makes one of a coroutine")
         self.task = task
-        self._killed = False
         name = getattr(task, "get_name", lambda: type(task).__name__)()
         self._identity = Identity(name, os.getpid(), serial_of(task))
 
@@ -66,7 +68,7 @@ class TaskTarget(Target):
         if not self.task.done():
             return None
         if self.task.cancelled():
-            return KILLED if self._killed else SHUTDOWN
+            return KILLED if self.task in _killed else SHUTDOWN
         error = self.task.exception()
         return NORMAL if error is None else Crash(error)
 
@@ -86,7 +88,7 @@ class TaskTarget(Target):
             reason: What it is cancelled with as the message.
         """
         if not self.task.done():
-            self._killed = True
+            _killed.add(self.task)
             self._cancel(reason, _TURNS)
 
     def _cancel(self, reason: Any, turns: int) -> None:

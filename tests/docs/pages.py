@@ -7,13 +7,15 @@ decided here, because the pages show what a reader would write and not what a pl
 - the test cases that a block defines are run, and a failure of theirs fails the block.
 
 A block cannot be skipped, and its language must be one of `LANGUAGES`: otherwise a typing mistake such as ``pyhton``
-would be a block that never runs.
+would be a block that never runs. A page about packages that few have names them in a comment, ``% needs: ray``; it runs
+where these are installed, as they are in the environment ``targets``.
 """
 
 from __future__ import annotations
 
 import ast
 import asyncio
+import importlib.util
 import inspect
 import io
 import re
@@ -28,11 +30,12 @@ from typing import Any
 from sybil import Document, Example
 from sybil.parsers.myst import CodeBlockParser
 
-__all__ = ["LANGUAGES", "Page", "check_languages", "suite_of"]
+__all__ = ["LANGUAGES", "Page", "check_languages", "needs_of", "suite_of"]
 
 # Anything but "python" is shown, not run: commands, output, configuration.
 LANGUAGES = frozenset({"python", "console", "ini", "text"})
 FENCE = re.compile(r"^[ \t]*(?P<ticks>`{3,}|~{3,})(?P<info>[^`\n]*)$", re.MULTILINE)
+NEEDS = re.compile(r"^% needs: (?P<packages>.+)$", re.MULTILINE)
 DIRECTIVE = re.compile(r"^\{(?:code-block|code|sourcecode)\}\s*(?P<language>\S*)")
 
 
@@ -118,9 +121,32 @@ class BlockTest(unittest.TestCase):
 
 def suite_of(path: Path, *, root: Path) -> unittest.TestSuite:
     """Return the tests for the blocks of the page at *path*."""
+    lacking = [package for package in needs_of(path) if importlib.util.find_spec(package) is None]
+    if lacking:
+        return unittest.TestSuite([_skipped(path, root, f"{', '.join(lacking)} not installed")])
     page = Page(path, root=root)
     case = type(page.module.__name__, (BlockTest,), {"page": page})
     return unittest.TestSuite(case(example) for example in page.document.examples())
+
+
+def needs_of(path: Path) -> list[str]:
+    """Return the packages that the page at *path* needs beyond those that all tests have."""
+    found = NEEDS.search(path.read_text(encoding="utf-8"))
+    return found["packages"].split() if found else []
+
+
+def _skipped(path: Path, root: Path, reason: str) -> unittest.TestCase:
+    name = path.relative_to(root).as_posix()
+
+    @unittest.skip(reason)
+    class SkippedPage(unittest.TestCase):
+        def runTest(self) -> None:
+            pass
+
+        def __str__(self) -> str:
+            return name
+
+    return SkippedPage()
 
 
 def check_languages(path: Path) -> list[str]:

@@ -56,6 +56,12 @@ class TestBlocks(unittest.TestCase):
     def test_a_syntax_error_fails(self) -> None:
         self.assert_breaks("SyntaxError", block("def"))
 
+    def test_a_page_runs_where_there_is_what_it_needs(self) -> None:
+        self.assert_passes("% needs: json asyncio", block("x = 1"), blocks=1)
+        result = self.run_page("% needs: json no_such_package", block("1 / 0"))
+        self.assertEqual([reason for _, reason in result.skipped], ["no_such_package not installed"])
+        self.assertEqual((result.failures, result.errors), ([], []))
+
     def test_an_awaited_failure_fails(self) -> None:
         self.assert_breaks("KeyError", block("async def fail():\n    raise KeyError('planted')\nawait fail()"))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.project.support import ROOT
 
 try:
-    from tests.docs.pages import check_languages, suite_of
+    from tests.docs.pages import check_languages, needs_of, suite_of
 except ModuleNotFoundError as missing:
     if missing.name != "sybil":
         raise
@@ -25,5 +25,6 @@ class TestLanguages(unittest.TestCase):
 
 
 def load_tests(loader: unittest.TestLoader, tests: unittest.TestSuite, pattern: str | None) -> unittest.TestSuite:
-    tests.addTests(suite_of(page, root=ROOT) for page in PAGES)
+    # The others are among the tests of `tests.targets`.
+    tests.addTests(suite_of(page, root=ROOT) for page in PAGES if not needs_of(page))
     return tests

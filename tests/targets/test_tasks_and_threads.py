@@ -30,6 +30,7 @@ class TestTasks(OTPAssertions, IsolatedTestCase):
         self.assertEqual(await self.wait_for_process_death(cancelled), SHUTDOWN)
         injection = await inject_crash(asyncio.create_task(asyncio.Event().wait(), name="it"), "immediate")
         self.assertEqual((injection.died, injection.reason), (True, KILLED))
+        self.assertEqual(target_of(injection.target.task).exit_reason, KILLED)  # type: ignore[union-attr]
         await self.assert_process_dead(injection.target)
         self.assertRegex(repr(injection.target), r"<TaskTarget it \(pid \d+, generation \d+\), ended with KILLED>")
 
