@@ -3,6 +3,7 @@
 from supertester.chaos.children import ChaosReport, chaos_kill_children
 from supertester.chaos.crash import Injection, inject_crash
 from supertester.chaos.deck import FailureDeck
+from supertester.chaos.delivery import check_faults_delivered
 from supertester.chaos.exhaustion import Exhaustion, simulate_resource_exhaustion
 from supertester.chaos.exhaustive import (
     CancellationRun,
@@ -19,6 +20,7 @@ from supertester.chaos.messages import Delay, Drop, Duplicate, Reorder, delay, d
 from supertester.chaos.network import NetworkFault, NetworkProxy, Toxic, network_proxy
 from supertester.chaos.pipes import PipeFault, PipeHit, PipeProxy
 from supertester.chaos.process_crash import ProcessInjection
+from supertester.chaos.process_failures import FailingWorkers
 from supertester.chaos.process_pause import PausedTarget
 from supertester.chaos.random_failures import FAILURE_TYPES, RandomFailures, inject_random_failures
 from supertester.chaos.recovery import Recovery, probe_recovery
@@ -42,6 +44,7 @@ __all__ = [
     "Drop",
     "Duplicate",
     "Exhaustion",
+    "FailingWorkers",
     "FailpointRun",
     "FailureDeck",
     "Fault",
@@ -68,6 +71,7 @@ __all__ = [
     "cancel_at_every_await",
     "chaos_kill_children",
     "check_cancellation_safe",
+    "check_faults_delivered",
     "consume_memory",
     "corrupt_state",
     "delay",

@@ -68,13 +68,13 @@ class PausedTarget(Undoable):
 
 def _tell_reaper(target: Target) -> None:
     if isinstance(target, ProcessTarget):
-        reaper.stopped(target.pid, target.identity.generation)
+        reaper.stopped(target.pid, target.started)
 
 
 async def go_on(target: Target) -> None:
     """Let *target* go on if it stands still."""
     if isinstance(target, ProcessTarget):
         target.kill(signal.SIGCONT)
-        reaper.resumed(target.pid, target.identity.generation)
+        reaper.resumed(target.pid, target.started)
     elif target.is_alive():
         await target.resume()

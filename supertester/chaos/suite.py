@@ -1,30 +1,21 @@
-"""`run_chaos_suite`: one chaos after the other on the same target, with one deadline for all of them."""
+"""`run_chaos_suite`: one chaos after the other on the same target, with one deadline and one seed for all of them."""
 
 from __future__ import annotations
 
 import asyncio
-import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from supertester._core.evidence import shown
-from supertester._core.waiting import checked_seconds, pause
-from supertester.chaos.children import chaos_kill_children
-from supertester.chaos.crash import inject_crash
-from supertester.chaos.fault import Fault
-from supertester.chaos.interception import MessageFault
-from supertester.chaos.journal import note
-from supertester.chaos.undoing import Undoable
-from supertester.errors import UsageError
+from supertester._core.seeds import derive_seed
+from supertester._core.waiting import checked_seconds
+from supertester.chaos.journal import ChaosEvent, chosen_seed, journaled
+from supertester.chaos.suite_entries import ENTRIES, EntryFailed
 from supertester.otp.refs import Reference
-from supertester.otp.runtime import current_runtime
-from supertester.scenarios import Scenario, run_scenario
+from supertester.targets.target import Target
 
 __all__ = ["ChaosSuiteReport", "run_chaos_suite"]
-
-_HANDLING = 1.0
-"""Seconds in which one that traps exits has to handle the signal of a crash."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +29,8 @@ class ChaosSuiteReport:
         failures: For each of these a mapping with the entry, ``scenario``, its number, ``index``, and the ``reason``.
         reports: What each entry that was run to its end reported, by its number, those that passed included.
         duration_ms: Milliseconds for all.
+        seed: What chance decided by, in all of them.
+        journal: Every fault that was delivered, in order.
     """
 
     total_scenarios: int
@@ -46,6 +39,8 @@ class ChaosSuiteReport:
     failures: tuple[Mapping[str, Any], ...]
     reports: Mapping[int, Any]
     duration_ms: float
+    seed: int
+    journal: tuple[ChaosEvent, ...]
 
     def __str__(self) -> str:
         lines = [f"{self.passed} of {self.total_scenarios} entries passed in {self.duration_ms:.0f} ms"]
@@ -60,6 +55,7 @@ class ChaosSuiteReport:
                 {"index": each["index"], "scenario": shown(each["scenario"]), "reason": shown(each["reason"])}
                 for each in self.failures
             ],
+            "journal": [event.to_dict() for event in self.journal],
             "reports": {str(number): _dict_of(report) for number, report in self.reports.items()},
         }
 
@@ -69,17 +65,12 @@ def _dict_of(report: Any) -> Any:
     return to_dict() if to_dict is not None else shown(report)
 
 
-class _EntryFailed(Exception):
-    """An entry did what it should, and the target did not bear it, or the entry itself is wrong."""
-
-    def __init__(self, reason: Any, report: Any = None) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.report = report
-
-
 async def run_chaos_suite(
-    target: Reference, scenarios: Iterable[Mapping[str, Any]], *, timeout: float | None = None
+    target: Reference | Target,
+    scenarios: Iterable[Mapping[str, Any]],
+    *,
+    timeout: float | None = None,
+    seed: int | None = None,
 ) -> ChaosSuiteReport:
     """Run the entries *scenarios* one after the other on *target*; an entry that fails does not stop the others.
 
@@ -88,15 +79,27 @@ async def run_chaos_suite(
     - ``"kill_children"``: the options of `chaos_kill_children`; fails if the supervisor dies;
     - ``"crash"``: ``target`` and ``reason`` and ``spec``, by default this target, at once; fails if the target survives
       or ends before it is hit, but not if chance spares it;
+    - ``"kill_worker"``: the options of `kill_random_worker`; fails if the worker survives;
+    - ``"pause"``: the options of `pause`;
+    - ``"limit"``: those of `limit_resources`;
+    - ``"exhaustion"``: a ``resource``, and the options of `simulate_resource_exhaustion`;
+    - ``"memory"``: a ``fraction``, and the options of `consume_memory`;
+    - ``"random_failures"``: the fields of `RandomFailures`, e.g. ``failure_rate`` and ``every_ms``;
     - ``"concurrent"``: a ``scenario``, or ``build``, which makes one of the target; fails if the scenario does;
-    - ``"fault"``: a ``fault`` and ``duration_ms``, how long it is to last;
+    - ``"fault"``: a ``fault``, which is any `Fault`;
     - ``"custom"``: ``run``, a function that gets the target, plain or async; fails by raising or returning ``False``.
+
+    Those from ``"pause"`` to ``"random_failures"``, and ``"fault"``, last: for ``duration_ms``, and as long as
+    ``during`` runs, a function that gets what is on, plain or async, and fails as that of ``"custom"`` does. They may
+    have a ``target`` of their own, e.g. one worker. What was to hit a real process, or real workers, and did not, fails
+    with ``"not_delivered"``.
 
     Args:
         target: What all of them are about.
         scenarios: The entries.
         timeout: Seconds for the whole suite on the event loop's clock; the entry that runs over fails with the reason
             ``"timeout"``, and those after it with ``"suite_timeout"``.
+        seed: Of all that chance decides, unless an entry has a seed of its own; by default that of the running test.
 
     Raises:
         TypeError: *scenarios* is no list of mappings.
@@ -113,16 +116,19 @@ async def run_chaos_suite(
     loop = asyncio.get_running_loop()
     began = loop.time()
     deadline = None if timeout is None else began + timeout
+    chosen = chosen_seed(seed, "run_chaos_suite")
     failures: list[dict[str, Any]] = []
     reports: dict[int, Any] = {}
     over = False
-    for number, entry in enumerate(entries):
-        reason, report = ("suite_timeout", None) if over else await _run(target, entry, deadline)
-        over = over or reason is _TIMEOUT or (deadline is not None and loop.time() > deadline)
-        if report is not None:
-            reports[number] = report
-        if reason is not None:
-            failures.append({"scenario": entry, "index": number, "reason": _text(reason)})
+    with journaled() as journal:
+        for number, entry in enumerate(entries):
+            seeded = {"seed": derive_seed(chosen, str(number)), **entry}
+            reason, report = ("suite_timeout", None) if over else await _run(target, seeded, deadline)
+            over = over or reason is _TIMEOUT or (deadline is not None and loop.time() > deadline)
+            if report is not None:
+                reports[number] = report
+            if reason is not None:
+                failures.append({"scenario": entry, "index": number, "reason": _text(reason)})
     return ChaosSuiteReport(
         total_scenarios=len(entries),
         passed=len(entries) - len(failures),
@@ -130,6 +136,8 @@ async def run_chaos_suite(
         failures=tuple(failures),
         reports=reports,
         duration_ms=(loop.time() - began) * 1000,
+        seed=chosen,
+        journal=tuple(journal.events),
     )
 
 
@@ -147,14 +155,14 @@ async def _run(target: Any, entry: Mapping[str, Any], deadline: float | None) ->
     try:
         async with limit:
             kind = entry.get("type")
-            runner = _TYPES.get(kind) if isinstance(kind, str) else None
+            runner = ENTRIES.get(kind) if isinstance(kind, str) else None
             if runner is None:
                 return ("unknown_scenario_type", kind), None
             options = {name: value for name, value in entry.items() if name != "type"}
             return None, await runner(target, options)
     except TimeoutError as error:
         return (_TIMEOUT if limit.expired() else error), None
-    except _EntryFailed as failure:
+    except EntryFailed as failure:
         return failure.reason, failure.report
     except asyncio.CancelledError as error:
         task = asyncio.current_task()
@@ -163,84 +171,3 @@ async def _run(target: Any, entry: Mapping[str, Any], deadline: float | None) ->
         return error, None
     except (Exception, SystemExit) as error:  # noqa: BLE001 - it is the entry's failure
         return error, None
-
-
-async def _kill_children(target: Any, options: dict[str, Any]) -> Any:
-    report = await chaos_kill_children(target, **options)
-    if report.supervisor_crashed:
-        raise _EntryFailed("supervisor_crashed", report)
-    return report
-
-
-async def _crash(target: Any, options: dict[str, Any]) -> Any:
-    victim, spec = options.pop("target", target), options.pop("spec", "immediate")
-    injection = await inject_crash(victim, spec, **options)
-    await injection
-    if not injection.fired and spec[0] != "random":
-        raise _EntryFailed("not_hit", injection)
-    if injection.fired:
-        await injection.wait_for_end(_HANDLING)
-        if not injection.died:
-            raise _EntryFailed("survived", injection)
-    return injection
-
-
-async def _concurrent(target: Any, options: dict[str, Any]) -> Any:
-    scenario, build = options.pop("scenario", None), options.pop("build", None)
-    _refuse_others(options, "scenario", "build")
-    if build is not None:
-        try:
-            scenario = await _value(build(target))
-        except Exception as error:
-            raise _EntryFailed(("scenario_builder_failed", error)) from error
-    if scenario is None:
-        raise _EntryFailed("missing_concurrent_scenario")
-    if isinstance(scenario, Mapping):
-        scenario = Scenario(**scenario)
-    report = await run_scenario(scenario)
-    if not report.ok:
-        raise _EntryFailed(report.error, report)
-    return report
-
-
-async def _fault(target: Any, options: dict[str, Any]) -> Any:
-    fault, duration_ms = options.pop("fault", None), options.pop("duration_ms", 0)
-    _refuse_others(options, "fault", "duration_ms")
-    checked_seconds("duration_ms", duration_ms)
-    if not isinstance(fault, Fault):
-        raise UsageError(f"an entry of type 'fault' needs a fault with a name and inject(target), got fault={fault!r}")
-    async with fault.inject(target) as evidence:
-        if not isinstance(evidence, (MessageFault, Undoable)):  # Those note what they do, which may be nothing.
-            note(fault.name, target, evidence)
-        if duration_ms:
-            await pause(current_runtime().clock, duration_ms / 1000)
-    return evidence
-
-
-async def _custom(target: Any, options: dict[str, Any]) -> Any:
-    run = options.pop("run", None)
-    _refuse_others(options, "run")
-    if not callable(run):
-        raise UsageError(f"an entry of type 'custom' needs a function of the target, got run={run!r}")
-    result = await _value(run(target))
-    if result is False:
-        raise _EntryFailed("returned_false")
-    return result
-
-
-async def _value(result: Any) -> Any:
-    return await result if inspect.isawaitable(result) else result
-
-
-def _refuse_others(options: dict[str, Any], *known: str) -> None:
-    if options:
-        raise TypeError(f"unknown option {next(iter(options))!r} of an entry; the options are {', '.join(known)}")
-
-
-_TYPES: dict[str, Callable[[Any, dict[str, Any]], Awaitable[Any]]] = {
-    "kill_children": _kill_children,
-    "crash": _crash,
-    "concurrent": _concurrent,
-    "fault": _fault,
-    "custom": _custom,
-}

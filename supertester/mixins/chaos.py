@@ -142,14 +142,29 @@ class ChaosMixin(_Host):
 
     def inject_random_failures(
         self,
-        target: Reference,
+        target: Reference | Target,
         *,
         failure_rate: float,
         failure_types: Iterable[str] = chaos.FAILURE_TYPES,
         seed: int | None = None,
-    ) -> chaos.MessageFault:
+        proxy_of: Callable[[Any], chaos.NetworkProxy] | None = None,
+        hold: float = 5.0,
+    ) -> chaos.MessageFault | chaos.FailingWorkers:
         """Let requests fail at random while the block runs; see `supertester.chaos.inject_random_failures`."""
-        return chaos.inject_random_failures(target, failure_rate=failure_rate, failure_types=failure_types, seed=seed)
+        return chaos.inject_random_failures(
+            target,
+            failure_rate=failure_rate,
+            failure_types=failure_types,
+            seed=seed,
+            proxy_of=proxy_of,
+            hold=hold,
+        )
+
+    def assert_faults_delivered(self, hits: Iterable[Any], *, msg: str | None = None, **at_least: int) -> None:
+        """Fail if a kind of fault was not delivered so often; see `supertester.chaos.check_faults_delivered`."""
+        mismatch = chaos.check_faults_delivered(hits, **at_least)
+        if mismatch is not None:
+            self.fail(self._formatMessage(msg, str(mismatch)))
 
     def pause(
         self, target: Reference | Target, *, timeout: float = 5.0, tree: bool = False
@@ -237,10 +252,15 @@ class ChaosMixin(_Host):
         return chaos.small_disk(size_mb=size_mb)
 
     async def run_chaos_suite(
-        self, target: Reference, scenarios: Iterable[Mapping[str, Any]], *, timeout: float | None = None
+        self,
+        target: Reference | Target,
+        scenarios: Iterable[Mapping[str, Any]],
+        *,
+        timeout: float | None = None,
+        seed: int | None = None,
     ) -> chaos.ChaosSuiteReport:
         """Run one chaos after the other; see `supertester.chaos.run_chaos_suite`."""
-        return await chaos.run_chaos_suite(target, scenarios, timeout=timeout)
+        return await chaos.run_chaos_suite(target, scenarios, timeout=timeout, seed=seed)
 
     def failpoints(
         self, actions: Mapping[str, str] | None = None, *, seed: int | None = None

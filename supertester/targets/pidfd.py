@@ -95,12 +95,12 @@ class Life:
         """Give the descriptor back; from now on it is known by its number and its start."""
         self._close()
 
-    def has_ended(self) -> bool:
-        """Say whether it has ended, waited for or not."""
+    def has_ended(self, within: float = 0.0) -> bool:
+        """Say whether it has ended, waited for or not; block for so many seconds, where there is an event."""
         if self._held >= 0:
             poll = select.poll()
             poll.register(self._held, select.POLLIN)
-            return bool(poll.poll(0))
+            return bool(poll.poll(within * 1000))
         return self.state in ("zombie", "gone")
 
     @property

@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 from supertester.case import IsolatedTestCase
 from supertester.chaos import ChaosEvent, Journal, journaled
 
-__all__ = ["OBEDIENT", "PARENT", "ChildCase", "is_mounted", "is_there", "text_of"]
+__all__ = ["OBEDIENT", "PARENT", "SERVER", "ChildCase", "Workers", "is_mounted", "is_there", "text_of"]
 
 OBEDIENT = """
 import os, signal, sys, threading
@@ -52,6 +54,37 @@ def is_mounted(path: Path) -> bool:
 def _kill_group(number: int) -> None:
     with suppress(ProcessLookupError):
         os.killpg(number, signal.SIGKILL)
+
+
+SERVER = """
+import socketserver
+class Answer(socketserver.StreamRequestHandler):
+    def handle(self):
+        for line in self.rfile:
+            self.wfile.write(b"answer to " + line)
+server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Answer)
+server.daemon_threads = True
+print(server.server_address[1], flush=True)
+server.serve_forever()
+"""
+
+
+class Workers:
+    """A pool of children, as a pool of one's own is: it starts another one for who has ended, when it is asked."""
+
+    def __init__(self, case: ChildCase, size: int, source: str = OBEDIENT) -> None:
+        self._start = partial(case.child, source)
+        self._refs = [self._ref(number, 1) for number in range(size)]
+
+    def _ref(self, number: int, generation: int) -> SimpleNamespace:
+        child = self._start()
+        return SimpleNamespace(
+            id=f"worker {number}", pid=child.pid, generation=generation, child=child, alive=lambda: child.poll() is None
+        )
+
+    def workers(self) -> list[SimpleNamespace]:
+        self._refs = [ref if ref.alive() else self._ref(n, ref.generation + 1) for n, ref in enumerate(self._refs)]
+        return self._refs
 
 
 class ChildCase(IsolatedTestCase):
