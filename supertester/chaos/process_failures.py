@@ -259,7 +259,5 @@ def _process_of(worker: Any) -> ProcessTarget | None:
     except UsageError:
         return None
     if not isinstance(found, ProcessTarget):
-        raise Unsupported(
-            f"inject_random_failures: {worker!r} is no process, so it can neither be killed nor stand still"
-        )
+        raise Unsupported(f"inject_random_failures: {worker!r} is no process: it can neither be killed nor stand still")
     return found if found.is_alive() else None
