@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from supertester.errors import StartFailed, UsageError
+from supertester.errors import UsageError
 from supertester.otp.child_spec import ChildSpec, SupervisorSpec
-from supertester.otp.messages import Exit
 from supertester.otp.pid import Pid
-from supertester.otp.process import Process
 from supertester.otp.reasons import BRUTAL_KILL, INFINITY, KILL, SHUTDOWN
 from supertester.otp.results import IGNORE, Stop
-from supertester.otp.supervision import BaseSupervisor, Child, ChildInfo, TryAgain, is_to_restart
+from supertester.otp.supervision import BaseSupervisor, Child, ChildInfo
 
 __all__ = ["DynamicSupervisor"]
 
@@ -66,35 +64,14 @@ class DynamicSupervisor(BaseSupervisor):
             await self.stop_process(process, child.spec, asked_at=begun)
         self.children.clear()
 
-    async def handle_info(self, message: Any) -> Any:
-        if isinstance(message, Exit):
-            child = self.by_pid.pop(message.pid, None)  # type: ignore[call-overload]
-            if child is not None:
-                self.report("terminated", child.spec.id, child.process, message.reason)
-                if is_to_restart(child.spec, message.reason):
-                    return await self._restart(child)
-                del self.children[child]
-        elif isinstance(message, TryAgain) and message.child in self.children and message.child.pid == "restarting":
-            return await self._restart(message.child)
-        return None
+    def _has(self, child: Child) -> bool:
+        return child in self.children
 
-    async def _restart(self, child: Child) -> Stop | None:
-        child.pid = "undefined"
-        if not self.intensity.allows(self.pid.runtime.clock.time()):
-            return self.gave_up()
-        try:
-            await self._start(child, restart=True)
-        except StartFailed:
-            self.try_again(child)
-        return None
+    def _let_go(self, child: Child) -> None:
+        del self.children[child]
 
-    async def _start(self, child: Child, *, restart: bool = False) -> Process | None:
-        process = await self.start_process(child, restart=restart)
-        if process is None:
-            self.children.pop(child, None)
-        else:
-            self.children[child] = None
-        return process
+    def _not_started(self, child: Child) -> None:
+        del self.children[child]
 
     # Requests ----------------------------------------------------------------------------------------------------
 
@@ -109,7 +86,12 @@ class DynamicSupervisor(BaseSupervisor):
                 f"the supervisor has its {self.max_children} children already; raise max_children",
                 reason="max_children",
             )
-        return await self._start(Child(spec)) or IGNORE
+        child = Child(spec)
+        process = await self.start_process(child)
+        if process is None:
+            return IGNORE
+        self.children[child] = None
+        return process
 
     async def do_terminate_child(self, pid: Any) -> None:
         child = self.by_pid.get(pid) if isinstance(pid, Pid) else None  # type: ignore[call-overload]

@@ -224,31 +224,31 @@ class Explored(Process):
 
     # Signals -----------------------------------------------------------------------------------------------------
 
-    def take_exit(self, sender: Process | None, reason: Any) -> None:
+    def take_exit(self, signal: Exit) -> None:
         if self.trap_exit and self.exit_reason is None:
-            self.deliver(Exit(sender, reason))
+            self.deliver(signal)
         else:
-            super().take_exit(sender, reason)
+            super().take_exit(signal)
 
-    def lose_link(self, other: Process, reason: Any) -> None:
+    def lose_link(self, signal: Exit) -> None:
         if not self.runtime.closing:
-            self.channel_from(other).carry(self._link_lost, other, reason)
+            self.channel_from(signal.pid).carry(self._link_lost, signal)
 
-    def _link_lost(self, other: Process, reason: Any) -> None:
-        if self.links is None or self.links.pop(other, NOTHING) is not None:
+    def _link_lost(self, signal: Exit) -> None:
+        if self.links is None or self.links.pop(signal.pid, NOTHING) is not None:  # type: ignore[call-overload]
             return
         if self.trap_exit:
-            self.arrive(Exit(other, reason))
+            self.arrive(signal)
         else:
-            super().take_exit(other, reason)
+            super().take_exit(signal)
 
-    def take_down(self, ref: Any, shown: Any, reason: Any) -> None:
+    def take_down(self, report: Down) -> None:
         if not self.runtime.closing:
-            self.channel_from(ref.target).carry(self._target_down, ref, shown, reason)
+            self.channel_from(report.ref.target).carry(self._target_down, report)
 
-    def _target_down(self, ref: Any, shown: Any, reason: Any) -> None:
-        if self.exit_reason is None and self.monitors is not None and self.monitors.pop(ref, None) is not None:
-            self.arrive(Down(ref, shown, reason))
+    def _target_down(self, report: Down) -> None:
+        if self.exit_reason is None and self.monitors is not None and self.monitors.pop(report.ref, None) is not None:
+            self.arrive(report)
 
 
 class ExploredProcess(Explored):

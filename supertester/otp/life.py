@@ -178,12 +178,9 @@ class Life(Pid):
                     self.context = self._own_context()
                 self.put = self.queue.append
                 if not self.is_alive():  # It has died meanwhile, which waits for no lock.
-                    self._close_mailbox()
+                    self.queue = UNOPENED
+                    self.put = refuse
         return self.queue
-
-    def _close_mailbox(self) -> None:
-        self.queue = UNOPENED
-        self.put = refuse
 
     def _own_context(self) -> Context:
         context = Context()
@@ -213,14 +210,14 @@ class Life(Pid):
 
     # Death -------------------------------------------------------------------------------------------------------
 
-    def take_exit(self, sender: Process | None, reason: Any) -> None:
+    def take_exit(self, signal: Exit) -> None:
         """Receive an exit signal that can be trapped (rules 5 and 6)."""
         if self.exit_reason is not None:
             return
         if self.trap_exit:
-            self.deliver(Exit(sender, reason))
-        elif not is_reason(reason, NORMAL) or sender is self:
-            self.die(reason)
+            self.deliver(signal)
+        elif not is_reason(signal.reason, NORMAL) or signal.pid is self:
+            self.die(signal.reason)
 
     def die(self, reason: Any) -> None:
         """End at once: from here on everybody sees the process dead."""
@@ -229,8 +226,9 @@ class Life(Pid):
         self.exit_reason = reason
         runtime = self.runtime
         runtime.processes.pop(self, None)  # type: ignore[call-overload]
-        if self.name is not None and runtime.names.get(self.name) is self:
-            del runtime.names[self.name]
+        name = self.name
+        if name is not None and runtime.names.get(name) is self:
+            del runtime.names[name]
         runtime.deaths.append(Death(self, reason, runtime.clock.time()))
         if self.timer is not None:
             self.timer.cancel()
@@ -238,9 +236,9 @@ class Life(Pid):
         if self.current is not None or self.queue or self.unanswered:
             self._fail_callers(reason)
         self._tell(reason)
-        if self.current is INIT:
-            self.unborn = True
         if self.current is not None:
+            if self.current is INIT:
+                self.unborn = True
             runtime.doomed.add(self)  # type: ignore[arg-type]
         if self.started is not None and not self.started.done():
             self.started.set_result(None)
@@ -248,7 +246,8 @@ class Life(Pid):
         if self.task is not None and self.begun and current_task() is not self.task:
             self.task.cancel()
         self.server = None
-        self._close_mailbox()
+        self.queue = UNOPENED
+        self.put = refuse
         self.context = _NO_CONTEXT
         self.scheduled = True
         self.tracer = None
@@ -279,15 +278,16 @@ class Life(Pid):
             self.monitors = None
         if self.watchers:
             for ref, (watcher, shown) in self.watchers.items():
-                signal((watcher.take_down, (ref, shown, reason)))
+                signal((watcher.take_down, Down(ref, shown, reason)))
             self.watchers = None
         if self.links:
+            exit = Exit(self, reason)
             for linked in self.links:
-                signal((linked.lose_link, (self, reason)))
+                signal((linked.lose_link, exit))
             self.links = None
         if self.callbacks:
             for callback in self.callbacks.values():
-                signal((self._call_back, (callback,)))
+                signal((self._call_back, callback))
             self.callbacks = None
 
     def _call_back(self, callback: Callable[[Process], object]) -> None:
@@ -298,15 +298,15 @@ class Life(Pid):
         finally:
             current.reset(token)
 
-    def lose_link(self, other: Process, reason: Any) -> None:
-        """Receive the link signal of *other*'s death."""
-        if self.links is not None and self.links.pop(other, NOTHING) is None:
-            self.take_exit(other, reason)
+    def lose_link(self, signal: Exit) -> None:
+        """Receive the link signal of another's death."""
+        if self.links is not None and self.links.pop(signal.pid, NOTHING) is None:  # type: ignore[call-overload]
+            self.take_exit(signal)
 
-    def take_down(self, ref: Ref, shown: Any, reason: Any) -> None:
+    def take_down(self, report: Down) -> None:
         """Receive the report of a monitor."""
-        if self.exit_reason is None and self.monitors is not None and self.monitors.pop(ref, None) is not None:
-            self.deliver(Down(ref, shown, reason))
+        if self.exit_reason is None and self.monitors is not None and self.monitors.pop(report.ref, None) is not None:
+            self.deliver(report)
 
     def note_late_reply(self, call: Call, value: Any) -> None:
         """Count a reply that came after its caller's timeout, and deliver it where the runtime says so (rule 15)."""

@@ -12,7 +12,7 @@ from supertester._core.clock import checked_timeout
 from supertester.errors import CallExit, UsageError
 from supertester.otp.drive import PAUSE
 from supertester.otp.life import UNOPENED, Life
-from supertester.otp.messages import ENVELOPES, PENDING, Call, CastBox, Failure, Info, Terminate
+from supertester.otp.messages import ENVELOPES, PENDING, Call, CastBox, Exit, Failure, Info, Terminate
 from supertester.otp.reasons import INFINITY, KILL, KILLED, NOPROC, NORMAL, TIMEOUT, checked_reason, is_reason
 from supertester.otp.runtime import DIRECT_TURNS, ProcessExited, Runtime, current
 
@@ -176,18 +176,18 @@ class Mailbox(Life):
         self.deliver(Info(message))
 
     def exit(self, reason: Any) -> None:
-        self.runtime.check_thread("exit")
-        sender = current.get()
-        if sender in self.runtime.doomed:
+        runtime = self.runtime
+        if get_ident() != runtime.thread:
+            runtime.check_thread("exit")
+        if runtime.doomed and current.get() in runtime.doomed:
             raise ProcessExited
-        if sender.__class__ is Runtime:
-            sender = None
         if self.exit_reason is not None:
             return
-        if is_reason(checked_reason(reason), KILL):
+        if reason is KILL or is_reason(checked_reason(reason), KILL):
             self.die(KILLED)
         else:
-            self.take_exit(sender, reason)  # type: ignore[arg-type]
+            sender = current.get()
+            self.take_exit(Exit(None if sender.__class__ is Runtime else sender, reason))  # type: ignore[arg-type]
 
     async def stop(self, reason: Any = NORMAL, timeout: float = INFINITY) -> None:
         call = ("stop", self, checked_reason(reason), checked_timeout(timeout))

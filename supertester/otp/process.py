@@ -120,10 +120,14 @@ class Process(Mailbox):
         if self.task is not None:
             self.unpark()
             return
-        if len(queue) != 1 or queue[0].__class__ is not Call or self.attention:
+        if len(queue) != 1 or self.attention:
             self._after(self.drain() if self.exit_reason is None else None)
             return
-        self.serve(queue.popleft())
+        entry = queue.popleft()
+        if entry.__class__ is Call:
+            self.serve(entry)
+        else:
+            self._after(self._take(entry))
 
     def serve(self, slot: Call) -> None:
         """Handle the one call to an idle server: the commonest turn of all, so what `drain` and `_rest` do, in line."""
@@ -149,6 +153,20 @@ class Process(Mailbox):
                 return
             pending = self._special(slot, result)
         self._after(pending)
+
+    def _take(self, entry: Any) -> Pending | None:
+        """Handle the one message, no call, of an idle server: what `drain` does, without its loop."""
+        kind = entry.__class__
+        self.current = entry
+        if kind is not System and kind is not Barrier:
+            self.handled += 1
+            if self.record is not None:
+                self.record.append(entry)
+        try:
+            result = self._handle(entry, kind) if kind in ENVELOPES else self.server.handle_cast(entry)  # type: ignore[union-attr]
+            return None if result is None else self._special(entry, result)
+        except BaseException as error:  # noqa: BLE001
+            return self._failed_or_interrupted(entry, error)
 
     def _after(self, pending: Pending | None) -> None:
         """Go on after a turn without a task."""
@@ -276,7 +294,7 @@ class Process(Mailbox):
                 self.tracer = None
                 self.runtime.loop.call_exception_handler({"message": f"tracer of {self!r} failed", "exception": error})
 
-    def _handle(self, entry: Any, kind: type) -> Any:
+    def _handle(self, entry: Any, kind: type) -> Any:  # noqa: C901  # The table of all messages.
         """Handle a message that is neither a call nor a plain cast."""
         server = self.server
         assert server is not None
@@ -285,6 +303,8 @@ class Process(Mailbox):
         if kind is Exit:
             if entry.pid is self.parent and self.parent is not None:
                 return Stop(entry.reason)
+            if server._otp_steps_eagerly:
+                return server._otp_child_ended(entry)  # type: ignore[attr-defined]
             return server.handle_info(entry)
         if kind is System or kind is Barrier:
             value = entry.request(self)

@@ -84,7 +84,7 @@ def whereis(name: Any) -> Pid | None:
     Raises:
         TypeError: *name* can be no name.
     """
-    process = resolve(name)
+    process = current_runtime().names.get(name) if name.__class__ is str else resolve(name)
     return process if process is not None and process.exit_reason is None else None
 
 
@@ -133,6 +133,8 @@ def unregister(name: Any) -> None:
 
 def holder_of(runtime: Runtime, name: Any) -> Process | None:
     """Return who has *name* in *runtime*, after a check that it can be a name at all."""
+    if name.__class__ is str:
+        return runtime.names.get(name)
     if isinstance(name, Via):
         from supertester.otp.registry import Registry
 

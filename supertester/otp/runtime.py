@@ -154,7 +154,8 @@ class Runtime:
         self.on_spawn: list[Callable[[Process], object]] = []
         self.ids = count(1)
         self.schedule: Callable[[Process], None] = self._schedule_next
-        self.signals: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
+        # Each a method of the receiver, and what it is told.
+        self.signals: deque[tuple[Callable[[Any], object], Any]] = deque()
         self._signalling = False
         self._deadlines: deque[tuple[float, Call]] = deque()
         self._compact_at = _COMPACT_AT
@@ -295,9 +296,9 @@ class Runtime:
         signals = self.signals
         try:
             while signals:
-                deliver, args = signals.popleft()
+                receive, signal = signals.popleft()
                 try:
-                    deliver(*args)
+                    receive(signal)
                 except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # Of a callback or an interceptor: never stops the rest.
                     self.loop.call_exception_handler(
                         {"message": "delivery of a process signal failed", "exception": error}

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from supertester._core.clock import checked_timeout
 from supertester.errors import CallExit, StartFailed, UsageError
 from supertester.otp.child_spec import ChildSpec, SupervisorSpec
 from supertester.otp.drive import PAUSE, wake
 from supertester.otp.genserver import GenServer, spawn, wait_started
+from supertester.otp.messages import Exit
 from supertester.otp.pid import Pid
 from supertester.otp.process import Process
 from supertester.otp.reasons import BRUTAL_KILL, INFINITY, KILL, NOPROC, SHUTDOWN, Crash, Shutdown, is_normal
@@ -91,6 +93,8 @@ def is_to_restart(spec: ChildSpec, reason: Any) -> bool:
 class Intensity:
     """How often restarts may happen: more than *max_restarts* within *max_seconds* is too often (rule 25)."""
 
+    __slots__ = ("_times", "max_restarts", "max_seconds")
+
     def __init__(self, max_restarts: int, max_seconds: float) -> None:
         self.max_restarts = max_restarts
         self.max_seconds = max_seconds
@@ -98,9 +102,11 @@ class Intensity:
 
     def allows(self, now: float) -> bool:
         """Count one restart at time *now* and say whether it is still allowed."""
-        self._forget(now)
-        self._times.append(now)
-        return len(self._times) <= self.max_restarts
+        times = self._times
+        if times and times[0] < now - self.max_seconds:
+            self._forget(now)
+        times.append(now)
+        return len(times) <= self.max_restarts
 
     def left(self, now: float) -> int:
         """Return how many restarts would be allowed at time *now*."""
@@ -169,6 +175,74 @@ class BaseSupervisor(GenServer):
     def do_get_strategy(self) -> str:
         return self.spec.strategy
 
+    # A child has ended -------------------------------------------------------------------------------------------
+
+    async def handle_info(self, message: Any) -> Any:
+        result = None
+        if isinstance(message, Exit):
+            result = self._otp_child_ended(message)
+        elif isinstance(message, TryAgain) and message.child.pid == "restarting" and self._has(message.child):
+            result = self._restart(message.child)
+        return await result if result.__class__ is CoroutineType else result
+
+    def _otp_child_ended(self, message: Exit) -> Any:
+        """Do what the end of a child asks for; what takes time is in the coroutine that is returned then."""
+        child = self.by_pid.pop(message.pid, None)  # type: ignore[call-overload]
+        if child is None:
+            return None
+        if self.listeners:
+            self.report("terminated", child.spec.id, child.process, message.reason)
+        return self._restart(child) if is_to_restart(child.spec, message.reason) else self._let_go(child)
+
+    def _restart(self, child: Child) -> Any:
+        """Start *child* again, and whom else the strategy says, unless that came too often."""
+        child.pid = "undefined"
+        if not self.intensity.allows(self.pid.runtime.clock.time()):
+            return self.gave_up()
+        if self.spec.strategy == "one_for_one":  # Without a look at the table of all children, which may be long.
+            return self._start_anew(child)
+        return self._start_affected(child)
+
+    def _start_affected(self, child: Child) -> Coroutine[Any, Any, None] | None:
+        """Start *child* again, and whom it takes along."""
+        return self._start_anew(child)
+
+    def _start_anew(self, child: Child) -> Coroutine[Any, Any, None] | None:
+        """Start *child* again; return a coroutine for what is left to do, if its start takes time."""
+        try:
+            started = self._launch(child.spec)
+            if started.__class__ is CoroutineType:
+                return self._start_anew_in_time(child, started)
+            self._enter(child, started, restart=True)
+        except StartFailed:
+            self.try_again(child)
+        return None
+
+    async def _start_anew_in_time(self, child: Child, start: Coroutine[Any, Any, Any]) -> None:
+        try:
+            started = self._enter(child, await start, restart=True)
+        except StartFailed:
+            self.try_again(child)
+        else:
+            if started is None:
+                self._not_started(child)
+
+    def try_again(self, child: Child) -> None:
+        """Start *child*, whose restart has failed, after what others have asked for meanwhile (rule 26)."""
+        child.pid = "restarting"
+        self.pid.send(TryAgain(child))
+
+    if TYPE_CHECKING:
+
+        def _has(self, child: Child) -> bool:
+            """Say whether *child* is among the children."""
+
+        def _let_go(self, child: Child) -> Stop | None:
+            """Go on without *child*, which is not to be restarted."""
+
+        def _not_started(self, child: Child) -> None:
+            """Take note that *child* chose not to run."""
+
     # Children ----------------------------------------------------------------------------------------------------
 
     async def start_process(self, child: Child, *, restart: bool = False) -> Process | None:
@@ -177,37 +251,39 @@ class BaseSupervisor(GenServer):
         Raises:
             StartFailed: It did not start; ``reason`` is the child's own.
         """
-        spec = child.spec
-        if spec.is_server:
-            kwargs = dict(spec.kwargs)
-            name, timeout = kwargs.pop("name", None), kwargs.pop("timeout", None)
-            server: Any = spec.start
-            try:
-                if timeout is not None:
-                    checked_timeout(timeout)
-                process = spawn(self.pid.runtime, server, tuple(spec.args), kwargs, name, self.pid, link=True)
-            except (UsageError, TypeError) as error:
-                raise StartFailed(Crash(error), module=server) from error
-            started = process if process.exit_reason is None and process.started is None else None
-            if started is None:
-                started = await wait_started(process, timeout)
-        else:
-            started = await self._start_by_function(spec)
+        started = self._launch(child.spec)
+        if started.__class__ is CoroutineType:
+            started = await started
+        return self._enter(child, started, restart=restart)
+
+    def _launch(self, spec: ChildSpec) -> Any:
+        """Return the process of a new start, or a coroutine that returns it when it has started."""
+        if not spec.is_server:
+            return self._start_by_function(spec)
+        kwargs = dict(spec.kwargs)
+        name, timeout = kwargs.pop("name", None), kwargs.pop("timeout", None)
+        server: Any = spec.start
+        try:
+            if timeout is not None:
+                checked_timeout(timeout)
+            process = spawn(self.pid.runtime, server, tuple(spec.args), kwargs, name, self.pid, link=True)
+        except (UsageError, TypeError) as error:
+            raise StartFailed(Crash(error), module=server) from error
+        return process if process.exit_reason is None and process.started is None else wait_started(process, timeout)
+
+    def _enter(self, child: Child, started: Any, *, restart: bool) -> Process | None:
+        """Take *started* for the process of *child*."""
         if started is IGNORE:
             child.pid = "undefined"
             return None
         old = child.last
         if started is old:
-            raise StartFailed(("already_started", started), module=spec.start)
+            raise StartFailed(("already_started", started), module=child.spec.start)
         child.pid = child.last = started
         self.by_pid[started] = child
-        self.report("restarted" if restart else "started", spec.id, started, old=old if restart else None)
-        return started
-
-    def try_again(self, child: Child) -> None:
-        """Start *child*, whose restart has failed, after what others have asked for meanwhile (rule 26)."""
-        child.pid = "restarting"
-        self.pid.send(TryAgain(child))
+        if self.listeners:
+            self.report("restarted" if restart else "started", child.spec.id, started, old=old if restart else None)
+        return started  # type: ignore[no-any-return]
 
     async def _start_by_function(self, spec: ChildSpec) -> Any:
         try:

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 from supertester.errors import StartFailed, UsageError
 from supertester.otp.child_spec import ChildSpec, SupervisorSpec
-from supertester.otp.messages import Exit
 from supertester.otp.pid import Pid
 from supertester.otp.reasons import INFINITY, SHUTDOWN
 from supertester.otp.results import IGNORE, Stop
@@ -15,10 +14,8 @@ from supertester.otp.supervision import (
     BaseSupervisor,
     Child,
     ChildInfo,
-    TryAgain,
     ask,
     failed_child,
-    is_to_restart,
     server_of,
 )
 
@@ -91,7 +88,11 @@ class Supervisor(BaseSupervisor):
 
     async def _start(self, child: Child, *, restart: bool = False) -> None:
         """Start *child*; one that chooses not to run is kept without a process, or forgotten if temporary (rule 22)."""
-        if await self.start_process(child, restart=restart) is None and child.spec.restart == "temporary":
+        if await self.start_process(child, restart=restart) is None:
+            self._not_started(child)
+
+    def _not_started(self, child: Child) -> None:
+        if child.spec.restart == "temporary":
             del self.children[child.spec.id]
 
     async def _stop_children(self, children: list[Child]) -> None:
@@ -106,19 +107,8 @@ class Supervisor(BaseSupervisor):
 
     # A child has ended -------------------------------------------------------------------------------------------
 
-    async def handle_info(self, message: Any) -> Any:
-        if isinstance(message, Exit):
-            child = self.by_pid.pop(message.pid, None)  # type: ignore[call-overload]
-            if child is not None:
-                self.report("terminated", child.spec.id, child.process, message.reason)
-                if is_to_restart(child.spec, message.reason):
-                    return await self._restart(child)
-                return self._let_go(child)
-        elif isinstance(message, TryAgain):
-            child = message.child
-            if child.pid == "restarting" and self.children.get(child.spec.id) is child:
-                return await self._restart(child)
-        return None
+    def _has(self, child: Child) -> bool:
+        return self.children.get(child.spec.id) is child
 
     def _let_go(self, child: Child) -> Stop | None:
         spec = child.spec
@@ -134,22 +124,13 @@ class Supervisor(BaseSupervisor):
             return Stop(SHUTDOWN)
         return None
 
-    async def _restart(self, child: Child) -> Stop | None:
-        if not self.intensity.allows(self.pid.runtime.clock.time()):
-            child.pid = "undefined"
-            return self.gave_up()
-        child.pid = "undefined"
-        if self.spec.strategy == "one_for_one":
-            starting = {child: True}  # Without a look at the table of all children, which may be long.
-        else:
-            starting = await self._stop_affected(child)
-        for each, restart in starting.items():
+    async def _start_affected(self, child: Child) -> None:
+        for each, restart in (await self._stop_affected(child)).items():
             try:
                 await self._start(each, restart=restart)
             except StartFailed:
                 self.try_again(each)
                 break
-        return None
 
     async def _stop_affected(self, child: Child) -> dict[Child, bool]:
         """Stop those that *child* takes along; return who has to start, in order, and whether that is a restart."""

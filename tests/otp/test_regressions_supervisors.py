@@ -39,6 +39,12 @@ class Bounded(RuntimeCase):
         return await task
 
 
+async def slow_child(*args: Any) -> Pid:
+    """Start a `Child`, after a turn of the loop."""
+    await one_turn()
+    return await Child.start_link(*args)
+
+
 async def use_a_timeout() -> str:
     """Let a timeout expire; return what became of it."""
     try:
@@ -110,6 +116,31 @@ class OwnCodeRegressions(Bounded):
                 await supervisor.stop()
                 self.assertEqual([(True, expected)] * 3, seen)
                 self.assertEqual([("a", "start"), ("a", "terminate", SHUTDOWN)], diary)
+
+    async def test_a_handle_info_of_ones_own_may_await_the_one_that_restarts(self) -> None:
+        for kind, start in (("at once", Child), ("in time", slow_child)):
+            with self.subTest(kind):
+                seen: list[Any] = []
+                diary: list[Any] = []
+
+                class Own(Supervisor):
+                    async def handle_info(self, message: Any, seen: Any = seen) -> Any:
+                        seen.append(type(message).__name__)
+                        return await super().handle_info(message)
+
+                spec = ChildSpec("a", start, (diary, "a"))
+                supervisor = await Own.start_link([spec], max_restarts=1)
+                first = (await self.rows(supervisor))["a"]
+                first.exit(KILL)
+                await until_idle()
+                second = (await self.rows(supervisor))["a"]
+                self.assertIsNot(second, first)
+                self.assertTrue(second.is_alive())
+                second.exit(KILL)
+                await until_idle()
+                self.assertEqual(supervisor.exit_reason, SHUTDOWN)
+                self.assertEqual(seen, ["Exit", "Exit"])
+                self.assertEqual(diary, [("a", "start"), ("a", "start")])
 
     async def test_an_async_start_function_may_use_timeouts_and_task_groups(self) -> None:
         async def start() -> Any:
