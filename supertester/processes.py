@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 from supertester._core.evidence import history_of, shown, with_history
 from supertester._core.mismatch import Mismatch
@@ -26,6 +26,7 @@ from supertester.otp.runtime import Runtime, current_runtime
 from supertester.otp.supervision import BaseSupervisor
 from supertester.targets.adapting import foreign_target
 from supertester.targets.target import Target
+from supertester.workers import check_succeeded, wait_for_successor
 
 __all__ = [
     "ProcessMonitor",
@@ -279,12 +280,17 @@ def _dead_or_alive(target: Any, what: str) -> Process:
     raise UsageError(f"{what}: no process is or was registered as {target!r}", reason="noproc")
 
 
-async def wait_for_process_restart(name: Reference, original_pid: Pid, timeout: float = 1.0) -> Pid:
+@overload
+async def wait_for_process_restart(name: Reference, original_pid: Pid, timeout: float = 1.0) -> Pid: ...
+@overload
+async def wait_for_process_restart(name: Any, original_pid: Target, timeout: float = 1.0) -> Target: ...
+async def wait_for_process_restart(name: Any, original_pid: Pid | Target, timeout: float = 1.0) -> Pid | Target:
     """Wait until another process than *original_pid* has *name*, has started and answers; return it.
 
     Args:
-        name: The registered name, or a function that returns the process. A pid stands for its name.
-        original_pid: The process that was to be replaced.
+        name: The registered name, or a function that returns the process. A pid stands for its name. For a worker of a
+            pool, the pool.
+        original_pid: The process that was to be replaced; or a `supertester.targets.Target`, and then so is the result.
         timeout: Seconds on the runtime's clock; 0 looks once.
 
     Raises:
@@ -292,6 +298,8 @@ async def wait_for_process_restart(name: Reference, original_pid: Pid, timeout: 
         UsageError: *name* is the pid of a process without a name: a pid never stands for another process.
     """
     checked_seconds("timeout", timeout)
+    if isinstance(original_pid, Target):
+        return await wait_for_successor(name, original_pid, timeout)
     original, name = _original(original_pid), _renewable(name)
     with listening(original.runtime) as bell:
 
@@ -340,12 +348,12 @@ def _holder(name: Any, original: Process) -> str:
 class ProcessMonitor:
     """What `monitor_process_lifecycle` returns: await it for the exit reason, as often as you like."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Process | Target) -> None:
         self._process = process
 
     @property
-    def pid(self) -> Pid:
-        """The process."""
+    def pid(self) -> Pid | Target:
+        """The process, or what else it is."""
         return self._process
 
     @property
@@ -360,13 +368,13 @@ class ProcessMonitor:
         return f"<monitor of {self._process!r}>"
 
 
-async def monitor_process_lifecycle(target: Reference) -> ProcessMonitor:
+async def monitor_process_lifecycle(target: Reference | Target) -> ProcessMonitor:
     """Return an awaitable that gives the exit reason of *target* once it is dead.
 
     Raises:
         UsageError: It is a name that nobody has or had.
     """
-    return ProcessMonitor(_dead_or_alive(target, "monitor_process_lifecycle"))
+    return ProcessMonitor(foreign_target(target) or _dead_or_alive(target, "monitor_process_lifecycle"))
 
 
 # Ending --------------------------------------------------------------------------------------------------------------
@@ -448,7 +456,7 @@ async def check_process_dead(target: Reference | Target, *, within: float = 0.0)
     return None
 
 
-async def check_process_restarted(name: Reference, original_pid: Pid, *, within: float = 0.0) -> Mismatch | None:
+async def check_process_restarted(name: Any, original_pid: Pid | Target, *, within: float = 0.0) -> Mismatch | None:
     """Say why *name* is not another, living process than *original_pid*, or return ``None``.
 
     Args:
@@ -457,6 +465,8 @@ async def check_process_restarted(name: Reference, original_pid: Pid, *, within:
         within: Seconds that the restart may take; 0 looks once.
     """
     checked_seconds("within", within)
+    if isinstance(original_pid, Target):
+        return await check_succeeded(name, original_pid, within)
     original, name = _original(original_pid), _renewable(name)
 
     def restarted() -> bool:

@@ -26,6 +26,8 @@ from supertester.supervision_trace import (
     SupervisionTrace,
     trace_supervision_events,
 )
+from supertester.targets.adapting import foreign_target
+from supertester.targets.target import Target
 from supertester.tree_structure import check_supervision_tree_structure
 from supertester.trees import (
     supervisor_of,
@@ -33,6 +35,7 @@ from supertester.trees import (
     wait_for_supervisor_restart,
     wait_for_supervisor_stabilization,
 )
+from supertester.workers import check_worker_count, check_workers_alive
 
 __all__ = [
     "ChildRestarted",
@@ -57,22 +60,26 @@ _PATIENCE = 5.0
 """Seconds that a supervisor may take to answer a check."""
 
 
-async def get_active_child_count(supervisor: Reference) -> int:
-    """Return how many children of *supervisor* are running.
+async def get_active_child_count(supervisor: Reference | Target) -> int:
+    """Return how many children of *supervisor*, or workers of a pool, are running.
 
     Raises:
         UsageError: It is dead, unknown, or no supervisor.
     """
+    if (pool := foreign_target(supervisor)) is not None:
+        return len(pool.workers())
     process = supervisor_of(supervisor, "get_active_child_count")
     return (await otp.count_children(process, _PATIENCE))["active"]
 
 
-async def check_child_count(supervisor: Reference, expected: int) -> Mismatch | None:
-    """Say that *supervisor* has not exactly *expected* running children, or return ``None``."""
+async def check_child_count(supervisor: Reference | Target, expected: int) -> Mismatch | None:
+    """Say that *supervisor*, or a pool, has not exactly *expected* running children, or return ``None``."""
     if isinstance(expected, bool) or not isinstance(expected, int):
         raise TypeError(f"a count of children must be an integer, got {expected!r}")
     if expected < 0:
         raise UsageError(f"a count of children must be 0 or more, got {expected!r}")
+    if (pool := foreign_target(supervisor)) is not None:
+        return check_worker_count(pool, expected)
     rows = await _rows(supervisor)
     if isinstance(rows, Mismatch):
         return rows
@@ -83,8 +90,10 @@ async def check_child_count(supervisor: Reference, expected: int) -> Mismatch | 
     return Mismatch(f"{process!r} runs {running} children, expected {expected}", _shown(process, children))
 
 
-async def check_all_children_alive(supervisor: Reference) -> Mismatch | None:
-    """Say which children of *supervisor* are not running, or return ``None``."""
+async def check_all_children_alive(supervisor: Reference | Target) -> Mismatch | None:
+    """Say which children of *supervisor*, or workers of a pool, are not running, or return ``None``."""
+    if (pool := foreign_target(supervisor)) is not None:
+        return check_workers_alive(pool)
     rows = await _rows(supervisor)
     if isinstance(rows, Mismatch):
         return rows

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from supertester import leaks, performance, processes, servers, supervision, tracing
 from supertester._core.mismatch import Mismatch
@@ -58,9 +58,14 @@ class OTPAssertions(_Host):
         """Wait until *server* has handled all it was sent; see `supertester.servers.wait_for_genserver_sync`."""
         return await servers.wait_for_genserver_sync(server, timeout)
 
-    async def wait_for_process_restart(self, name: Reference, original_pid: Pid, timeout: float = 1.0) -> Pid:
+    @overload
+    async def wait_for_process_restart(self, name: Reference, original_pid: Pid, timeout: float = 1.0) -> Pid: ...
+    @overload
+    async def wait_for_process_restart(self, name: Any, original_pid: Target, timeout: float = 1.0) -> Target: ...
+    async def wait_for_process_restart(self, name: Any, original_pid: Any, timeout: float = 1.0) -> Pid | Target:
         """Wait for a successor of *original_pid*; see `supertester.processes.wait_for_process_restart`."""
-        return await processes.wait_for_process_restart(name, original_pid, timeout)
+        found: Pid | Target = await processes.wait_for_process_restart(name, original_pid, timeout)
+        return found
 
     async def wait_for_supervisor_restart(self, supervisor: Reference, timeout: float = 1.0) -> Pid:
         """Wait until *supervisor* runs all again; see `supertester.supervision.wait_for_supervisor_restart`."""
@@ -84,11 +89,11 @@ class OTPAssertions(_Host):
 
     # Looking and tidying up --------------------------------------------------------------------------------------
 
-    async def get_active_child_count(self, supervisor: Reference) -> int:
+    async def get_active_child_count(self, supervisor: Reference | Target) -> int:
         """Return how many children run; see `supertester.supervision.get_active_child_count`."""
         return await supervision.get_active_child_count(supervisor)
 
-    async def monitor_process_lifecycle(self, target: Reference) -> processes.ProcessMonitor:
+    async def monitor_process_lifecycle(self, target: Reference | Target) -> processes.ProcessMonitor:
         """Return what gives the exit reason when awaited; see `supertester.processes.monitor_process_lifecycle`."""
         return await processes.monitor_process_lifecycle(target)
 
@@ -189,7 +194,7 @@ class OTPAssertions(_Host):
         self.__fail_for(await processes.check_process_dead(target, within=within), msg)
 
     async def assert_process_restarted(
-        self, name: Reference, original_pid: Pid, *, within: float = 0.0, msg: str | None = None
+        self, name: Any, original_pid: Pid | Target, *, within: float = 0.0, msg: str | None = None
     ) -> None:
         """Fail unless *name* is another, living process than *original_pid*, or is within so many seconds."""
         self.__fail_for(await processes.check_process_restarted(name, original_pid, within=within), msg)
@@ -230,11 +235,13 @@ class OTPAssertions(_Host):
 
     # Assertions on supervisors -----------------------------------------------------------------------------------
 
-    async def assert_child_count(self, supervisor: Reference, expected: int, *, msg: str | None = None) -> None:
+    async def assert_child_count(
+        self, supervisor: Reference | Target, expected: int, *, msg: str | None = None
+    ) -> None:
         """Fail unless *supervisor* runs exactly *expected* children."""
         self.__fail_for(await supervision.check_child_count(supervisor, expected), msg)
 
-    async def assert_all_children_alive(self, supervisor: Reference, *, msg: str | None = None) -> None:
+    async def assert_all_children_alive(self, supervisor: Reference | Target, *, msg: str | None = None) -> None:
         """Fail if a child of *supervisor* is not running."""
         self.__fail_for(await supervision.check_all_children_alive(supervisor), msg)
 

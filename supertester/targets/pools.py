@@ -64,7 +64,7 @@ class WorkerTarget(ProcessTarget):
     def __init__(self, ref: WorkerRef) -> None:
         super().__init__(ref.pid)
         self.ref = ref
-        self._identity = Identity(str(ref.id), ref.pid, ref.generation)
+        self._identity = _identity_of(ref)
 
     def workers(self) -> Sequence[Target]:
         """Raise `Unsupported`."""
@@ -109,14 +109,24 @@ class PoolTarget(Target):
                 found.append(target)
         return found
 
+    def roll_call(self) -> Sequence[tuple[Identity, str]]:
+        """Return the workers that the pool knows with their states, those that have ended included."""
+        alive = {worker.identity: worker.state for worker in self.workers()}
+        known = [_identity_of(ref) for ref in list(self.pool.workers())]
+        return [(identity, alive.get(identity, "gone")) for identity in known]
+
     def _adapted(self, ref: Any, known: dict[Identity, WorkerTarget]) -> WorkerTarget | None:
         lacking = [name for name in ("id", "pid", "generation", "alive") if not hasattr(ref, name)]
         if lacking:
             raise TypeError(f"{self!r} has a worker without {', '.join(lacking)}: {shown(ref)}")
         if ref.pid is None or not ref.alive():
             return None
-        target = known.get(Identity(str(ref.id), ref.pid, ref.generation))
+        target = known.get(_identity_of(ref))
         if target is None:
             with suppress(UsageError):  # Its process has ended, and the pool has not noticed yet.
                 target = WorkerTarget(ref)
         return target if target is not None and target.is_alive() else None
+
+
+def _identity_of(ref: Any) -> Identity:
+    return ref.identity if isinstance(ref, Target) else Identity(str(ref.id), ref.pid, ref.generation)

@@ -177,6 +177,10 @@ class Target(ABC):
         """Return what works for it now and is alive, the oldest first."""
         raise self.unsupported("workers")
 
+    def roll_call(self) -> Sequence[tuple[Identity, str]]:
+        """Return its workers with their states, those that have ended and are not forgotten included."""
+        return [(worker.identity, worker.state) for worker in self.workers()]
+
     # For adapters ----------------------------------------------------------------------------------------------------
 
     def supports(self, capability: str) -> bool:

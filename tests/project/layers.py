@@ -34,6 +34,7 @@ LAYERS: dict[str, float] = {
     "server_talk": 3,
     "server_probes": 3,
     "supervision": 3,
+    "workers": 3,
     "supervision_trace": 3,
     "trees": 3,
     "tree_structure": 3,

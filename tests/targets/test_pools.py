@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from supertester import ChaosMixin, IsolatedTestCase, OTPAssertions, UsageError
+from supertester import ChaosMixin, IsolatedTestCase, OTPAssertions, UsageError, WaitTimeout
 from supertester.targets import check_target_contract, target_of
 from tests.targets.programs import program
 
@@ -75,6 +75,51 @@ class TestPools(ChaosMixin, OTPAssertions, IsolatedTestCase):
         recovery = await self.assert_recovers(pool, kill=kill)
         self.assertEqual([life.id for life in recovery.begun], [life.id for life in recovery.ended])
 
+    async def test_a_worker_is_restarted(self) -> None:
+        pool = Pool(self, 2)
+        old, other = target_of(pool).workers()
+        await self.assert_child_count(pool, 2)
+        await self.assert_all_children_alive(pool)
+        monitor = await self.monitor_process_lifecycle(old)
+        old.kill()
+        self.assertEqual(await monitor, "signal SIGKILL")
+        with self.assertRaisesRegex(
+            WaitTimeout, r"a successor of <WorkerTarget worker-0 .*; last seen: .* is gone, and nobody has its place"
+        ):
+            await self.wait_for_process_restart(pool, old, 0.01)
+        with self.assertRaisesRegex(AssertionError, "a successor of <WorkerTarget worker-0"):
+            await self.assert_process_restarted(pool, old)
+        pool.heal()
+        new = await self.wait_for_process_restart(pool, old, 5)
+        self.assertEqual((new.identity.id, new.identity.generation, old.state), ("worker-0", 2, "gone"))
+        await self.assert_process_restarted(pool, old)
+        await self.assert_process_restarted(lambda: new, old)
+        with self.assertRaisesRegex(AssertionError, "is running, and nobody has its place"):
+            await self.assert_process_restarted(pool, other)
+
+    async def test_workers_that_have_ended_are_shown_in_a_table(self) -> None:
+        pool = Pool(self, 2)
+        first, second = target_of(pool).workers()
+        await first.suspend()
+        second.kill()
+        await second.wait()
+        table = r"1\. worker-0 \(pid \d+, generation 1\): stopped\s+2\. worker-1 \(pid \d+, generation 1\): gone"
+        with self.assertRaisesRegex(AssertionError, r"<PoolTarget Pool .* has 1 workers, expected 2\s+" + table):
+            await self.assert_child_count(pool, 2)
+        with self.assertRaisesRegex(
+            AssertionError, r"not all workers of <.*> are alive: worker-1\s+" + table
+        ):
+            await self.assert_all_children_alive(pool)
+        self.assertEqual(await self.get_active_child_count(pool), 1)
+        await first.resume()
+
+    async def test_places_that_have_no_names(self) -> None:
+        pool = Pool(self, 2)
+        pool.slots[1].id = pool.slots[0].id
+        [old, _] = target_of(pool).workers()
+        with self.assertRaisesRegex(UsageError, "has 2 workers called 'worker-0', so whose place is whose cannot be"):
+            await self.wait_for_process_restart(pool, old)
+
     async def test_it_keeps_the_contract_as_far_as_it_can_be_ended(self) -> None:
         report = str(await check_target_contract(lambda: Pool(self, 1)))
         self.assertIn("PoolTarget breaks 1 clause of Target:\n  end: it supports neither kill() nor stop()", report)
@@ -106,3 +151,5 @@ class TestPools(ChaosMixin, OTPAssertions, IsolatedTestCase):
         self.assertEqual((target.identity.id, target.is_alive(), target.workers()), ("ended", False, [worker]))
         with self.assertRaisesRegex(UsageError, "is not alive, so there is nothing to kill"):
             await self.assert_recovers(Ended())
+        with self.assertRaisesRegex(AssertionError, "<PoolTarget ended .* is dead"):
+            await self.assert_all_children_alive(Ended())
