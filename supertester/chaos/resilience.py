@@ -14,9 +14,12 @@ from supertester._core.waiting import checked_seconds, wait_until
 from supertester.chaos.journal import ChaosEvent, journaled
 from supertester.errors import UsageError, WaitTimeout
 from supertester.otp.pid import Pid
+from supertester.otp.process import Process
 from supertester.otp.refs import Reference, resolve
 from supertester.otp.runtime import current_runtime
 from supertester.processes import listening
+from supertester.targets.adapting import foreign_target
+from supertester.targets.target import Target
 
 __all__ = ["Resilience", "probe_chaos_resilience"]
 
@@ -54,7 +57,7 @@ class Resilience:
 
 
 async def probe_chaos_resilience(
-    system: Reference,
+    system: Reference | Target,
     chaos_fn: Callable[[], Any],
     recovery_fn: Callable[[], Any],
     *,
@@ -68,6 +71,7 @@ async def probe_chaos_resilience(
 
     Args:
         system: A process of it: its last messages are shown when it does not recover. A name stands for whoever has it.
+            Or what else `supertester.targets.target_of` makes a target of.
         chaos_fn: What delivers the faults, plain or async.
         recovery_fn: Says whether the system is well again, plain or async; it is asked at least once.
         timeout: Seconds for the recovery, counted from the end of the chaos.
@@ -80,12 +84,12 @@ async def probe_chaos_resilience(
     Exceptions of the functions are raised.
     """
     checked_seconds("timeout", timeout)
-    process = resolve(system)
-    if process is None or process.exit_reason is not None:
+    process = _alive(system)
+    if process is None:
         raise UsageError(f"assert_chaos_resilient: {describe(system)} is not alive, so there is nothing to try")
     if steady_state is not None and not await _value(steady_state):
         return _failed(f"{process!r} was not in its steady state before the chaos: {describe(steady_state)} is false")
-    runtime = process.runtime
+    runtime = current_runtime() if isinstance(process, Target) else process.runtime
     before = set(runtime.processes)
     with journaled() as journal:
         result = await _value(chaos_fn)
@@ -95,10 +99,11 @@ async def probe_chaos_resilience(
     faults = tuple(journal.events)
     mismatch: Mismatch | None = None
     if waiting is not None:
-        now = resolve(system)
-        state = "dead" if now is None or now.exit_reason is not None else "alive"
+        now = _alive(system)
+        state = "dead" if now is None else "alive"
         message = f"{describe(system)}, {state}, failed to recover from chaos within {timeout:g} s: {waiting}"
-        mismatch = Mismatch(with_history(message, now or process), faults)
+        shown_with = now or process
+        mismatch = Mismatch(message if isinstance(shown_with, Target) else with_history(message, shown_with), faults)
     elif require_fault and not faults and not deaths:
         mismatch = Mismatch(
             f"the chaos of {describe(chaos_fn)} hit nobody: no injector delivered a fault and no process ended. That "
@@ -112,6 +117,12 @@ async def probe_chaos_resilience(
         result=result,
         mismatch=mismatch,
     )
+
+
+def _alive(system: Any) -> Process | Target | None:
+    found = foreign_target(system)
+    process = resolve(system) if found is None else found
+    return None if process is None or process.exit_reason is not None else process
 
 
 def _failed(message: str) -> Resilience:

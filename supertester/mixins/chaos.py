@@ -304,7 +304,7 @@ class ChaosMixin(_Host):
 
     async def assert_chaos_resilient(
         self,
-        system: Reference,
+        system: Reference | Target,
         chaos_fn: Callable[[], Any],
         recovery_fn: Callable[[], Any],
         *,

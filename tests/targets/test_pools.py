@@ -52,6 +52,11 @@ class Pool:
             worker.popen.wait()
 
 
+def never() -> bool:
+    """Be what no system fulfils."""
+    return False
+
+
 class TestPools(ChaosMixin, OTPAssertions, IsolatedTestCase):
     async def test_a_worker_is_killed_and_the_pool_replaces_it(self) -> None:
         pool = Pool(self, 3)
@@ -97,6 +102,22 @@ class TestPools(ChaosMixin, OTPAssertions, IsolatedTestCase):
         with self.assertRaisesRegex(AssertionError, "is running, and nobody has its place"):
             await self.assert_process_restarted(pool, other)
 
+    async def test_chaos_of_several_kills(self) -> None:
+        pool = Pool(self, 3)
+
+        async def chaos() -> None:
+            await self.kill_random_worker(pool)
+            await self.kill_random_worker(pool)
+
+        def well() -> bool:
+            pool.heal()
+            return len(target_of(pool).workers()) == 3
+
+        found = await self.assert_chaos_resilient(pool, chaos, well)
+        self.assertEqual(len(found.faults), 2)
+        with self.assertRaisesRegex(AssertionError, "Pool .*, alive, failed to recover from chaos within 0 s: .*never"):
+            await self.assert_chaos_resilient(pool, chaos, never, timeout=0)
+
     async def test_workers_that_have_ended_are_shown_in_a_table(self) -> None:
         pool = Pool(self, 2)
         first, second = target_of(pool).workers()
@@ -106,9 +127,7 @@ class TestPools(ChaosMixin, OTPAssertions, IsolatedTestCase):
         table = r"1\. worker-0 \(pid \d+, generation 1\): stopped\s+2\. worker-1 \(pid \d+, generation 1\): gone"
         with self.assertRaisesRegex(AssertionError, r"<PoolTarget Pool .* has 1 workers, expected 2\s+" + table):
             await self.assert_child_count(pool, 2)
-        with self.assertRaisesRegex(
-            AssertionError, r"not all workers of <.*> are alive: worker-1\s+" + table
-        ):
+        with self.assertRaisesRegex(AssertionError, r"not all workers of <.*> are alive: worker-1\s+" + table):
             await self.assert_all_children_alive(pool)
         self.assertEqual(await self.get_active_child_count(pool), 1)
         await first.resume()
