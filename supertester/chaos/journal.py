@@ -77,7 +77,10 @@ def note(fault: str, target: Any, details: Any = None) -> None:
 
 def noting_here() -> Callable[[str, Any, Any], None]:
     """Return a `note` that writes into the journals open here wherever it is called: in a handler, in a thread."""
-    journals, clock = _open.get(), current_runtime().clock
+    journals = _open.get()
+    if not journals:  # Then nobody needs to know the time, and there may be no event loop that has one.
+        return lambda *_: None
+    clock = current_runtime().clock
 
     def note_there(fault: str, target: Any, details: Any) -> None:
         now = clock.time()

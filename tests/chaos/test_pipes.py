@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
+from threading import Thread
 
 from supertester import IsolatedTestCase, UsageError
 from supertester.chaos import PipeProxy, journaled
@@ -114,6 +115,17 @@ class TestPipeProxy(IsolatedTestCase):
             self.proxy.duplicate()
             self.passed(b"a")
         self.assertEqual([(event.fault, event.target) for event in journal.events], [("duplicate", "pipe 0")])
+
+    def test_it_may_be_made_in_a_thread_and_outside_of_a_test(self) -> None:
+        made: list[PipeProxy] = []
+        thread = Thread(target=lambda: made.append(PipeProxy()))
+        thread.start()
+        thread.join()
+        [self.proxy] = made
+        self.addCleanup(self.proxy.close)
+        self.reading, self.writing = self.connect()
+        self.proxy.duplicate()
+        self.assertEqual(self.passed(b"a"), b"aa")
 
     def test_nonsense_is_refused(self) -> None:
         for call in (lambda: self.proxy.latency(-1), lambda: self.proxy.cut(keep=-1), lambda: self.proxy.flip(count=0)):

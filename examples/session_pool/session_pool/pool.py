@@ -361,7 +361,7 @@ class SessionPool:
                 if waiter in self._queue:  # From here on nobody gives it a worker, so it is never done.
                     del self._queue[waiter]
                     self._metrics["pool_timeouts"] += 1
-                    raise PoolTimeout(f"no worker was free within {patience:g} s; {self._status()}") from None
+                    raise PoolTimeout(f"no worker was free within {patience:.3g} s; {self._status()}") from None
             return waiter.result()
 
     def _checkin(self, worker: PoolWorker) -> None:

@@ -123,7 +123,7 @@ class PythonPort:
             self._write(_HEADER.pack(len(body)) + body, deadline)
             reply = answer.result(max(deadline - time.monotonic(), 0))
         except TimeoutError:
-            raise PortTimeout(f"{command} was not answered within {timeout:g} s") from None
+            raise PortTimeout(f"{command} was not answered within {timeout:.3g} s") from None
         finally:
             with self._lock:
                 self._pending.pop(number, None)

@@ -50,6 +50,10 @@ class PoolWorker:
         return cls(worker_id, port_factory(), generation)
 
     @property
+    def id(self) -> str:
+        return self.worker_id
+
+    @property
     def pid(self) -> int | None:
         return self.port.pid
 

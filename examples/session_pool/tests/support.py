@@ -132,6 +132,12 @@ class PoolCase(IsolatedTestCase):
             for each in held:
                 each.exception(PATIENCE)
 
+    def await_restarts(self, pool: SessionPool, count: int, timeout: float = PATIENCE) -> None:
+        """Wait until *count* workers have been replaced since the pool was started."""
+        found = pool.await_status(lambda status: status["metrics"].get("restarts", 0) >= count, timeout)
+        self.assertTrue(found, f"{count} restarts were expected: {pool.status()}")
+        self.assertEqual(pool.status()["metrics"].get("restarts", 0), count)
+
     def assert_raised(self, kind: type[Exception], future: Future[Any]) -> Exception:
         with self.assertRaises(kind) as caught:
             future.result(PATIENCE)

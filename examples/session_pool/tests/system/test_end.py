@@ -76,7 +76,7 @@ class TestKilledParent(PoolCase):
         program = [sys.executable, "-m", "tests.parent_program", f"parent-{id(self)}", *arguments]
         return subprocess.Popen(program, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2])
 
-    async def check_workers_end(self, busy: int, *options: str) -> None:
+    async def check_workers_end(self, busy: int, *options: str, within: float = SOON) -> None:
         gate = self.gate()
         with self.start_parent(str(gate.args["port"]), str(busy), *options) as parent:
             try:
@@ -88,7 +88,7 @@ class TestKilledParent(PoolCase):
                 parent.kill()
         try:
             for worker in workers:
-                await worker.wait(SOON)
+                await worker.wait(within)
         finally:
             gate.close()  # What is left of it in spite of that ends now.
 
@@ -99,4 +99,4 @@ class TestKilledParent(PoolCase):
 
     async def test_a_busy_worker_that_does_not_notice_is_found(self) -> None:
         with self.assertRaises(WaitTimeout):
-            await self.check_workers_end(1, "--without-lifeline")
+            await self.check_workers_end(1, "--without-lifeline", within=0.2)

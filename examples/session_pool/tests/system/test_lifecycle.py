@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from signal import SIGCONT, SIGSTOP
+
 from session_pool import PythonPool, RemoteError, SessionNotFound
 
-from tests.support import POOL_SIZE, SIMPLE, PoolCase
+from tests.generators import bulk_operations
+from tests.support import PATIENCE, POOL_SIZE, SIMPLE, PoolCase
+
+COMMANDS = ("create_program", "execute_program", "list_programs", "program_info", "delete_program")
 
 
 class TestLifecycle(PoolCase):
@@ -37,23 +42,34 @@ class TestLifecycle(PoolCase):
         pids = {worker.pid for worker in pool.workers()}
         self.assertEqual(len(pids), POOL_SIZE)
         self.assertIn(pool.execute_anonymous("ping")["pid"], pids)
-        self.assertEqual(set(pool.health_check().values()), {"healthy"})
+        self.assertEqual(set(pool.health_check(PATIENCE).values()), {"healthy"})
+
+
+class TestBulk(PoolCase):
+    def test_any_possible_work_can_be_done(self) -> None:
+        pool, work = self.start_pool(), bulk_operations(1_000, seed=self.isolation.seed)
+        for operation in work:
+            pool.execute_in_session(*operation)
+        self.assertEqual(pool.status()["metrics"]["succeeded"], 1_000)
+        self.assertEqual({each.command for each in work}, {*COMMANDS})
+
+    def test_a_seed_makes_the_same_work_again(self) -> None:
+        self.assertEqual(bulk_operations(50, seed=7), bulk_operations(50, seed=7))
+        self.assertNotEqual(bulk_operations(50, seed=7), bulk_operations(50, seed=8))
 
 
 class TestHealth(PoolCase):
     def test_a_worker_that_is_stopped_is_unhealthy_until_it_goes_on(self) -> None:
-        from signal import SIGCONT, SIGSTOP
-
         pool = self.start_pool(1)
         [worker] = pool.workers()
         worker.port.kill(SIGSTOP)
         self.assertEqual(pool.health_check(timeout=0.05), {"worker_1": "unhealthy"})
         self.assertEqual(worker.health_failures, 1)
         worker.port.kill(SIGCONT)
-        self.assertEqual(pool.health_check(), {"worker_1": "healthy"})
+        self.assertEqual(pool.health_check(PATIENCE), {"worker_1": "healthy"})
         self.assertEqual(worker.health_failures, 0)
 
     def test_a_worker_that_has_something_to_do_is_busy(self) -> None:
         pool = self.start_pool(2)
         with self.saturated(pool, 1):
-            self.assertEqual(sorted(pool.health_check().values()), ["busy", "healthy"])
+            self.assertEqual(sorted(pool.health_check(PATIENCE).values()), ["busy", "healthy"])

@@ -79,21 +79,21 @@ class TestQueue(PoolCase):
 
 
 class TestOverflow(PoolCase):
-    def check_grows_and_retires(self, kind: type[SessionPool]) -> None:
+    def check_grows_and_retires(self, kind: type[SessionPool], within: float = PATIENCE) -> None:
         pool, gate = self.start_pool(1, overflow=2, kind=kind), self.gate()
         held = [self.begin(pool.execute_anonymous, "hold", gate.args) for _ in range(3)]
         self.assertEqual(len(set(gate.wait_for(3))), 3)
         self.assertEqual((pool.status()["size"], pool.status()["temporary"]), (3, 2))
         gate.open()
         self.assertEqual([each.exception(PATIENCE) for each in held], [None] * 3)
-        self.assertTrue(pool.await_size(1, timeout=1), pool.status())
+        self.assertTrue(pool.await_size(1, within), pool.status())
 
     def test_the_pool_grows_while_all_are_busy_and_shrinks_again(self) -> None:
         self.check_grows_and_retires(SessionPool)
 
     def test_a_pool_that_does_not_shrink_is_found(self) -> None:
         with self.assertRaisesRegex(AssertionError, "'size': 3"):
-            self.check_grows_and_retires(Generous)
+            self.check_grows_and_retires(Generous, within=0.2)
 
     def test_beyond_the_overflow_calls_wait(self) -> None:
         pool = self.start_pool(1, overflow=1)
