@@ -1,0 +1,3 @@
+"""One worker process by itself."""
+
+__tags__ = {"layer": "component"}

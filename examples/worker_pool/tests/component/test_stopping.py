@@ -1,0 +1,51 @@
+"""The end of a worker: asked, told, killed, and with all that it has started."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import psutil
+from worker_pool import wire
+
+from tests.support.pools import PoolCase
+
+
+class TestStopping(PoolCase):
+    def test_the_end_of_its_lifeline_is_enough(self) -> None:
+        worker = self.ready_worker()
+        self.assertEqual(worker.stop(10.0), 0)
+        self.assertFalse(psutil.pid_exists(worker.pid))
+
+    def test_one_without_a_lifeline_hears_sigterm(self) -> None:
+        worker = self.ready_worker("has no lifeline")
+        self.assertEqual(worker.stop(0.3), 0)
+
+    def test_one_that_is_deaf_is_killed(self) -> None:
+        worker = self.ready_worker("is deaf")
+        began = time.monotonic()
+        self.assertEqual(worker.stop(0.2), -signal.SIGKILL)
+        self.assertGreaterEqual(time.monotonic() - began, 0.4)
+        self.assertFalse(psutil.pid_exists(worker.pid))
+
+    def test_a_frozen_one_need_not_be_killed(self) -> None:
+        worker = self.ready_worker()
+        worker.kill(signal.SIGSTOP)
+        self.assertEqual(worker.stop(10.0), 0)
+
+    def test_its_children_go_with_it(self) -> None:
+        worker = self.ready_worker("")
+        child = psutil.Process(worker.call(wire.request("forget_to_end_a_child", {}, None), 10.0)["pid"])
+        self.assertEqual(os.getpgid(child.pid), worker.pid)
+        worker.stop(10.0)
+        psutil.wait_procs([child], timeout=10)
+        self.assertFalse(child.is_running() and child.status() != psutil.STATUS_ZOMBIE)
+
+    def test_it_is_reaped_when_it_was_killed_from_outside(self) -> None:
+        worker = self.ready_worker()
+        os.kill(worker.pid, signal.SIGKILL)
+        self.assertTrue(worker.has_ended(10.0))
+        self.assertEqual(psutil.Process(worker.pid).status(), psutil.STATUS_ZOMBIE)
+        self.assertEqual(worker.stop(0.0), -signal.SIGKILL)
+        self.assertFalse(psutil.pid_exists(worker.pid))

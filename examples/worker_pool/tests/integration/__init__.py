@@ -1,0 +1,3 @@
+"""Pools of real workers."""
+
+__tags__ = {"layer": "system"}

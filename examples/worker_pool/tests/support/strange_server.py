@@ -1,0 +1,104 @@
+"""A worker with something wrong with it: the real one, and what its first argument says.
+
+It is a program for tests alone, so that the real one has no faults to be switched on.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from grpc_health.v1 import health, health_pb2
+from worker_pool import server
+
+
+class StrangeTools(server.Tools):
+    """The tools of a worker, and some that damage it or prove something."""
+
+    def __init__(self, worker: str) -> None:
+        super().__init__(worker)
+        self.meetings: dict[int, threading.Barrier] = {}
+
+    def do_exit(self, call: server.Call) -> Any:
+        os._exit(int(call.number("status", 1)))
+
+    def do_processor_time(self, call: server.Call) -> Any:
+        return {"seconds": time.process_time()}
+
+    def do_meet(self, call: server.Call) -> Any:
+        """Return when so many calls are here at the same time."""
+        n = int(call.number("n", 2))
+        with self._lock:
+            meeting = self.meetings.setdefault(n, threading.Barrier(n))
+        try:
+            meeting.wait(call.number("seconds", 10.0))
+        except threading.BrokenBarrierError:
+            meeting.reset()
+            raise
+        return {"pid": os.getpid()}
+
+    def do_forget_to_end_a_child(self, call: server.Call) -> Any:
+        return {"pid": subprocess.Popen(["sleep", "300"], stdin=subprocess.DEVNULL).pid}
+
+    def stream_burst(self, call: server.Call) -> Iterator[Any]:
+        """Make all chunks, and then deliver them."""
+        yield from list(self.stream_counts(call))
+
+    def stream_shuffled(self, call: server.Call) -> Iterator[Any]:
+        yield from reversed(range(int(call.number("n", 5))))
+
+    def stream_heedless(self, call: server.Call) -> Iterator[Any]:
+        """Go on producing, whether or not anybody takes what is produced."""
+        chunks: list[Any] = []
+        produced = threading.Event()
+
+        def produce() -> None:
+            with self.counted(stream=True):
+                size = int(call.number("size", 0))
+                chunks.extend({"count": n, "padding": os.urandom(size).hex()} for n in range(int(call.number("n", 5))))
+                produced.set()
+                threading.Event().wait(call.number("gap", 0.0))
+
+        threading.Thread(target=produce, daemon=True).start()
+        produced.wait()
+        yield from chunks
+
+
+def refuse(*_: object) -> Any:
+    raise RuntimeError("no")
+
+
+def prepare(plant: str) -> None:
+    if plant == "dies":
+        sys.exit("no module named 'torch'")
+    if plant == "is mute":
+        threading.Event().wait()
+    if plant.startswith("dies once"):
+        flag = Path(plant.removeprefix("dies once "))
+        if not flag.exists():
+            flag.touch()
+            sys.exit("this was the first time")
+    if plant.startswith("dies from now on") and Path(plant.removeprefix("dies from now on ")).exists():
+        sys.exit("never again")
+    if plant == "is not serving":
+        health.HealthServicer.set = lambda *_: None  # type: ignore[method-assign]
+        health.HealthServicer.Check = lambda *_: health_pb2.HealthCheckResponse(status=2)  # type: ignore[method-assign]
+    if plant == "keeps sessions":
+        StrangeTools.do_cleanup_session = refuse  # type: ignore[method-assign]
+    if plant in {"has no lifeline", "is deaf"}:
+        server.watch_lifeline = lambda _: None
+    if plant == "is deaf":
+        server.signal.signal = lambda *_: signal.SIG_DFL  # type: ignore[assignment]
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+
+if __name__ == "__main__":
+    prepare(sys.argv[1])
+    server.serve(sys.argv[2:], StrangeTools)
