@@ -5,13 +5,25 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from types import CodeType, FrameType
-from typing import Any
+from typing import Any, TypeVar
 
-__all__ = ["Origin", "creation_file", "creation_line", "here", "is_foreign", "is_standard", "show_line"]
+__all__ = [
+    "Origin",
+    "caller",
+    "creation_file",
+    "creation_line",
+    "here",
+    "is_foreign",
+    "is_standard",
+    "show_line",
+    "transparent",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 _LIBRARY = Path(threading.__file__)
 _FOREIGN = (
@@ -24,6 +36,22 @@ _STANDARD = f"{_LIBRARY.parent}{os.sep}"
 _INSTALLED = tuple(f"{_STANDARD}{name}{os.sep}" for name in ("site-packages", "dist-packages"))
 _DEPTH = 24
 """Frames that an `Origin` keeps."""
+
+_transparent: set[CodeType] = set()
+
+
+def transparent(function: F) -> F:
+    """Let it look, to what *function* calls, as if its own caller had called it: it stands for what it calls."""
+    _transparent.add(function.__code__)
+    return function
+
+
+def caller(frame: FrameType) -> FrameType:
+    """Return *frame*, or where it is that of a function that is `transparent` the one that called that."""
+    while frame.f_code in _transparent:
+        assert frame.f_back is not None
+        frame = frame.f_back
+    return frame
 
 
 def is_foreign(filename: str) -> bool:
@@ -73,7 +101,7 @@ class Origin:
     __slots__ = ("_frames",)
 
     def __init__(self, depth: int = 1) -> None:
-        frame: FrameType | None = sys._getframe(depth)
+        frame: FrameType | None = caller(sys._getframe(depth))
         frames: list[tuple[CodeType, int]] = []
         self._frames = frames
         while frame is not None and len(frames) < _DEPTH:

@@ -6,9 +6,42 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-__all__ = ["Undo", "importers", "replace_attribute"]
+from supertester._core.origin import transparent
+
+__all__ = ["StandIn", "Undo", "importers", "replace_attribute"]
 
 Undo = Callable[[], object]
+
+
+class StandIn:
+    """Stands for a builtin function, whose place it takes in its module; a subclass says what a call does.
+
+    It is no function, because as the attribute of a class that would become a method, which a builtin does not.
+    """
+
+    def __init__(self, original: Any) -> None:
+        self._original = original
+        self.__module__ = original.__module__
+
+    def __init_subclass__(cls) -> None:
+        transparent(vars(cls)["__call__"])
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._original, name)
+
+    def __repr__(self) -> str:
+        return repr(self._original)
+
+    def __reduce__(self) -> str:
+        return str(self._original.__name__)  # Another process unpickles its own.
+
+    @staticmethod
+    def originals(function: Any) -> Iterator[Any]:
+        """Yield *function*, and what it stands for if it is a stand-in, and so on."""
+        yield function
+        while isinstance(function, StandIn):
+            function = function._original
+            yield function
 
 
 def replace_attribute(holder: Any, name: str, replacement: Any) -> Undo:

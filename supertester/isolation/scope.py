@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from contextvars import Token
 from threading import get_ident
 from typing import Any
 
@@ -73,6 +74,10 @@ class Scope:
 
     _stop_watching: Callable[[], object] = staticmethod(lambda: None)
     _leave_time: Callable[[], object] = staticmethod(lambda: None)
+    # What `open` sets: what it has done can be undone wherever it failed.
+    _watch: Watch | None = None
+    _token: Token[IsolationContext | None] | None = None
+    _world: Token[Any] | None = None
     _loop_errors: LoopErrors | None = None
 
     def __init__(
@@ -161,8 +166,10 @@ class Scope:
 
     def leave(self) -> None:
         """Make the test's context what it was before `open`, where something else goes on in it."""
-        world.leave_world(self._world)
-        current_context.reset(self._token)
+        if self._world is not None:
+            world.leave_world(self._world)
+        if self._token is not None:
+            current_context.reset(self._token)
 
     # The end -----------------------------------------------------------------------------------------------------
 
@@ -238,7 +245,7 @@ class Scope:
                     self.context.report(tasks.failure_problem(task))
             if self._whole_loop and (forget := getattr(self.loop, "forget_done", None)) is not None:
                 forget()  # Else the coroutines of its tasks would look as if nobody had awaited them.
-        if thorough:
+        if thorough and self._watch is not None:
             self._watch.look()
         if self._leaks is not None:
             self._leaks.settle()
@@ -260,7 +267,8 @@ class Scope:
             self._leaks.close()
         if self._loop_errors is not None:
             self._loop_errors.close()
-        self._watch.close()
+        if self._watch is not None:
+            self._watch.close()
         if (root := context.made("root")) is not None:
             root.die(NORMAL)
         # Nor does it stay in memory, in a ring of references, until the next collection.

@@ -23,7 +23,8 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any, TypeVar
 
-from supertester._core.origin import is_foreign, show_line
+from supertester._core.origin import caller, is_foreign, show_line
+from supertester._core.replacing import StandIn
 from supertester.context import IsolationContext, Problem
 from supertester.errors import UsageError
 from supertester.isolation.identity import owner
@@ -154,25 +155,12 @@ def _is_test_code(frame: FrameType, context: IsolationContext) -> bool:
 # What is put into the process ---------------------------------------------------------------------------------------
 
 
-class _Sleep:
-    """Is ``time.sleep``. Not a function, because as the attribute of a class that would become a method."""
-
-    def __init__(self, previous: Any) -> None:
-        self._previous = previous
-        self.__module__ = "time"
+class _Sleep(StandIn):
+    """Is ``time.sleep``."""
 
     def __call__(self, seconds: Any, /) -> None:
-        _noticed("time.sleep", seconds, sys._getframe(1))
-        self._previous(seconds)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._previous, name)
-
-    def __repr__(self) -> str:
-        return repr(self._previous)
-
-    def __reduce__(self) -> str:
-        return "sleep"  # Another process unpickles its own.
+        _noticed("time.sleep", seconds, caller(sys._getframe(1)))
+        self._original(seconds)
 
 
 def _asyncio_sleep(previous: Any) -> Any:
@@ -204,10 +192,10 @@ _undo: list[Undo] = []
 
 
 def _install() -> Undo:
-    ours = {time.sleep: _Sleep(time.sleep), asyncio.sleep: _asyncio_sleep(asyncio.sleep)}
-    _watching.update(ours)
+    _watching.update(dict.fromkeys(StandIn.originals(time.sleep), _Sleep(time.sleep)))
+    _watching[asyncio.sleep] = _asyncio_sleep(asyncio.sleep)
     holders = (time, asyncio, asyncio.tasks)
-    _undo.extend(replace_attribute(holder, "sleep", ours.get(holder.sleep, holder.sleep)) for holder in holders)
+    _undo.extend(replace_attribute(each, "sleep", _watching.get(each.sleep, each.sleep)) for each in holders)
     _see(frozenset(filter(is_test_module, list(sys.modules))))
     return _uninstall
 
@@ -216,11 +204,11 @@ def _see(modules: frozenset[str]) -> None:
     """Replace what *modules* imported by name before it was watched."""
     _seen.update(modules)
     for module in filter(None, map(sys.modules.get, modules)):
-        bound = [(name, each) for name, each in list(vars(module).items()) if type(each) in _KINDS]
+        bound = [(name, each) for name, each in list(vars(module).items()) if issubclass(type(each), _KINDS)]
         _undo.extend(replace_attribute(module, name, _watching[each]) for name, each in bound if each in _watching)
 
 
-_KINDS = (type(time.sleep), type(asyncio.sleep))
+_KINDS = (type(time.sleep), type(asyncio.sleep), StandIn)
 
 
 def _uninstall() -> None:

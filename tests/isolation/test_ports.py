@@ -19,6 +19,7 @@ from supertester.errors import Unsupported, UsageError
 from supertester.isolation.port_registry import PortRegistry
 from supertester.isolation.ports import Ports, ReservedPort, _bound
 from supertester.testing import failure_of, inner_case, run_inner
+from tests.alone import alone
 from tests.project.support import ROOT
 
 NEEDS_FILELOCK = unittest.skipUnless(importlib.util.find_spec("filelock"), "filelock is not installed")
@@ -411,6 +412,7 @@ class TestOfATest(IsolatedTestCase):
         text = self.logs.capture_isolated_text("DEBUG", lambda: self.ports.reserve().release_to())
         self.assertEqual(text, "")
 
+    @alone("until it runs its program, a process that another test starts holds a copy of every socket")
     @NEEDS_FILELOCK
     def test_they_are_released_at_its_end(self) -> None:
         ports: list[ReservedPort] = []

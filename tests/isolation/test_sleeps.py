@@ -20,6 +20,7 @@ from supertester.case import IsolatedTestCase
 from supertester.errors import UsageError
 from supertester.isolation import IsolationFailure, allow_sleep, isolate, uninstall
 from supertester.isolation.sleeps import is_test_module
+from supertester.schedule.entropy import controlled_entropy
 from supertester.testing import inner_case, run_inner
 from tests.alone import alone
 
@@ -263,6 +264,21 @@ class TestWhatIsInstalled(unittest.TestCase):
         self.assertEqual(asyncio.run(asyncio.sleep(0, "result")), "result")
         with self.assertRaises(TypeError):
             time.sleep("long")  # type: ignore[arg-type]
+
+    def test_is_the_same_while_somebody_explores(self) -> None:
+        class Holder:
+            pass
+
+        def body(case: Any) -> None:
+            time.sleep(TICK)
+
+        with controlled_entropy():
+            Holder.pause, Holder.clock = time.sleep, time.monotonic  # type: ignore[attr-defined]
+            Holder().pause(0)  # type: ignore[attr-defined]
+            self.assertGreater(Holder().clock(), 0)  # type: ignore[attr-defined]
+            self.assertEqual(repr(time.monotonic), "<built-in function monotonic>")
+            self.assertIs(pickle.loads(pickle.dumps(time.monotonic)), time.monotonic)
+            self.assertIn(f"{__file__}:{line_of(body, 'time.sleep')} in ", report_of(body))
 
     def test_refuses_what_python_refuses_also_in_a_test(self) -> None:
         self.assertIn("TypeError", report_of(lambda case: time.sleep("long")))  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import sys
 import unittest
 from collections.abc import Iterable, Iterator, Sequence
@@ -61,7 +62,8 @@ def _loaded(name: str) -> unittest.TestSuite:
 def _flat(suites: Iterable[unittest.TestSuite | unittest.TestCase]) -> Iterator[unittest.TestCase]:
     for each in suites:
         if isinstance(each, unittest.TestCase):
-            if type(each).__module__ != "unittest.loader":  # A module that was skipped.
+            # Not a module that was skipped; nor examples of docstrings, which print to the stream of the process.
+            if type(each).__module__ != "unittest.loader" and not isinstance(each, doctest.DocTestCase):
                 yield each
         else:
             yield from _flat(each)

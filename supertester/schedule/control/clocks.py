@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from supertester._core.exploring import current
 from supertester._core.origin import is_standard
-from supertester._core.replacing import Undo, importers, replace_attribute
+from supertester._core.replacing import StandIn, Undo, importers, replace_attribute
 
 __all__ = ["install"]
 
@@ -28,8 +28,8 @@ def install() -> list[Undo]:
         "perf_counter_ns": lambda loop: loop.read_clock(),
     }
     before = {name: getattr(time, name) for name in [*readings, "sleep"]}
-    replacements: dict[str, Any] = {name: _clock(before[name], read) for name, read in readings.items()}
-    replacements["sleep"] = _sleep(before["sleep"])
+    replacements: dict[str, Any] = {name: _Clock(before[name], read) for name, read in readings.items()}
+    replacements["sleep"] = _Sleep(before["sleep"])
     return [
         replace_attribute(module, name, replacements[name])
         for module, name in importers(before)
@@ -37,23 +37,24 @@ def install() -> list[Undo]:
     ]
 
 
-def _clock(original: Callable[[], float], read: Callable[[Any], float]) -> Callable[[], float]:
-    def clock() -> float:
+class _Clock(StandIn):
+    """A function that tells the time; *read* asks a loop for the time of its schedule."""
+
+    def __init__(self, original: Callable[[], float], read: Callable[[Any], float]) -> None:
+        super().__init__(original)
+        self._read = read
+
+    def __call__(self) -> float:
         loop = current()
-        return original() if loop is None else read(loop)
-
-    clock.__name__ = clock.__qualname__ = original.__name__
-    clock.__doc__ = original.__doc__
-    return clock
+        return self._original() if loop is None else self._read(loop)
 
 
-def _sleep(original: Callable[[float], None]) -> Callable[[float], None]:
-    def sleep(seconds: float, /) -> None:
+class _Sleep(StandIn):
+    """``time.sleep``."""
+
+    def __call__(self, seconds: float, /) -> None:
         loop = current()
         if loop is None or seconds < 0:
-            original(seconds)
+            self._original(seconds)
         else:
             loop.block(seconds)
-
-    sleep.__doc__ = original.__doc__
-    return sleep

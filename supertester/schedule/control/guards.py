@@ -11,6 +11,7 @@ from asyncio.events import _get_running_loop
 from typing import Any, Final
 
 from supertester._core.exploring import current
+from supertester._core.origin import transparent
 from supertester._core.replacing import Undo, replace_attribute
 from supertester.schedule.loop.escapes import IO, PROCESSES, THREADS, refusal
 
@@ -39,6 +40,7 @@ def install() -> list[Undo]:
 
 def _guard(original: Any, what: str, remedy: str) -> Any:
     @functools.wraps(original)
+    @transparent
     def guarded(*args: Any, **kwargs: Any) -> Any:
         if _is_step():
             raise refusal(what, remedy)
@@ -49,6 +51,7 @@ def _guard(original: Any, what: str, remedy: str) -> Any:
 
 def _guard_wait(original: Any) -> Any:
     @functools.wraps(original)
+    @transparent
     def wait(self: threading.Condition, timeout: float | None = None) -> Any:
         if timeout is None and _is_step():
             raise refusal("threading.Condition.wait()", _BLOCKING)
