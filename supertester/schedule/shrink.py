@@ -23,7 +23,7 @@ __all__ = ["REPLAYS", "SECONDS", "Attempt", "Shrunk", "shrink"]
 REPLAYS: Final = 3_000
 """How many replays shrinking may take."""
 SECONDS: Final = 5.0
-"""How many seconds of real time."""
+"""How many seconds of this thread's processor time: what is found is not to depend on what else the machine does."""
 
 Switches = tuple[Switch, ...]
 
@@ -75,14 +75,14 @@ def shrink(
         switches: Those that were found to fail.
         attempt: Runs a schedule.
         replays: How often it may be called.
-        seconds: How long it may take in all.
+        seconds: How long it may take in all, in processor time of this thread.
 
     >>> def attempt(tried):  # Fails with any switch to lane 0.1.
     ...     return Attempt(any(each.lane == (0, 1) for each in tried), tried)
     >>> shrink([Switch((0,), 1, (0, 2)), Switch((0,), 2, (0, 1)), Switch((0,), 3, (0, 1))], attempt).switches
     (Switch(giving=(0,), turn=2, lane=(0, 1)),)
     """
-    search = _Search(tuple(switches), attempt, replays, time.monotonic() + seconds)
+    search = _Search(tuple(switches), attempt, replays, time.thread_time() + seconds)
     is_least = False
     try:
         search.drop()
@@ -107,7 +107,7 @@ class _Search:
         """Try *switches*, and take what was made of them if it fails and is less; ``None`` if that is known already."""
         if switches in self._tried:
             return None
-        if self.replays >= self._limit or time.monotonic() > self._deadline:
+        if self.replays >= self._limit or time.thread_time() > self._deadline:
             raise _OutOfBudget
         self._tried.add(switches)
         self.replays += 1
