@@ -34,7 +34,7 @@ _ROUNDS: Final = 3
 _SHARE: Final = 0.3
 """Of the first round's growth with each run, what is left of it in the others. Less than noise has in the third."""
 _SECONDS: Final = 30.0
-"""After which time a growth that has not faded is called a leak although it is still small."""
+"""After which time a growth that has outlasted those rounds is called a leak although it is still small."""
 
 
 @dataclass(frozen=True)
@@ -215,7 +215,8 @@ async def _look(fn: Callable[[], Any], warmup: int, calls: int, limits: _Limits)
         await _repeat(fn, warmup)
         search = _Search(fn, limits, _python_bytes() - at_first)
         await search.round(calls)
-        while search.suspects() and not search.sure() and time.monotonic() < deadline:
+        # However slow the machine is, time is no reason to find that nothing leaks.
+        while search.suspects() and not search.sure() and (search.is_early() or time.monotonic() < deadline):
             calls *= 2
             await search.round(calls)
         return search.report()
@@ -290,6 +291,10 @@ class _Search:
         enough = len(self._rounds[kind]) >= _ROUNDS and self._limits.reached(growth, self._before[kind])
         return enough and self._steady(kind)
 
+    def is_early(self) -> bool:
+        """Say whether too few rounds have been seen to tell a leak by its lasting alone."""
+        return len(self._rounds["python"]) <= _ROUNDS
+
     def _kind(self) -> str:
         """Return which memory is suspected: Python's if it can be, because some of it lies on the C library's heap."""
         return "native" if self._steady("native") and not self._steady("python") else "python"
@@ -298,7 +303,7 @@ class _Search:
         """Say what came of it; a growth that time did not suffice for is a leak if it has outlasted some rounds."""
         kind = self._kind()
         rounds = tuple(self._rounds[kind])
-        leaking = self.sure() or (self._steady(kind) and len(rounds) > _ROUNDS)
+        leaking = self.sure() or (self._steady(kind) and not self.is_early())
         return LeakReport(leaking, kind, rounds, self._sites if leaking and kind == "python" else ())
 
 

@@ -10,6 +10,7 @@ import random
 import sys
 import unittest
 from typing import Any
+from unittest import mock
 
 import psutil
 
@@ -62,6 +63,13 @@ class TestLeaks(unittest.IsolatedAsyncioTestCase):
             kept.append(object())
 
         self.assertTrue((await probe_memory_leak(500, leaks, min_absolute_growth_bytes=20_000)).leaking)
+
+    async def test_is_found_however_slow_the_machine_is(self) -> None:
+        for least, rounds in ((20_000, 3), (10_000_000, 4)):
+            with self.subTest(least=least), mock.patch("supertester.performance.leak._SECONDS", 0.0):
+                report = await probe_memory_leak(500, lambda: kept.append(object()), min_absolute_growth_bytes=least)
+                self.assertTrue(report.leaking)
+                self.assertEqual(len(report.rounds), rounds)
 
     async def test_without_a_leak_there_is_none(self) -> None:
         report = await probe_memory_leak(200, lambda: [bytes(100) for _ in range(10)])
