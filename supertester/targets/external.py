@@ -305,11 +305,17 @@ class ExternalProcess:
     # Waiting -----------------------------------------------------------------------------------------------------
 
     async def wait(self, timeout: float = 10.0) -> int:
-        """Wait until it has ended, and return its exit status.
+        """Wait until it has ended, and return its exit status; `output` has all that it has written then.
 
         Raises:
             WaitTimeout: It has not.
         """
+        code = await self._ended(timeout)
+        with self._waking(death=False) as bell, suppress(WaitTimeout):  # What it has started may hold the pipe open.
+            await wait_until(lambda: self._output.has_ended, "its last words", timeout=_LAST_WORDS, bell=bell)
+        return code
+
+    async def _ended(self, timeout: float) -> int:
         with self._waking(death=True) as bell:
             bell.certain = True
             await wait_until(
@@ -374,7 +380,7 @@ class ExternalProcess:
         self.send_signal(signal.SIGTERM)
         signal_group(self.pid, signal.SIGCONT)  # One that is suspended could not hear it.
         with suppress(WaitTimeout):
-            await self.wait(grace)
+            await self._ended(grace)
 
     async def _be_gone(self, started: list[psutil.Process]) -> None:
         try:

@@ -21,8 +21,11 @@ class Output:
     Args:
         descriptor: Of the pipe; it is closed in the end.
         limit: Bytes that are kept; of more, the last ones.
-        heard: Called, in the thread, whenever something has come.
+        heard: Called, in the thread, whenever something has come, and when nothing will any more.
         name: Of the thread.
+
+    Attributes:
+        has_ended: Whether nothing will come any more.
     """
 
     def __init__(self, descriptor: int, limit: int, heard: Callable[[], object], name: str) -> None:
@@ -32,6 +35,7 @@ class Output:
         self._parts: deque[bytes] = deque()
         self._size = self._dropped = 0
         self._lock = Lock()
+        self.has_ended = False
         self._wake, self._ring = os.pipe()
         self._thread = Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
@@ -71,6 +75,8 @@ class Output:
         finally:
             os.close(self._descriptor)
             os.close(self._wake)
+            self.has_ended = True
+            self._heard()
 
     def _keep(self, data: bytes) -> None:
         with self._lock:

@@ -120,7 +120,7 @@ class TestReadiness(IsolatedTestCase):
         process = await start_process(
             [*program(HEALTH), str(port.release_to())], ready=GrpcReady(port.number, "it"), timeout=60
         )
-        self.assertIn("not serving\nserving\n", process.output)
+        self.assertIn("not serving\n", (await process.wait_for_output(r"^(.*\n)*serving$")).group())
 
     async def test_one_of_your_own(self) -> None:
         class Marked:
@@ -187,6 +187,7 @@ class TestProcesses(IsolatedTestCase):
             process = await start_process(
                 program(source, forever=False), env={"GREETING": "hi"}, cwd=folder, ready=LineReady("hi")
             )
+            await process.wait()
             self.assertEqual(process.output.split(), ["hi", self.isolation.test_id, folder])
 
     async def test_its_output_elsewhere(self) -> None:
@@ -203,6 +204,18 @@ class TestProcesses(IsolatedTestCase):
         self.assertEqual(await process.wait(), -signal.SIGKILL)
         self.assertEqual(process.outcome, "signal SIGKILL")
         self.assertRegex(repr(process), r"<ExternalProcess python.* \d+, signal SIGKILL>")
+
+    async def test_its_last_words_are_there_when_it_has_ended(self) -> None:
+        source = "import sys\nsys.stderr.write('x' * 300_000 + 'last words')"
+        for _ in range(5):
+            process = await start_process(program(source, forever=False))
+            self.assertEqual(await process.wait(60), 0)
+            self.assertTrue(process.output.endswith("last words"))
+
+    async def test_who_holds_its_output_open_is_not_waited_for(self) -> None:
+        process = await start_process(program(FAMILY), ready=LineReady("family"))
+        process.send_signal(signal.SIGKILL)
+        self.assertEqual(await process.wait(), -signal.SIGKILL)
 
     async def test_who_does_not_end_is_said_so(self) -> None:
         process = await start_process(program("print('busy')"), ready=LineReady("busy"), name="worker")

@@ -163,6 +163,8 @@ class JsonPort:
         except BlockingIOError:
             sent = 0
         except OSError as error:
+            while self._read():  # It may have answered before it ended.
+                pass
             self._lose(PortClosed(f"the other side reads no more: {error}"))
             return
         del self._outgoing[:sent]
@@ -171,7 +173,10 @@ class JsonPort:
         else:
             self._loop.remove_writer(self._writing)
 
-    def _read(self) -> None:
+    def _read(self) -> bool:
+        """Take in what has come; say whether there may be more."""
+        if self._lost is not None:
+            return False
         try:
             data = os.read(self._reading, _CHUNK)
             if not data:
@@ -179,11 +184,12 @@ class JsonPort:
             for message in self._decoder.feed(data):
                 self._take(message)
         except BlockingIOError:
-            return
+            return False
         except ProtocolViolation as error:
             self._lose(error)
         except OSError as error:
             self._lose(PortClosed(f"cannot read from the other side: {error}"))
+        return True
 
     def _ended(self) -> str:
         cut = f" in the middle of a frame, after {self._decoder.pending} bytes of it" if self._decoder.pending else ""

@@ -52,6 +52,7 @@ class BlockingClient:
         self.mixes_up = mixes_up
         self.lock = threading.Condition()
         self.last = 0
+        self.ended = False
         self.received: dict[int, Any] = {}
         self.thread = threading.Thread(target=self.read, daemon=True)
         self.thread.start()
@@ -63,7 +64,7 @@ class BlockingClient:
             data = json.dumps({"id": number, "command": command, "args": args}).encode()
             self.requests.write(len(data).to_bytes(4, "big") + data)
             self.requests.flush()
-            if not self.lock.wait_for(lambda: self.answered(number) is not None or not self.thread.is_alive(), timeout):
+            if not self.lock.wait_for(lambda: self.answered(number) is not None or self.ended, timeout):
                 raise TimeoutError(command)
             key = self.answered(number)
             if key is None:
@@ -88,6 +89,7 @@ class BlockingClient:
                 self.received[answer["id"]] = answer
                 self.lock.notify_all()
         with self.lock:
+            self.ended = True
             self.lock.notify_all()
 
     def close(self) -> None:

@@ -74,11 +74,11 @@ class TestCalls(IsolatedTestCase):
     async def test_the_program_ends(self) -> None:
         port = await start_json_port(worker())
         others = asyncio.create_task(port.call("silent"))
-        with self.assertRaisesRegex(PortClosed, r"(?s)the other side has ended\noutput .*exit status 7\):\n  \| dying"):
+        with self.assertRaisesRegex(PortClosed, r"(?s)the other side .*\noutput .*exit status 7\):\n  \| dying"):
             await port.call("die")
         with self.assertRaises(PortClosed):
             await others
-        with self.assertRaisesRegex(PortClosed, "(?s)the other side has ended.*exit status 7"):
+        with self.assertRaisesRegex(PortClosed, "(?s)the other side .*exit status 7"):
             await port.call("echo")
 
     async def test_in_the_middle_of_an_answer(self) -> None:
@@ -159,7 +159,15 @@ class TestCorrelationFails(unittest.TestCase):
         self.assertRegex(
             report, r"\d+ of 20 concurrent callers did not get their own answer\n  1\. the caller of \d+ got {'v"
         )
-        self.assertRegex(report, r"\.\.\. and \d+ more")
+
+    def test_for_many_no_more_are_shown_than_can_be_read(self) -> None:
+        async def body(case: Any) -> None:
+            await case.assert_correlated(lambda number: number + 1, 12)
+
+        report = failure_of(body, ServiceAssertions)
+        self.assertRegex(
+            report, r"12 of 12 concurrent .*\n  1\. the caller of 0 got 1\n(.*\n)*  11\. \.\.\. and 2 more"
+        )
 
     def test_for_one_that_does_not_answer(self) -> None:
         async def body(case: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unittest
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from supertester.errors import UsageError
@@ -14,6 +14,7 @@ MESSAGES = st.lists(st.dictionaries(st.text(max_size=5), st.integers() | st.text
 
 
 class TestWire(unittest.TestCase):
+    @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(messages=MESSAGES, size=st.integers(1, 30), framing=st.sampled_from(["length", "lines"]))
     def test_messages_come_out_as_they_went_in(
         self, messages: list[dict[str, object]], size: int, framing: str
