@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from supertester._core.waiting import wait_until
-from supertester.chaos.os_signals import family
 from supertester.errors import Unsupported
-from supertester.targets.os_process import ProcessTarget
+from supertester.targets.os_process import ProcessTarget, family
 
 __all__ = ["MemoryGroup"]
 

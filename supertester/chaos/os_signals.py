@@ -10,11 +10,10 @@ from typing import Any, Final
 
 from supertester.errors import UsageError
 from supertester.targets.adapting import foreign_target
-from supertester.targets.os_process import ProcessTarget
+from supertester.targets.os_process import ProcessTarget, family
 from supertester.targets.target import Target
-from supertester.targets.tree import descendants
 
-__all__ = ["family", "foreign_victim", "frozen_family", "is_lethal", "process_victim", "spare_core"]
+__all__ = ["foreign_victim", "frozen_family", "is_lethal", "process_victim", "spare_core"]
 
 _HARMLESS: Final = ("SIGCHLD", "SIGCONT", "SIGURG", "SIGWINCH", "SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU")
 """Those that end nobody who has not asked for it."""
@@ -77,15 +76,6 @@ def spare_core(process: ProcessTarget) -> None:
     with suppress(OSError):
         _, hard = prlimit(process.pid, RLIMIT_CORE)
         prlimit(process.pid, RLIMIT_CORE, (0, hard))
-
-
-def family(root: ProcessTarget) -> list[ProcessTarget]:
-    """Return a process and all that it has started, directly or not, and that is alive."""
-    found = [root]
-    for each in descendants(root.pid):
-        with suppress(UsageError):  # It has ended meanwhile.
-            found.append(ProcessTarget(each))
-    return [each for each in found if each.is_alive()]
 
 
 def frozen_family(root: ProcessTarget) -> list[ProcessTarget]:

@@ -15,10 +15,10 @@ from supertester._core.evidence import shown
 from supertester.chaos.chance import checked_count
 from supertester.chaos.journal import note
 from supertester.chaos.limits import MB
-from supertester.chaos.os_signals import family, process_victim, spare_core
+from supertester.chaos.os_signals import process_victim, spare_core
 from supertester.chaos.undoing import Undoable
 from supertester.errors import Unsupported, UsageError
-from supertester.targets.os_process import ProcessTarget
+from supertester.targets.os_process import ProcessTarget, family
 
 try:
     import resource

@@ -63,9 +63,11 @@ class PerformanceMixin(_Host):
                 self.fail(self._formatMessage(msg, judged.reason))
             warnings.warn(judged.reason, performance.InconclusiveWarning, stacklevel=3)
 
-    async def measure_operation(self, fn: Callable[[], Any], *, once: bool = False) -> performance.Measurement:
+    async def measure_operation(
+        self, fn: Callable[[], Any], *, once: bool = False, process: Any = None
+    ) -> performance.Measurement:
         """Run *fn* and return what it cost; see `supertester.performance.measure_operation`."""
-        return await performance.measure_operation(fn, once=once)
+        return await performance.measure_operation(fn, once=once, process=process)
 
     def assert_expectations(
         self, measurement: performance.Measurement, *, msg: str | None = None, **expectations: float
@@ -79,6 +81,7 @@ class PerformanceMixin(_Host):
         *,
         once: bool = False,
         rounds: performance.Rounds | None = None,
+        process: Any = None,
         on_inconclusive: str = "skip",
         msg: str | None = None,
         **bounds: float,
@@ -89,13 +92,16 @@ class PerformanceMixin(_Host):
             fn: The operation, plain or async. It runs several times, unless *once* is true.
             once: Run it a single time.
             rounds: How often to measure times.
+            process: The process that the bounds ``max_process_...`` are of.
             on_inconclusive: What to do if a limit for a time cannot be told from what was measured: ``"skip"`` the
                 test with the evidence as its reason, ``"fail"`` it, or ``"warn"``.
             msg: A message of your own for the failure.
-            bounds: ``max_time_ms``, ``max_cpu_ms``, ``max_memory_bytes``, ``max_reductions``.
+            bounds: ``max_time_ms``, ``max_cpu_ms``, ``max_memory_bytes``, ``max_reductions``; of a process
+                ``max_process_cpu_ms``, ``max_process_memory_bytes``, ``max_process_descriptors``,
+                ``max_process_threads``.
         """
         _check_policy(on_inconclusive)
-        judged = await performance.probe_performance(fn, once=once, rounds=rounds, **bounds)
+        judged = await performance.probe_performance(fn, once=once, rounds=rounds, process=process, **bounds)
         self.__settle(judged, on_inconclusive, msg)
         return judged.result
 
@@ -109,9 +115,13 @@ class PerformanceMixin(_Host):
         warmup_iterations: int | None = None,
         min_absolute_growth_bytes: int = 256_000,
         own_process: bool = False,
+        process: Any = None,
         msg: str | None = None,
     ) -> performance.LeakReport:
-        """Fail if *fn* leaks memory, with the lines that do; see `supertester.performance.probe_memory_leak`."""
+        """Fail if *fn* leaks memory, with the lines that do, or lets *process* leak.
+
+        See `supertester.performance.probe_memory_leak`.
+        """
         report = await performance.probe_memory_leak(
             iterations,
             fn,
@@ -120,6 +130,7 @@ class PerformanceMixin(_Host):
             warmup_iterations=warmup_iterations,
             min_absolute_growth_bytes=min_absolute_growth_bytes,
             own_process=own_process,
+            process=process,
         )
         self.__fail_for(report.mismatch, msg)
         return report

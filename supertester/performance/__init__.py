@@ -8,6 +8,7 @@ from supertester.performance.load import LoadPlan, LoadReport, judge_load, run_l
 from supertester.performance.mailbox import MailboxReport, Queue, check_mailbox_stable, measure_mailbox_growth
 from supertester.performance.measurement import Measurement, check_expectations, measure_operation
 from supertester.performance.memory import MemoryUsage, check_memory_usage_stable, measure_memory_usage
+from supertester.performance.process_usage import ProcessCost, ProcessUsage, process_usage
 from supertester.performance.regression import probe_regression
 from supertester.performance.statistics import Interval
 from supertester.performance.verdict import InconclusiveWarning, Judged, Rounds, Verdict
@@ -25,6 +26,8 @@ __all__ = [
     "MailboxReport",
     "Measurement",
     "MemoryUsage",
+    "ProcessCost",
+    "ProcessUsage",
     "Queue",
     "Rounds",
     "Verdict",
@@ -41,6 +44,7 @@ __all__ = [
     "probe_memory_leak",
     "probe_performance",
     "probe_regression",
+    "process_usage",
     "run_load",
     "run_plan",
 ]

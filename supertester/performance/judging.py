@@ -8,12 +8,14 @@ from typing import Any, Final
 
 from supertester.performance.attribution import CpuClock
 from supertester.performance.measurement import (
+    PROCESS_BOUNDS,
     Measurement,
     check_bounds,
     check_callable,
     check_expectations,
     measure_operation,
     timed,
+    value_of,
 )
 from supertester.performance.statistics import Interval, median_interval
 from supertester.performance.verdict import Disturbance, Judged, Rounds, Verdict, cautious, judge, looks, overall
@@ -26,7 +28,12 @@ _FEWEST: Final = 3
 
 
 async def probe_performance(
-    fn: Callable[[], Any], *, once: bool = False, rounds: Rounds | None = None, **bounds: float
+    fn: Callable[[], Any],
+    *,
+    once: bool = False,
+    rounds: Rounds | None = None,
+    process: Any = None,
+    **bounds: float,
 ) -> Judged:
     """Find out whether *fn*, plain or async, keeps its *bounds*, and return the verdict with its evidence.
 
@@ -39,6 +46,7 @@ async def probe_performance(
         fn: The operation; it runs at least once for each kind of bound.
         once: Run *fn* a single time and compare what that took, as `check_expectations` does.
         rounds: How often to measure times.
+        process: The process that the bounds ``max_process_...`` are of; see `measure_operation`.
         bounds: As for `check_expectations`.
 
     Raises:
@@ -52,8 +60,8 @@ async def probe_performance(
     check_bounds(bounds)
     check_callable(fn)
     if once:
-        return _single(await measure_operation(fn, once=True), bounds)
-    counted = await _counts(fn, bounds)
+        return _single(await measure_operation(fn, once=True, process=process), bounds)
+    counted = await _counts(fn, bounds, process)
     if counted is not None and counted.verdict is Verdict.FAIL:
         return counted
     limits = {name: bounds[name] for name in _TIMES if name in bounds}
@@ -76,16 +84,18 @@ def _single(measurement: Measurement, bounds: dict[str, float]) -> Judged:
     return Judged(Verdict.FAIL if mismatch else Verdict.PASS, evidence, measurement.result)
 
 
-async def _counts(fn: Callable[[], Any], bounds: dict[str, float]) -> Judged | None:
+async def _counts(fn: Callable[[], Any], bounds: dict[str, float], process: Any) -> Judged | None:
     """Judge what can be counted; ``None`` if there is no bound for it."""
-    limits = {name: bounds[name] for name in ("max_reductions", "max_memory_bytes") if name in bounds}
+    counted = ("max_reductions", "max_memory_bytes", *PROCESS_BOUNDS)
+    limits = {name: bounds[name] for name in counted if name in bounds}
     if not limits:
         return None
-    measured = await measure_operation(fn, once=True)
+    # What another process allocates for its first request it keeps: that is no growth.
+    measured = await measure_operation(fn, once=process is None, process=process)
     mismatch = check_expectations(measured, **limits)
     if mismatch is not None:
         return Judged(Verdict.FAIL, (str(mismatch),), measured.result)
-    details = {name: getattr(measured, name.removeprefix("max_")) for name in limits}
+    details = {name: value_of(measured, name) for name in limits}
     return Judged(
         Verdict.PASS,
         tuple(f"{name.removeprefix('max_')} is {value}, at most {limits[name]:g}" for name, value in details.items()),

@@ -24,16 +24,27 @@ from supertester._core.origin import is_foreign, is_standard
 from supertester.errors import UsageError
 from supertester.performance.measurement import check_callable
 from supertester.performance.memory import traced
+from supertester.performance.process_usage import ProcessWatch
 
-__all__ = ["LeakReport", "LeakRound", "Trend", "probe_memory_leak"]
+__all__ = [
+    "ROUNDS",
+    "SECONDS",
+    "LeakReport",
+    "LeakRound",
+    "Limits",
+    "Trend",
+    "probe_memory_leak",
+    "repeat",
+    "steady",
+]
 
 _FRAMES: Final = 8
 _SITES: Final = 3
-_ROUNDS: Final = 3
+ROUNDS: Final = 3
 """Rounds in a row that have to grow before anything is called a leak."""
 _SHARE: Final = 0.3
 """Of the first round's growth with each run, what is left of it in the others. Less than noise has in the third."""
-_SECONDS: Final = 30.0
+SECONDS: Final = 30.0
 """After which time a growth that has outlasted those rounds is called a leak although it is still small."""
 
 
@@ -89,7 +100,8 @@ class LeakReport:
 
     Attributes:
         leaking: Whether there is one.
-        kind: ``"python"`` for memory from Python's allocators, ``"native"`` for memory of C libraries.
+        kind: ``"python"`` for memory from Python's allocators, ``"native"`` for memory of C libraries; of another
+            process ``"process memory"``, ``"process descriptors"`` or ``"process threads"``.
         rounds: The rounds in which it was looked for, each with twice as many runs as the one before.
         sites: The lines that allocated most of what was kept, if Python leaks.
     """
@@ -105,11 +117,18 @@ class LeakReport:
         if not self.leaking:
             return None
         last = self.rounds[-1]
-        whose = "memory" if self.kind == "python" else "native memory"
+        whose = {"python": "memory", "native": "native memory"}.get(self.kind, self.kind)
         message = (
-            f"{whose} leak detected: {_shown(last.bytes_per_call)} bytes a run, growing over {len(self.rounds)} rounds"
+            f"{whose} leak detected: {_shown(last.bytes_per_call)} {self.unit} a run, "
+            f"growing over {len(self.rounds)} rounds"
         )
-        return Mismatch(message, [*self.rounds, *self.sites])
+        return Mismatch(message, [*(str(each).replace("bytes", self.unit) for each in self.rounds), *self.sites])
+
+    @property
+    def unit(self) -> str:
+        """What leaks: ``"bytes"``, or of another process also ``"descriptors"`` or ``"threads"``."""
+        last = self.kind.rpartition(" ")[2]
+        return last if last in ("descriptors", "threads") else "bytes"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON-ready form."""
@@ -117,7 +136,9 @@ class LeakReport:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Limits:
+class Limits:
+    """From when on a growth is great enough to be called a leak."""
+
     threshold: float
     least: float
     samples: int
@@ -136,6 +157,7 @@ async def probe_memory_leak(
     warmup_iterations: int | None = None,
     min_absolute_growth_bytes: int = 256_000,
     own_process: bool = False,
+    process: Any = None,
 ) -> LeakReport:
     """Run *fn*, plain or async, again and again, and return whether it leaks memory.
 
@@ -153,9 +175,11 @@ async def probe_memory_leak(
         warmup_iterations: Runs before; by default a tenth of *iterations*.
         min_absolute_growth_bytes: By how much it has to grow.
         own_process: Look in a new process, where nobody else allocates. *fn* must be a function of a module.
+        process: Look at this process of the operating system instead, with all that it has started, e.g. at the server
+            to which *fn* sends a request: at its memory, its descriptors and its threads. See `process_usage`.
 
     Raises:
-        UsageError: There are too few iterations or samples, or a number is negative.
+        UsageError: There are too few iterations or samples, a number is negative, or the process has ended.
         TypeError: *fn* cannot be called, or a number is none.
 
     >>> kept = []
@@ -169,11 +193,17 @@ async def probe_memory_leak(
     check_callable(fn)
     warmup = iterations // 10 if warmup_iterations is None else _whole("warmup_iterations", warmup_iterations, 0)
     warmup = min(warmup, iterations - 3)
-    limits = _Limits(
+    limits = Limits(
         threshold=_number("threshold", threshold),
         least=_number("min_absolute_growth_bytes", min_absolute_growth_bytes),
         samples=sample_count,
     )
+    if process is not None:
+        if own_process:
+            raise UsageError("probe_memory_leak: it looks either at own_process=True, or at process=..., not at both")
+        from supertester.performance.process_leak import look_at
+
+        return await look_at(ProcessWatch(process), fn, warmup, iterations - warmup, limits)
     look = partial(_look, fn, warmup, iterations - warmup, limits)
     return await _elsewhere(look) if own_process else await look()
 
@@ -208,11 +238,11 @@ def _run(look: Callable[[], Any]) -> LeakReport:
     return report
 
 
-async def _look(fn: Callable[[], Any], warmup: int, calls: int, limits: _Limits) -> LeakReport:
-    deadline = time.monotonic() + _SECONDS
+async def _look(fn: Callable[[], Any], warmup: int, calls: int, limits: Limits) -> LeakReport:
+    deadline = time.monotonic() + SECONDS
     with traced(_FRAMES):
         at_first = _python_bytes()
-        await _repeat(fn, warmup)
+        await repeat(fn, warmup)
         search = _Search(fn, limits, _python_bytes() - at_first)
         await search.round(calls)
         # However slow the machine is, time is no reason to find that nothing leaks.
@@ -222,7 +252,8 @@ async def _look(fn: Callable[[], Any], warmup: int, calls: int, limits: _Limits)
         return search.report()
 
 
-async def _repeat(fn: Callable[[], Any], times: int) -> None:
+async def repeat(fn: Callable[[], Any], times: int) -> None:
+    """Run *fn* so many times, and keep nothing of it."""
     for _ in range(times):
         result = fn()
         if inspect.isawaitable(result):
@@ -247,10 +278,15 @@ def _native_bytes() -> int:
     return int(found.heap_used + found.mmap_used)
 
 
+def steady(rounds: Sequence[LeakRound]) -> bool:
+    """Say whether something has grown in all *rounds*, and with each run as much as at first."""
+    return all(each.rising and each.bytes_per_call >= _SHARE * rounds[0].bytes_per_call for each in rounds)
+
+
 class _Search:
     """The rounds of a search, for Python's memory and for that of C libraries."""
 
-    def __init__(self, fn: Callable[[], Any], limits: _Limits, before: int) -> None:
+    def __init__(self, fn: Callable[[], Any], limits: Limits, before: int) -> None:
         self._fn = fn
         self._limits = limits
         self._before = {"python": max(before, 0), "native": _native_bytes()}
@@ -266,7 +302,7 @@ class _Search:
         taken["native"][0] = _native_bytes()
         taken["python"][0] = _python_bytes()
         for number in range(1, looks + 1):
-            await _repeat(self._fn, calls * number // looks - calls * (number - 1) // looks)
+            await repeat(self._fn, calls * number // looks - calls * (number - 1) // looks)
             taken["python"][number] = _python_bytes()
             taken["native"][number] = _native_bytes()
         step = calls / looks
@@ -281,19 +317,18 @@ class _Search:
         return any(self._steady(kind) for kind in self._rounds)
 
     def _steady(self, kind: str) -> bool:
-        rounds = self._rounds[kind]
-        return all(each.rising and each.bytes_per_call >= _SHARE * rounds[0].bytes_per_call for each in rounds)
+        return steady(self._rounds[kind])
 
     def sure(self) -> bool:
         """Say whether enough has been seen of a leak."""
         kind = self._kind()
         growth = sum(each.growth_bytes for each in self._rounds[kind])
-        enough = len(self._rounds[kind]) >= _ROUNDS and self._limits.reached(growth, self._before[kind])
+        enough = len(self._rounds[kind]) >= ROUNDS and self._limits.reached(growth, self._before[kind])
         return enough and self._steady(kind)
 
     def is_early(self) -> bool:
         """Say whether too few rounds have been seen to tell a leak by its lasting alone."""
-        return len(self._rounds["python"]) <= _ROUNDS
+        return len(self._rounds["python"]) <= ROUNDS
 
     def _kind(self) -> str:
         """Return which memory is suspected: Python's if it can be, because some of it lies on the C library's heap."""

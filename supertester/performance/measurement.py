@@ -7,6 +7,7 @@ import time
 import tracemalloc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Any, Final
 
 from supertester._core.evidence import shown
@@ -14,9 +15,11 @@ from supertester._core.mismatch import Mismatch
 from supertester.errors import UsageError
 from supertester.performance.attribution import CpuClock
 from supertester.performance.memory import traced
+from supertester.performance.process_usage import ProcessCost, ProcessWatch
 from supertester.performance.reductions import Counter, counting
 
 __all__ = [
+    "PROCESS_BOUNDS",
     "Measurement",
     "Times",
     "check_bounds",
@@ -25,6 +28,7 @@ __all__ = [
     "count_calls",
     "measure_operation",
     "timed",
+    "value_of",
 ]
 
 
@@ -39,6 +43,7 @@ class Measurement:
         peak_memory_bytes: What was in use at most, beyond what was in use before.
         reductions: Python functions that were called, those of the library and of asyncio aside.
         result: What the operation returned.
+        process: What it cost another process, if one was named.
     """
 
     time_us: float
@@ -47,13 +52,15 @@ class Measurement:
     peak_memory_bytes: int
     reductions: int
     result: Any
+    process: ProcessCost | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON-ready form."""
-        return {**vars(self), "result": shown(self.result)}
+        process = {} if self.process is None else {"process": self.process.to_dict()}
+        return {**vars(self), "result": shown(self.result), **process}
 
 
-async def measure_operation(fn: Callable[[], Any], *, once: bool = False) -> Measurement:
+async def measure_operation(fn: Callable[[], Any], *, once: bool = False, process: Any = None) -> Measurement:
     """Run *fn*, plain or async, and return what it cost.
 
     To count calls and memory makes an operation slower. So *fn* runs twice: first as it is, for the times, then for
@@ -65,9 +72,12 @@ async def measure_operation(fn: Callable[[], Any], *, once: bool = False) -> Mea
     Args:
         fn: The operation.
         once: Run *fn* a single time, because it cannot be repeated. The times then include the cost of counting.
+        process: A process of the operating system, whose memory, processor time, descriptors and threads are measured
+            too, with all that it has started, in the run that is counted; see `process_usage`.
 
     Raises:
-        TypeError: *fn* cannot be called.
+        TypeError: *fn* cannot be called, or *process* is none.
+        UsageError: The process has ended.
 
     >>> import asyncio
     >>> def twice(n):
@@ -76,11 +86,12 @@ async def measure_operation(fn: Callable[[], Any], *, once: bool = False) -> Mea
     [0, 2, 4, 6, 8]
     """
     check_callable(fn)
+    watch = None if process is None else ProcessWatch(process)
     if once:
-        return await _counted(fn)
+        return await _counted(fn, watch)
     times = await timed(fn)
     try:
-        counted = await _counted(fn)
+        counted = await _counted(fn, watch)
     except Exception as error:
         error.add_note("raised when the operation ran a second time, to be counted; once=True runs it only once")
         raise
@@ -132,7 +143,8 @@ async def _active(fn: Callable[[], Any], counter: Counter) -> Any:
         counter.active = False
 
 
-async def _counted(fn: Callable[[], Any]) -> Measurement:
+async def _counted(fn: Callable[[], Any], watch: ProcessWatch | None) -> Measurement:
+    before_elsewhere = None if watch is None else watch.usage()
     with traced():
         gc.collect()
         tracemalloc.reset_peak()
@@ -142,6 +154,9 @@ async def _counted(fn: Callable[[], Any]) -> Measurement:
         _, peak = tracemalloc.get_traced_memory()
         gc.collect()
         after, _ = tracemalloc.get_traced_memory()
+    elsewhere = None
+    if watch is not None and before_elsewhere is not None:
+        elsewhere = ProcessCost.between(before_elsewhere, watch.usage())
     return Measurement(
         time_us=times.wall_ns / 1000,
         cpu_us=times.cpu_ns / 1000,
@@ -149,14 +164,23 @@ async def _counted(fn: Callable[[], Any]) -> Measurement:
         peak_memory_bytes=max(peak - before, 0),
         reductions=counter.calls,
         result=times.result,
+        process=elsewhere,
     )
 
 
+PROCESS_BOUNDS: Final = {
+    "max_process_cpu_ms": ("process.cpu_us", 1000),
+    "max_process_memory_bytes": ("process.memory_bytes", 1),
+    "max_process_descriptors": ("process.descriptors", 1),
+    "max_process_threads": ("process.threads", 1),
+}
+"""What may be asked of another process: by how much it may grow."""
 _BOUNDS: Final = {
     "max_time_ms": ("time_us", 1000),
     "max_cpu_ms": ("cpu_us", 1000),
     "max_memory_bytes": ("memory_bytes", 1),
     "max_reductions": ("reductions", 1),
+    **PROCESS_BOUNDS,
 }
 
 
@@ -165,20 +189,30 @@ def check_expectations(measurement: Measurement, **expectations: float) -> Misma
 
     Args:
         measurement: What `measure_operation` returned.
-        expectations: One or more of ``max_time_ms``, ``max_cpu_ms``, ``max_memory_bytes``, ``max_reductions``.
+        expectations: One or more of ``max_time_ms``, ``max_cpu_ms``, ``max_memory_bytes``, ``max_reductions``; of
+            another process ``max_process_cpu_ms``, and by how much it may have grown:
+            ``max_process_memory_bytes``, ``max_process_descriptors``, ``max_process_threads``.
 
     Raises:
-        UsageError: There is none, or one is negative.
+        UsageError: There is none, or one is negative, or of a process although none was measured.
         TypeError: One is unknown, or no number.
     """
     check_bounds(expectations)
     exceeded = []
     for name, bound in expectations.items():
-        attribute, unit = _BOUNDS[name]
-        actual = getattr(measurement, attribute) / unit
+        actual = value_of(measurement, name)
         if actual > bound:
             exceeded.append(f"{name.removeprefix('max_')} is {actual:g}, exceeded maximum of {bound:g}")
     return Mismatch("; ".join(exceeded)) if exceeded else None
+
+
+def value_of(measurement: Measurement, bound: str) -> float:
+    """Return what the *bound* is for."""
+    attribute, unit = _BOUNDS[bound]
+    if bound in PROCESS_BOUNDS and measurement.process is None:
+        raise UsageError(f"{bound} is of a process, and none was measured; say which by process=")
+    value: float = attrgetter(attribute)(measurement)
+    return value if unit == 1 else value / unit
 
 
 def check_bounds(expectations: Mapping[str, float]) -> None:

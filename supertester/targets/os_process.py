@@ -14,11 +14,12 @@ from supertester.errors import Unsupported, UsageError
 from supertester.otp.reasons import KILL, SHUTDOWN, is_reason
 from supertester.targets.pidfd import Life, in_words
 from supertester.targets.target import Identity, Target
+from supertester.targets.tree import descendants
 
 if TYPE_CHECKING:
     import psutil
 
-__all__ = ["ProcessTarget", "signal_of"]
+__all__ = ["ProcessTarget", "family", "signal_of"]
 
 _PATIENCE: Final = 5.0
 """Seconds that the system may take to suspend a process."""
@@ -218,6 +219,15 @@ def _started_by(child: psutil.Process) -> list[psutil.Process]:
             return child.children()
         return [] if _TRACKER in command else [child]
     return []
+
+
+def family(root: ProcessTarget) -> list[ProcessTarget]:
+    """Return a process and all that it has started, directly or not, and that is alive."""
+    found = [root]
+    for each in descendants(root.pid):
+        with suppress(UsageError):  # It has ended meanwhile.
+            found.append(ProcessTarget(each))
+    return [each for each in found if each.is_alive()]
 
 
 def signal_of(reason: Any) -> signal.Signals:

@@ -51,9 +51,14 @@ def is_mounted(path: Path) -> bool:
     return path.is_mount()
 
 
-def _kill_group(number: int) -> None:
+def _end(popen: subprocess.Popen[str]) -> None:
     with suppress(ProcessLookupError):
-        os.killpg(number, signal.SIGKILL)
+        os.killpg(popen.pid, signal.SIGKILL)
+    popen.wait()
+    for pipe in (popen.stdin, popen.stdout):
+        with suppress(BrokenPipeError):
+            assert pipe is not None
+            pipe.close()
 
 
 SERVER = """
@@ -98,8 +103,7 @@ class ChildCase(IsolatedTestCase):
             text=True,
             start_new_session=True,
         )
-        self.addCleanup(popen.__exit__, None, None, None)
-        self.addCleanup(_kill_group, popen.pid)
+        self.addCleanup(_end, popen)
         self.heard = self.hear(popen)
         return popen
 

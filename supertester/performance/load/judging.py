@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from supertester.errors import UsageError
+from supertester.performance.load.process_load import ProcessLoad
 from supertester.performance.load.report import LoadReport
 from supertester.performance.verdict import Judged, Verdict, overall
 
@@ -17,7 +18,14 @@ _PERCENTILES: Final = {
     "max_p99_ms": 99.0,
     "max_p99_9_ms": 99.9,
 }
-_KNOWN: Final = ("min_success_rate", "min_throughput", *_PERCENTILES)
+_OF_PROCESS: Final = {
+    "max_process_cpu": "cpu",
+    "max_process_memory_bytes": "memory_bytes",
+    "max_process_memory_growth_bytes": "memory_growth_bytes",
+    "max_process_descriptor_growth": "descriptor_growth",
+    "max_process_thread_growth": "thread_growth",
+}
+_KNOWN: Final = ("min_success_rate", "min_throughput", *_PERCENTILES, *_OF_PROCESS)
 
 
 def judge_load(report: LoadReport, **bounds: float) -> Judged:
@@ -29,10 +37,12 @@ def judge_load(report: LoadReport, **bounds: float) -> Judged:
     Args:
         report: What `run_load` returned.
         bounds: One or more of ``min_success_rate``, ``min_throughput`` (per second), and ``max_p50_ms``,
-            ``max_p90_ms``, ``max_p95_ms``, ``max_p99_ms``, ``max_p99_9_ms``.
+            ``max_p90_ms``, ``max_p95_ms``, ``max_p99_ms``, ``max_p99_9_ms``. Of the process that was looked at,
+            ``max_process_cpu`` (processors), ``max_process_memory_bytes``, ``max_process_memory_growth_bytes``,
+            ``max_process_descriptor_growth``, ``max_process_thread_growth``. One that has ended fails all of these.
 
     Raises:
-        UsageError: There is no bound, or one is negative.
+        UsageError: There is no bound, or one is negative, or of a process although none was looked at.
         TypeError: One is unknown, or no number.
     """
     if not bounds:
@@ -54,7 +64,19 @@ def judge_load(report: LoadReport, **bounds: float) -> Judged:
     return Judged(verdict, lines)
 
 
+def _judged_process(process: ProcessLoad | None, name: str, bound: float) -> tuple[Verdict, str]:
+    if process is None:
+        raise UsageError(f"{name} is of a process, and none was looked at; give run_load() a process=")
+    if process.ended:
+        return Verdict.FAIL, f"{name}: the process has ended before the load did"
+    value = getattr(process, _OF_PROCESS[name])
+    good, shown = value <= bound, f"process {_OF_PROCESS[name]} is {value:.5g}"
+    return _told(good), f"{shown}, at most {bound:g}" if good else f"{shown}, exceeded maximum of {bound:g}"
+
+
 def _judged(report: LoadReport, name: str, bound: float) -> tuple[Verdict, str]:
+    if name in _OF_PROCESS:
+        return _judged_process(report.process, name, bound)
     if name == "min_success_rate":
         good = report.success_rate >= bound
         return _told(good), f"success_rate is {report.success_rate:.5g}, expected at least {bound:g}"

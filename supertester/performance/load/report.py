@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from supertester.errors import UsageError
 from supertester.performance.load.histogram import Histogram
+from supertester.performance.load.process_load import ProcessLoad
 
 __all__ = ["LoadReport", "Slot", "Timeline", "digits"]
 
@@ -140,6 +141,7 @@ class LoadReport:
         own_cpu: Processors that this process used.
         foreign_cpu: Processors that other programs used meanwhile; ``None`` where that cannot be told.
         timeline: Throughput, errors and events over the time.
+        process: What another process used meanwhile, if one was named.
     """
 
     users: int
@@ -159,6 +161,7 @@ class LoadReport:
     own_cpu: float
     foreign_cpu: float | None
     timeline: Timeline
+    process: ProcessLoad | None = None
 
     @property
     def success_rate(self) -> float:
@@ -229,6 +232,7 @@ class LoadReport:
             own_cpu=sum(report.own_cpu for report in reports),
             foreign_cpu=max(foreign, default=None),
             timeline=timeline,
+            process=ProcessLoad.merged([report.process for report in reports if report.process is not None]),
         )
 
     def __str__(self) -> str:
@@ -241,6 +245,8 @@ class LoadReport:
         ]
         if self.errors:
             lines.append("errors: " + ", ".join(f"{count} {kind}" for kind, count in self.errors.items()))
+        if self.process is not None:
+            lines.append(str(self.process))
         if not self.valid:
             lines.append(f"invalid: {self.invalid_reason}")
         return "\n".join(lines)
@@ -264,4 +270,5 @@ class LoadReport:
             **{name: getattr(self, name) for name in names},
             **{name: getattr(self, name).to_dict() for name in ("latency", "service", "lag", "check", "timeline")},
             "error_samples": list(self.error_samples),
+            "process": None if self.process is None else self.process.to_dict(),
         }

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
@@ -16,6 +17,7 @@ from supertester.performance.load.first import FirstOperation
 from supertester.performance.load.histogram import Histogram
 from supertester.performance.load.machine import Busyness
 from supertester.performance.load.plan import LoadPlan
+from supertester.performance.load.process_load import ProcessSampler
 from supertester.performance.load.progress import Progress
 from supertester.performance.load.recorder import Recorder
 from supertester.performance.load.report import LoadReport
@@ -46,6 +48,7 @@ async def run_load(
     deadline: float = 5.0,
     chaos: Callable[..., Any] | None = None,
     progress: bool | None = None,
+    process: Any = None,
 ) -> LoadReport:
     """Let *users* do *operation* at a given rate, whatever the system does with it, and return what came of it.
 
@@ -67,9 +70,11 @@ async def run_load(
         chaos: Run beside; it may take a function that puts a word into the timeline. The journal of what it returns
             goes there as well.
         progress: Show how far it has come on standard error; by default if it takes ten seconds or more.
+        process: A process of the operating system, e.g. the server: what it uses meanwhile, with all that it has
+            started, is in the ``process`` of the report.
 
     Raises:
-        UsageError: A number makes no sense.
+        UsageError: A number makes no sense, or the process has ended.
         TypeError: *operation* cannot be called, or a number is none.
 
     >>> async def main():
@@ -81,7 +86,7 @@ async def run_load(
     (10, 1.0)
     """
     plan = LoadPlan(users=users, rate=rate, duration=duration, ramp_up=ramp_up, phase=phase, seed=seed)
-    return await run_plan(plan, operation, deadline=deadline, chaos=chaos, progress=progress)
+    return await run_plan(plan, operation, deadline=deadline, chaos=chaos, progress=progress, process=process)
 
 
 async def run_plan(
@@ -91,14 +96,17 @@ async def run_plan(
     deadline: float = 5.0,
     chaos: Callable[..., Any] | None = None,
     progress: bool | None = None,
+    process: Any = None,
 ) -> LoadReport:
     """Do the same by a *plan*, e.g. one machine's share of a greater one."""
     check_callable(operation)
     checked_seconds("deadline", deadline)
     run = _Run(plan, _of_user(operation))
+    sampler = None if process is None else ProcessSampler(process)
     check = await run.check()
     busyness = Busyness()
-    await run.run(deadline, chaos, plan.duration >= _WORTH_SHOWING if progress is None else progress)
+    async with nullcontext() if sampler is None else sampler.running():
+        await run.run(deadline, chaos, plan.duration >= _WORTH_SHOWING if progress is None else progress)
     reason = _objection(check)
     totals = run.recorder.totals()
     report = LoadReport(
@@ -119,6 +127,7 @@ async def run_plan(
         own_cpu=busyness.own(),
         foreign_cpu=busyness.foreign(),
         timeline=totals.timeline,
+        process=None if sampler is None else sampler.load(),
     )
     attach(f"load of {report.users} users", report)
     return report
