@@ -86,6 +86,24 @@ class HarnessMixin(_Host):
         """Call *fn*, which may block, in *n* threads; see `supertester.harness.run_in_threads`."""
         return await harness.run_in_threads(n, fn, timeout=timeout)
 
+    async def assert_parallel(
+        self,
+        fn: Callable[..., Any],
+        n: int = 4,
+        *,
+        unit_ms: float | None = None,
+        max_ratio: float = 1.5,
+        rounds: int = 3,
+        timeout: float = 30.0,
+        msg: str | None = None,
+    ) -> None:
+        """Fail if *n* calls of *fn* at once take much longer than one; see `supertester.harness.check_parallel`."""
+        found = await harness.check_parallel(
+            fn, n, unit_ms=unit_ms, max_ratio=max_ratio, rounds=rounds, timeout=timeout
+        )
+        if found is not None:
+            self.fail(self._formatMessage(msg, str(found)))
+
     def assert_success_rate(
         self, outcomes: Iterable[Outcome[Any]], at_least: float, *, evidence: Iterable[Any] = (), msg: str | None = None
     ) -> None:

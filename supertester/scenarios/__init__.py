@@ -3,6 +3,7 @@
 from supertester.scenarios.concurrently import run_concurrently
 from supertester.scenarios.in_threads import run_in_threads
 from supertester.scenarios.operations import Operation, normalized
+from supertester.scenarios.parallel import check_parallel
 from supertester.scenarios.report import ScenarioEvent, ScenarioReport, ThreadReport
 from supertester.scenarios.runner import run_scenario, run_with_performance
 from supertester.scenarios.scenario import Scenario
@@ -14,6 +15,7 @@ __all__ = [
     "ScenarioEvent",
     "ScenarioReport",
     "ThreadReport",
+    "check_parallel",
     "check_success_rate",
     "normalized",
     "run_concurrently",
