@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from threading import Thread
+from threading import Lock, Thread
 from typing import Final
 
 from supertester.targets.stdio.wire import Decoder
@@ -111,6 +111,7 @@ class PipeServer:
         self._timers: list[tuple[float, int, Callable[[], object]]] = []
         self._numbers = itertools.count()
         self._closing = False
+        self._lock = Lock()
         self._waking, self._wake = os.pipe()
         os.set_blocking(self._waking, False)
         os.set_blocking(self._wake, False)
@@ -123,10 +124,13 @@ class PipeServer:
     # From any thread ---------------------------------------------------------------------------------------------
 
     def call(self, function: Callable[[], object]) -> None:
-        """Call *function* in the thread."""
-        self._calls.append(function)
-        with suppress(BlockingIOError):  # It is awake.
-            os.write(self._wake, b"!")
+        """Call *function* in the thread; once that has ended, nobody does."""
+        with self._lock:
+            if self._wake < 0:
+                return
+            self._calls.append(function)
+            with suppress(BlockingIOError):  # It is awake.
+                os.write(self._wake, b"!")
 
     def call_later(self, seconds: float, function: Callable[[], object]) -> None:
         """Call *function* in the thread when so many seconds have passed."""
@@ -149,13 +153,18 @@ class PipeServer:
 
     def close(self) -> None:
         """Close all connections and end the thread."""
-        if not self._closing:
-            self._closing = True
-            self.call(lambda: None)
-            self._thread.join()
-            os.close(self._wake)
+        # Only the thread says that it is to end: otherwise it could have done so before it is woken.
+        self.call(self._stop)
+        self._thread.join()
+        with self._lock:
+            wake, self._wake = self._wake, -1
+        if wake >= 0:
+            os.close(wake)
 
     # In the thread -----------------------------------------------------------------------------------------------
+
+    def _stop(self) -> None:
+        self._closing = True
 
     def _prepare(self, link: Link) -> None:
         for each in (link.reading, link.writing):

@@ -91,6 +91,15 @@ class TestKills(ChaosMixin, PoolCase):
         with self.assertRaisesRegex(AssertionError, "'closed': False"):
             await self.check_recovers(Hopeless)
 
+    async def test_the_pool_is_well_again_soon_after_a_kill(self) -> None:
+        pool = self.start_pool()
+        recovery = await self.assert_recovers(
+            pool, within=PATIENCE, probe=lambda: pool.execute_anonymous("ping", retries=1)["status"] == "ok"
+        )
+        [(ended, reason)] = recovery.ended.items()
+        self.assertEqual(reason, "signal SIGKILL")
+        self.assertEqual([(each.id, each.generation) for each in recovery.begun], [(ended.id, 2)])
+
     async def test_a_worker_that_exits_in_a_call_is_replaced(self) -> None:
         pool = self.start_pool(1)
         with self.assertRaisesRegex(PortClosed, "the worker ended with exit status 13") as caught:
