@@ -122,12 +122,14 @@ class _Watch:
     lost_at: float | None = None
     bell: Bell = field(default_factory=Bell)
     said: str = "it was not asked"
+    target: Target = field(init=False)
 
     def now(self) -> float:
         return asyncio.get_running_loop().time()
 
     def begin(self, forgetting: ExitStack) -> None:
-        self.before = _parts(target_of(self.system))
+        self.target = target_of(self.system)
+        self.before = _parts(self.target)
         dead = [target for target in self.before.values() if not target.is_alive()]
         if dead:
             raise UsageError(f"assert_recovers: {dead[0]!r} is not alive, so there is nothing to kill", reason="noproc")
@@ -145,7 +147,7 @@ class _Watch:
             if inspect.isawaitable(result):
                 await result
         elif len(self.before) > 1:
-            await kill_random_worker(self.system if not callable(self.system) else self.system())
+            await kill_random_worker(self.target)
         else:
             await inject_crash(next(iter(self.before.values())), "immediate", reason=KILL)
 
@@ -166,10 +168,12 @@ class _Watch:
         return self.probe is None or await self._ask(self.probe)
 
     def _present(self) -> dict[Identity, Target]:
-        try:
-            return {life: target for life, target in _parts(target_of(self.system)).items() if target.is_alive()}
-        except UsageError:  # There is none just now.
-            return {}
+        if callable(self.system) or not self.target.is_alive():
+            try:
+                self.target = target_of(self.system)
+            except UsageError:  # There is none just now.
+                return {}
+        return {life: target for life, target in _parts(self.target).items() if target.is_alive()}
 
     async def _ask(self, probe: Callable[[], Any]) -> bool:
         self.said = "it has not answered yet"
@@ -188,7 +192,7 @@ class _Watch:
     def _what_lacks(self, within: float) -> str:
         name = shown(self.system)
         if not self.ended:
-            return f"nothing of {name} was killed: its {len(self.before)} part(s) were alive {within:g} s later"
+            return f"nothing of {name} was killed: of {len(self.before)} parts all were alive {within:g} s later"
         lost = f"{name} has lost {', '.join(map(str, self.ended))}"
         if not self.successors():
             return f"{lost}, and nobody has taken the place within {within:g} s"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import Any, Final
 
 from supertester.errors import UsageError
 from supertester.otp.reasons import NORMAL, Crash
@@ -11,6 +11,9 @@ from supertester.targets.target import Identity
 from supertester.targets.threads import QueueThreadTarget
 
 __all__ = ["PykkaTarget"]
+
+_FAILURE: Final = "_supertester_failure"
+"""The attribute of a thread that has the exception by which its actor ended."""
 
 
 class PykkaTarget(QueueThreadTarget):
@@ -39,17 +42,8 @@ class PykkaTarget(QueueThreadTarget):
             raise UsageError(f"{self.ref} has ended", reason="noproc")
         super().__init__(thread, self.ref.actor_inbox, stop=self._ask_to_stop)
         self._identity = Identity(f"{self.ref.actor_class.__name__} {self.ref.actor_urn}", *_rest(self._identity))
-        self._failure: BaseException | None = None
-        self._note_failure(actor)
-
-    def _note_failure(self, actor: Any) -> None:
-        handle = actor._handle_failure
-
-        def note(kind: Any, error: Any, trace: Any) -> None:
-            self._failure = error
-            handle(kind, error, trace)
-
-        actor._handle_failure = note  # Pykka logs the exception, and tells nobody.
+        if not hasattr(thread, _FAILURE):
+            _note_failure(actor, thread)
 
     def _ask_to_stop(self) -> None:
         self.ref.stop(block=False)
@@ -59,7 +53,20 @@ class PykkaTarget(QueueThreadTarget):
         """`NORMAL`, or a `Crash`."""
         if self.thread.is_alive():
             return None
-        return NORMAL if self._failure is None else Crash(self._failure)
+        failure = getattr(self.thread, _FAILURE)
+        return NORMAL if failure is None else Crash(failure)
+
+
+def _note_failure(actor: Any, thread: threading.Thread) -> None:
+    """See to it that *thread* has the exception that ends *actor*: pykka logs it, and tells nobody."""
+    handle = actor._handle_failure
+
+    def note(kind: Any, error: Any, trace: Any) -> None:
+        setattr(thread, _FAILURE, error)
+        handle(kind, error, trace)
+
+    setattr(thread, _FAILURE, None)
+    actor._handle_failure = note
 
 
 def _runs(thread: Any, actor: Any) -> bool:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
-from weakref import WeakKeyDictionary
 
 from supertester._core.waiting import Bell, wait_until
 from supertester.context import current_context
@@ -208,10 +208,19 @@ class Target(ABC):
         return f"<{type(self).__name__} {self.identity}, {fate}>"
 
 
-_serials: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
+_serials: dict[int, tuple[weakref.ref[Any], int]] = {}
 _numbers = itertools.count(1)
 
 
 def serial_of(thing: Any) -> int:
     """Return the number that *thing* has for as long as it exists, and nothing else ever has: a generation."""
-    return _serials.setdefault(thing, next(_numbers))
+    key = id(thing)  # It may be equal to others, or have no hash.
+    known = _serials.get(key)
+    if known is not None and known[0]() is thing:
+        return known[1]
+    try:
+        reference = weakref.ref(thing, lambda _: _serials.pop(key, None))
+    except TypeError:  # Of a class that allows no such references.
+        return key
+    _serials[key] = reference, next(_numbers)
+    return _serials[key][1]

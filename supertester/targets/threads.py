@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import queue as queues
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from typing import Any, Final
 
 from supertester._core.waiting import wait_until
@@ -33,6 +31,7 @@ class ThreadTarget(Target):
         stop: Makes its function return, for `stop`; plain, called in the thread of the event loop.
         kill: Makes it end at once, for `kill`: it gets the reason. A failpoint, perhaps.
 
+    >>> import asyncio
     >>> async def main():
     ...     done = threading.Event()
     ...     thread = threading.Thread(target=done.wait)
@@ -76,23 +75,6 @@ class ThreadTarget(Target):
     def exit_reason(self) -> Any:
         """`NORMAL` when it has ended."""
         return None if self.thread.is_alive() else NORMAL
-
-    def on_exit(self, callback: Callable[[Any], object]) -> Callable[[], object]:
-        """Call ``callback(target)`` once, in the running event loop, when it has ended: another thread joins it."""
-        loop = asyncio.get_running_loop()
-        wanted = [callback]
-
-        def tell() -> None:
-            if wanted:
-                wanted.pop()(self)
-
-        def join() -> None:
-            self.thread.join()
-            with suppress(RuntimeError):  # The loop is closed, and nobody waits any more.
-                loop.call_soon_threadsafe(tell)
-
-        threading.Thread(target=join, name=f"supertester-join-{self.thread.name}", daemon=True).start()
-        return wanted.clear
 
     def supports(self, capability: str) -> bool:
         """Say whether it has a *capability*: `kill` and `stop` only if it was given a function for it."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+from pathlib import Path
 
 from celery import Celery
 
@@ -16,11 +18,19 @@ def make_app(folder: str) -> Celery:
         "control_folder": f"{folder}/control",
     }
     app.task(name="whoami")(_whoami)
+    app.task(name="occupy")(_occupy)
     return app
 
 
 def _whoami() -> int:
     return os.getpid()
+
+
+def _occupy(path: str) -> None:
+    """Take note of the process that works, and never end."""
+    Path(path).write_text(str(os.getpid()), encoding="ascii")
+    while True:
+        signal.pause()
 
 
 if "CELERY_FOLDER" in os.environ:
