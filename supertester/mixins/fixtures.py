@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Coroutine
+import os
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from supertester import processes
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from supertester.isolation.tables import Tables
     from supertester.isolation.telemetry import Telemetry
     from supertester.schedule import VirtualClock
+    from supertester.targets import ExternalProcess
 
 __all__ = ["FeatureAttribute", "Fixtures"]
 
@@ -110,6 +112,12 @@ class Fixtures:
 
     setup_isolated_genserver = _of_test(processes.setup_isolated_genserver)
     setup_isolated_supervisor = _of_test(processes.setup_isolated_supervisor)
+
+    async def start_process(self, argv: Sequence[str | os.PathLike[str]], **options: Any) -> ExternalProcess:
+        """Start a program that ends with the test; see `supertester.targets.start_process`."""
+        from supertester import targets  # Few tests need them.
+
+        return await targets.start_process(argv, **options)
 
     def cleanup_on_exit(self, function: Callable[[], object]) -> None:
         """Call *function* at the end of the test; see `supertester.processes.cleanup_on_exit`."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from supertester.targets.adapting import target_of
     from supertester.targets.contract import check_target_contract
     from supertester.targets.exclusive import check_port_exclusive
-    from supertester.targets.external import ExternalProcess, start_process, with_python_server
+    from supertester.targets.external import ExternalProcess, start_process
     from supertester.targets.grpc import (
         GrpcAioChannel,
         GrpcChannel,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from supertester.targets.orphans import check_no_orphans, find_marked
     from supertester.targets.os_process import ProcessTarget
     from supertester.targets.pools import Pool, WorkerRef
+    from supertester.targets.python_server import with_python_server
     from supertester.targets.readiness import FdReady, GrpcReady, HttpReady, LineReady, PortReady, Readiness
     from supertester.targets.sessions import Sessions, SessionsReport
     from supertester.targets.stdio import (
@@ -114,7 +115,6 @@ _HOMES = {
     "external": (
         "ExternalProcess",
         "start_process",
-        "with_python_server",
     ),
     "grpc": (
         "GrpcAioChannel",
@@ -140,6 +140,7 @@ _HOMES = {
         "Pool",
         "WorkerRef",
     ),
+    "python_server": ("with_python_server",),
     "readiness": (
         "FdReady",
         "GrpcReady",

@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from functools import partial
@@ -27,7 +26,7 @@ from supertester.targets.tree import descendants, kill_tree, living, signal_grou
 if TYPE_CHECKING:
     import psutil
 
-__all__ = ["ExternalProcess", "start_process", "with_python_server"]
+__all__ = ["ExternalProcess", "start_process"]
 
 _KEPT: Final = 1 << 20
 """Bytes of output that are kept."""
@@ -97,18 +96,6 @@ async def start_process(
     return process
 
 
-async def with_python_server(
-    target: str | os.PathLike[str], *args: str, python: str = sys.executable, **options: Any
-) -> ExternalProcess:
-    """Start a server that is written in Python: a ``.py`` file or the name of a module.
-
-    The *options* are those of `start_process`. Its output is not buffered, so that `LineReady` sees it at once.
-    """
-    place = os.fspath(target)
-    argv = [python, "-u", *([place] if place.endswith(".py") else ["-m", place]), *args]
-    return await start_process(argv, **{"name": Path(place).name, **options})
-
-
 def _checked_argv(argv: Any) -> list[str]:
     if isinstance(argv, (str, bytes)) or not isinstance(argv, Sequence):
         raise TypeError(f"argv must be a list of strings, the program and its arguments, got argv={argv!r}")
@@ -137,6 +124,7 @@ class ExternalProcess:
         self._loop = asyncio.get_running_loop()
         self._bells: set[Bell] = set()
         self._ready_pipe = -1
+        self._refusal = ""
         self._stopped = False
         self._popen: subprocess.Popen[bytes]
         self._output: Output
@@ -287,7 +275,7 @@ class ExternalProcess:
     def report(self) -> str:
         """Return what it is and the last lines that it has written."""
         lines = self.output.splitlines()
-        state = "runs" if self.is_alive() else f"ended with {self.outcome}"
+        state = "runs" if self.is_alive() else f"ended with {self.outcome}{self._refusal}"
         said = [f"  | {line}" for line in lines[-_SHOWN:]] or ["  | (nothing)"]
         dropped = [f"  | ... {len(lines) - _SHOWN} lines before"] if len(lines) > _SHOWN else []
         return "\n".join([f"output of {self.name} (pid {self.pid}, {state}):", *dropped, *said])
@@ -379,8 +367,10 @@ class ExternalProcess:
         self.stdin.close()
         self.send_signal(signal.SIGTERM)
         signal_group(self.pid, signal.SIGCONT)  # One that is suspended could not hear it.
-        with suppress(WaitTimeout):
+        try:
             await self._ended(grace)
+        except WaitTimeout:
+            self._refusal = f", as it had not ended {grace:g} s after it was asked to"
 
     async def _be_gone(self, started: list[psutil.Process]) -> None:
         try:

@@ -56,6 +56,12 @@ states.set("it", health_pb2.HealthCheckResponse.SERVING)
 """
 
 
+def print_and_wait(word: str) -> None:
+    """Be a server, in another process."""
+    print("served", word)
+    sys.stdin.read()
+
+
 def gone(pid: int) -> bool:
     """Say whether nothing runs under this number; a zombie has ended."""
     try:
@@ -255,6 +261,24 @@ class TestProcesses(IsolatedTestCase):
         self.assertIn("line 299999\n", process.output)
         self.assertRegex(process.report(), r"\| \.\.\. \d+ lines before")
 
+    async def test_by_the_case(self) -> None:
+        process = await self.start_process(program("print('up')"), ready=LineReady("up"), name="mine")
+        self.assertEqual(process.name, "mine")
+
+    async def test_a_server_that_is_a_function(self) -> None:
+        async with with_python_server(print_and_wait, "hello", ready=LineReady("^served hello$")) as server:
+            self.assertEqual(server.name, "print_and_wait")
+        self.assertFalse(server.is_alive())
+        with self.assertRaisesRegex(KeyError, "mine"):
+            async with with_python_server(print_and_wait, "hello", ready=LineReady("^served")) as server:
+                raise KeyError("mine")
+        self.assertFalse(server.is_alive())
+        for function in (lambda: None, self.wait_for):
+            with self.assertRaisesRegex(
+                UsageError, r"test_external.* cannot be found in another process; use a function"
+            ):
+                with_python_server(function)
+
     @unittest.skipUnless(find_spec("filelock"), "needs the extra ports")
     async def test_a_server_in_python(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
@@ -286,6 +310,7 @@ class TestTheEnd(IsolatedTestCase):
         process = await start_process(program(DEAF), ready=LineReady("deaf"), grace=0.05)
         await process.stop()
         self.assertEqual(process.outcome, "signal SIGKILL")
+        self.assertIn("ended with signal SIGKILL, as it had not ended 0.05 s after it was asked to", process.report())
 
     async def test_a_suspended_one(self) -> None:
         process = await start_process(program("print('up')"), ready=LineReady("up"))
