@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from html import escape
 from itertools import accumulate
 from pathlib import Path
@@ -17,6 +18,9 @@ __all__ = ["latency_chart", "load_page", "memory_chart", "memory_page", "save_pa
 
 _PERCENTILES: Final = (0.0, 50.0, 90.0, 99.0, 99.9, 99.99, 99.999)
 _POINTS: Final = 200
+_KINDS: Final = {"fault": "faults", "recovery": "recoveries", "event": "other events"}
+_SHOWN: Final = 10
+"""Events that are not folded."""
 
 
 def save_page(text: str, path: str | Path) -> Path:
@@ -33,7 +37,7 @@ def load_page(report: LoadReport, *, title: str = "Load") -> str:
     parts.append(
         section("Latency by percentile", f"<figure>{latency_chart(report)}</figure>", _percentile_table(report))
     )
-    parts.append(section("What happened when", f"<figure>{timeline_chart(report)}</figure>"))
+    parts.append(section("What happened when", f"<figure>{timeline_chart(report)}</figure>", _events(report)))
     if report.errors:
         rows = [(kind, f"{count:,}") for kind, count in sorted(report.errors.items(), key=lambda item: -item[1])]
         samples = "".join(f"<pre>{escape(sample)}</pre>" for sample in report.error_samples)
@@ -70,6 +74,19 @@ def _percentile_table(report: LoadReport) -> str:
     percentiles = (50.0, 75.0, 90.0, 95.0, 99.0, 99.9, 99.99)
     rows = [(f"{each:g}", cell(report.latency, each), cell(report.service, each)) for each in percentiles]
     return table(("percentile", "from due, ms", "from begin, ms"), rows)
+
+
+def _events(report: LoadReport) -> str:
+    """Return all events as a table, which is folded if it is long."""
+    rows = [(f"{event.at:.2f}", event.what, event.kind) for event in sorted(report.timeline.events)]
+    if not rows:
+        return ""
+    found = table(("seconds", "what", "kind"), rows)
+    if len(rows) <= _SHOWN:
+        return found
+    counted = Counter(kind for _, _, kind in rows)
+    summary = ", ".join(f"{counted[kind]} {names}" for kind, names in _KINDS.items() if counted[kind])
+    return f"<details><summary>{summary}</summary>{found}</details>"
 
 
 def latency_chart(report: LoadReport) -> str:
@@ -114,7 +131,7 @@ def timeline_chart(report: LoadReport) -> str:
         Series("failed", tuple(zip(middles, failed, strict=True)), "bad", bars=True),
         Series("succeeded", tuple(zip(middles, succeeded, strict=True))),
     ]
-    end = max([len(timeline.slots) * timeline.interval, *(at for at, _ in timeline.events)])
+    end = max([len(timeline.slots) * timeline.interval, *(event.at for event in timeline.events)])
     x = linear_axis("seconds", [end])
     return chart(
         "Throughput and errors", x, linear_axis("per second", succeeded + failed), series, marks=timeline.events

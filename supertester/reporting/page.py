@@ -29,7 +29,10 @@ pre { overflow-x: auto; border: 1px solid var(--rule); border-radius: 6px; paddi
 summary { cursor: pointer; color: var(--dim); }
 svg text { font: 11px system-ui, sans-serif; fill: var(--dim); } svg .label { fill: var(--ink); }
 svg .grid { stroke: var(--rule); } svg .mark { stroke: var(--mark); stroke-dasharray: 3 3; }
-svg .marked { fill: var(--mark); } svg polyline { fill: none; stroke-width: 2; stroke-linejoin: round; }
+svg .marked { fill: var(--mark); }
+svg .mark.fault { stroke: var(--bad); } svg .mark.recovery { stroke: var(--good); }
+svg .marked.fault { fill: var(--bad); } svg .marked.recovery { fill: var(--good); }
+ svg polyline { fill: none; stroke-width: 2; stroke-linejoin: round; }
 svg .first { stroke: var(--first); } svg .second { stroke: var(--second); } svg .bad { stroke: var(--bad); }
 svg rect, svg circle { stroke: none !important; } svg rect.first, svg circle.first { fill: var(--first); }
 svg rect.second, svg circle.second { fill: var(--second); } svg rect.bad, svg circle.bad { fill: var(--bad); }

@@ -15,6 +15,8 @@ _HEIGHT: Final = 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 34, 44
 _LETTER: Final = 6.2
 """How wide a letter of the labels is, about."""
+_LETTERING: Final = 14
+"""How high a line of them is, about."""
 
 
 @dataclass(frozen=True)
@@ -88,13 +90,18 @@ def _text(value: float) -> str:
     return f"{value:g}"
 
 
-def chart(title: str, x: Axis, y: Axis, series: Sequence[Series], *, marks: Sequence[tuple[float, str]] = ()) -> str:
-    """Return the chart of *series*; each of the *marks* is a vertical line at that place, with its text."""
+def chart(
+    title: str, x: Axis, y: Axis, series: Sequence[Series], *, marks: Sequence[tuple[float, str, str]] = ()
+) -> str:
+    """Return the chart of *series*; each of the *marks* is a vertical line at that place, with its text and its class.
+
+    Where marks are close to each other, only one has its text beside it; the others show it to the mouse.
+    """
     parts = [
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(title, quote=True)}">',
         f"<title>{escape(title)}</title>",
         *_frame(x, y),
-        *(_mark(x, at, text) for at, text in marks),
+        *_marks(x, marks),
         *(_drawn(x, y, each) for each in series),
         *_legend(series),
         "</svg>",
@@ -146,14 +153,21 @@ def _drawn(x: Axis, y: Axis, series: Series) -> str:
     return line + (dots if len(series.points) <= 30 else "")
 
 
-def _mark(x: Axis, at: float, text: str) -> str:
-    place = _across(x, at)
-    turned = f'transform="rotate(-90 {place} {_TOP})"'
-    shown = text if len(text) <= 30 else text[:29] + "…"
-    return (
-        f'<line class="mark" x1="{place}" x2="{place}" y1="{_TOP}" y2="{_HEIGHT - _BOTTOM}"/>'
-        f'<text class="marked" x="{place - 4}" y="{_TOP - 4}" text-anchor="end" {turned}>{escape(shown)}</text>'
-    )
+def _marks(x: Axis, marks: Sequence[tuple[float, str, str]]) -> Iterable[str]:
+    free = -math.inf
+    for at, text, kind in sorted(marks):
+        place = _across(x, at)
+        line = f'x1="{place}" x2="{place}" y1="{_TOP}" y2="{_HEIGHT - _BOTTOM}"'
+        yield f'<line class="mark {kind}" {line}><title>{at:.2f} s: {escape(text)}</title></line>'
+        if place < free:
+            continue
+        free = place + _LETTERING
+        turned = f'transform="rotate(-90 {place} {_TOP})"'
+        shown = text if len(text) <= 30 else text[:29] + "…"
+        yield (
+            f'<text class="marked {kind}" x="{place - 4}" y="{_TOP - 4}" text-anchor="end" {turned}>'
+            f"{escape(shown)}</text>"
+        )
 
 
 def _legend(series: Sequence[Series]) -> Iterable[str]:

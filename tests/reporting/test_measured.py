@@ -140,18 +140,48 @@ class TestPages(unittest.TestCase):
         return found
 
 
+class TestEvents(unittest.TestCase):
+    def page(self, number: int) -> str:
+        found = busy_report()
+        for second in range(number):
+            found.timeline.mark(second, f"worker {second} is killed", "fault")
+            found.timeline.mark(second + 0.5, f"worker {second} is back", "recovery")
+        return load_page(found)
+
+    def test_a_few_are_listed(self) -> None:
+        page = self.page(2)
+        self.assertIn("<td>1.50</td><td>worker 1 is back</td><td>recovery</td>", page)
+        self.assertNotIn("<details>", page)
+
+    def test_many_are_folded(self) -> None:
+        self.assertIn("<summary>20 faults, 20 recoveries, 1 other events</summary>", self.page(20))
+
+
 class TestCharts(unittest.TestCase):
     def test_are_well_formed(self) -> None:
         drawn = chart(
             'A "title" <&>', linear_axis("s", [10]), log_axis("ms", [0.5, 2_000]),
             [Series("line", ((0, 1), (10, 2_000))), Series("bars", ((1, 0), (2, 5)), "bad", bars=True)],
-            marks=[(3, "x" * 50)],
+            marks=[(3, "x" * 50, "event")],
         )  # fmt: skip
         root = ElementTree.fromstring(drawn)
         (line,) = root.iter("polyline")
         self.assertEqual(line.get("points"), "64.0,211.6 744.0,65.0")
         self.assertEqual(len([rect for rect in root.iter("rect") if rect.get("class") == "bad"]), 2)  # And the legend.
         self.assertIn("x" * 29 + "…", drawn)
+
+    def test_marks_that_are_close_have_one_text_and_all_tell_it_to_the_mouse(self) -> None:
+        marks = [(5.0, "killed", "fault"), (5.1, "back", "recovery"), (9.0, "killed again", "fault")]
+        drawn = chart("", linear_axis("s", [10]), linear_axis("n", [1]), [], marks=marks)
+        root = ElementTree.fromstring(drawn)
+        self.assertEqual(
+            [text.text for text in root.iter("text") if "marked" in text.get("class", "")], ["killed", "killed again"]
+        )
+        lines = [line for line in root.iter("line") if "mark" in line.get("class", "")]
+        self.assertEqual([line.get("class") for line in lines], ["mark fault", "mark recovery", "mark fault"])
+        self.assertEqual(
+            [line.findtext("title") for line in lines], ["5.00 s: killed", "5.10 s: back", "9.00 s: killed again"]
+        )
 
     def test_axes_hold_their_values(self) -> None:
         for values in ([0.0], [3], [0.001, 0.002], [99_999], [1e9], [-5, 7]):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from supertester.errors import UsageError
 from supertester.performance.load.histogram import Histogram
 from supertester.performance.load.process_load import ProcessLoad
 
-__all__ = ["LoadReport", "Slot", "Timeline", "digits"]
+__all__ = ["EVENT_KINDS", "Event", "LoadReport", "Slot", "Timeline", "digits"]
 
 _MOST_SLOTS: Final = 600
 _MOST_EVENTS: Final = 1_000
@@ -41,6 +41,18 @@ class Slot:
         self.max_ms = max(self.max_ms, other.max_ms)
 
 
+EVENT_KINDS: Final = ("event", "fault", "recovery")
+"""What an event in the timeline of a load can be."""
+
+
+class Event(NamedTuple):
+    """Something that happened beside a load: seconds after its beginning, what, and of which kind it is."""
+
+    at: float
+    what: str
+    kind: str = "event"
+
+
 @dataclass
 class Timeline:
     """What happened when, in parts of equal length: of a second, or of more when there would be too many.
@@ -48,12 +60,12 @@ class Timeline:
     Attributes:
         interval: Seconds that each part is long.
         slots: The parts, from the beginning on.
-        events: What else happened: seconds after the beginning, and what.
+        events: What else happened.
     """
 
     interval: float = 1.0
     slots: list[Slot] = field(default_factory=list)
-    events: list[tuple[float, str]] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
 
     def note(self, at: float, ok: bool, latency_ms: float) -> None:  # noqa: FBT001 - names take time
         """Note an operation that ended *at* so many seconds."""
@@ -86,10 +98,16 @@ class Timeline:
         self.slots += [Slot() for _ in range(index + 1 - len(self.slots))]
         return index
 
-    def mark(self, at: float, what: str) -> None:
-        """Note an event; those beyond the first thousand are dropped."""
+    def mark(self, at: float, what: str, kind: str = "event") -> None:
+        """Note an event; those beyond the first thousand are dropped.
+
+        Raises:
+            UsageError: It is of no known kind.
+        """
+        if kind not in EVENT_KINDS:
+            raise UsageError(f"an event in a timeline is one of {', '.join(EVENT_KINDS)}, got kind={kind!r}")
         if len(self.events) < _MOST_EVENTS:
-            self.events.append((at, what))
+            self.events.append(Event(at, what, kind))
 
     def _halve(self) -> None:
         if len(self.slots) % 2:

@@ -67,8 +67,8 @@ async def run_load(
         phase: ``"spread"`` or ``"random"``; see `LoadPlan`.
         seed: Of what is random.
         deadline: Seconds to wait, in the end, for what is late.
-        chaos: Run beside; it may take a function that puts a word into the timeline. The journal of what it returns
-            goes there as well.
+        chaos: Run beside; it may take a function that puts a word into the timeline, and says with ``kind=`` whether
+            that is an ``"event"``, a ``"fault"`` or a ``"recovery"``. The journal of what it returns goes there too.
         progress: Show how far it has come on standard error; by default if it takes ten seconds or more.
         process: A process of the operating system, e.g. the server: what it uses meanwhile, with all that it has
             started, is in the ``process`` of the report.
@@ -255,11 +255,11 @@ class _Run:
         """Run *chaos*, and put what it did into the timeline."""
         began, timeline = self._now(), self.recorder.totals().timeline
 
-        def mark(what: str) -> None:
-            timeline.mark(self._now(), what)
+        def mark(what: str, kind: str = "event") -> None:
+            timeline.mark(self._now(), what, kind)
 
         result = partial(chaos, mark)() if takes_argument(chaos) else chaos()
         if inspect.isawaitable(result):
             result = await result
         for event in getattr(result, "journal", ()):
-            timeline.mark(began + event.at_ms / 1000, f"{event.fault} {event.target}")
+            timeline.mark(began + event.at_ms / 1000, f"{event.fault} {event.target}", "fault")

@@ -90,6 +90,13 @@ class TestTimelines(unittest.TestCase):
             timeline.mark(number, "kill")
         self.assertEqual(len(timeline.events), 1_000)
 
+    def test_events_are_of_a_known_kind(self) -> None:
+        timeline = Timeline()
+        timeline.mark(1.0, "kill", "fault")
+        self.assertEqual(timeline.to_dict()["events"], [[1.0, "kill", "fault"]])
+        with self.assertRaisesRegex(UsageError, "is one of event, fault, recovery, got kind='death'"):
+            timeline.mark(2.0, "kill", "death")
+
     def test_of_several_machines_add_up(self) -> None:
         one, other = Timeline(), Timeline(interval=2.0)
         for second in range(4):
@@ -98,7 +105,7 @@ class TestTimelines(unittest.TestCase):
         other.mark(0.5, "kill")
         one.add(other)
         self.assertEqual([(slot.succeeded, slot.failed, slot.max_ms) for slot in one.slots], [(2, 0, 1), (2, 1, 9)])
-        self.assertEqual(one.events, [(0.5, "kill")])
+        self.assertEqual(one.events, [(0.5, "kill", "event")])
 
 
 class TestReports(unittest.TestCase):

@@ -153,7 +153,10 @@ class TestLoads(Case):
         async def nothing() -> None: ...
 
         found = await self.run_load(nothing, **SHORT, chaos=chaos)  # type: ignore[arg-type]
-        self.assertEqual([what for _, what in found.timeline.events], ["half of the network is gone", "kill db"])
+        self.assertEqual(
+            [event[1:] for event in found.timeline.events],
+            [("half of the network is gone", "event"), ("kill db", "fault")],
+        )
 
         def fails() -> None:
             raise OSError("planted")

@@ -38,7 +38,7 @@ class Kills:
         if next(self._operations) % self._every == 0:
             self._loop.call_soon_threadsafe(self._due.release)
 
-    async def chaos(self, mark: Callable[[str], object]) -> None:
+    async def chaos(self, mark: Callable[[str, str], object]) -> None:
         """Kill a worker whenever it is time, and put that and the recovery into the timeline."""
         for _ in range(self._number):
             await self._due.acquire()
@@ -49,6 +49,6 @@ class Kills:
                 continue
             victim = workers[injection.target.pid]
             self.delivered.append((victim, pins.count(victim.id)))
-            mark(f"{victim.id} is killed")
+            mark(f"{victim.id} is killed", "fault")
             if await asyncio.to_thread(self._pool.await_size, self._pool.size, 20.0):
-                mark(f"{victim.id} is back")
+                mark(f"{victim.id} is back", "recovery")
