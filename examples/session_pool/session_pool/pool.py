@@ -5,17 +5,16 @@ from __future__ import annotations
 import copy
 import time
 import uuid
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from queue import SimpleQueue
 from threading import Condition, Thread
 from types import TracebackType
 from typing import Any, Self
 
+from session_pool.calls import Call, Waiter
 from session_pool.errors import (
     PoolClosed,
     PoolError,
@@ -30,33 +29,11 @@ from session_pool.errors import (
     SessionNotFound,
     SessionPoolError,
 )
+from session_pool.intensity import RestartIntensity
 from session_pool.port import PythonPort
-from session_pool.worker import PoolWorker
+from session_pool.worker import PoolWorker, close_ports, start_workers
 
 __all__ = ["SessionPool"]
-
-
-class _Waiter(Future[PoolWorker]):
-    """A call that waits for a worker."""
-
-    def __init__(self, session: str | None) -> None:
-        super().__init__()
-        self.session = session
-
-
-@dataclass(frozen=True)
-class _Call:
-    """What somebody wants done, and how long it may take: one deadline for all of it."""
-
-    session: str | None
-    command: str
-    args: dict[str, Any] | None
-    deadline: float
-    patience: float
-    retries: int
-
-    def left(self) -> float:
-        return max(self.deadline - time.monotonic(), 0)
 
 
 class SessionPool:
@@ -96,40 +73,23 @@ class SessionPool:
         self._checkout_timeout = checkout_timeout
         self._max_queue = max_queue
         self._factory = port_factory or partial(PythonPort.spawn, self.run_id)
-        self._max_restarts, self._window = max_restarts, window
+        self._intensity = RestartIntensity(max_restarts, window)
         self._changed = Condition()
         # All that follows is touched under the lock of the condition; nobody waits for a process while holding it.
         self._workers: dict[str, PoolWorker] = {}
         self._ports: set[PythonPort] = set()
         self._pins: dict[str, PoolWorker] = {}
         self._lost: set[str] = set()
-        self._queue: dict[_Waiter, None] = {}
+        self._queue: dict[Waiter, None] = {}
         self._starting = 0
-        self._deaths: deque[float] = deque()
         self._metrics: Counter[str] = Counter()
         self._temporaries = 0
         self._over: PoolClosed | None = None
         self._jobs: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
         self._supervisor = Thread(target=self._supervise, name=f"{self.run_id}-supervisor", daemon=True)
-        self._start_all()
-        self._supervisor.start()
-
-    def _start_all(self) -> None:
-        def start(number: int) -> PoolWorker | PortError:
-            try:
-                return PoolWorker.init_worker(f"worker_{number}", self._factory)
-            except PortError as error:
-                return error
-
-        with ThreadPoolExecutor(min(self.pool_size, 16)) as threads:
-            started = list(threads.map(start, range(1, self.pool_size + 1)))
-        workers = [each for each in started if isinstance(each, PoolWorker)]
-        for each in started:
-            if isinstance(each, PortError):
-                _close_all([worker.port for worker in workers], grace=0.0)
-                raise each
-        for worker in workers:
+        for worker in start_workers(pool_size, self._factory):
             self._add(worker)
+        self._supervisor.start()
 
     # Calls -------------------------------------------------------------------------------------------------------
 
@@ -181,11 +141,12 @@ class SessionPool:
         timeout: float,
         pool_timeout: float | None = None,
         retries: int = 0,
-    ) -> _Call:
+        is_last: bool = False,
+    ) -> Call:
         patience = self._checkout_timeout if pool_timeout is None else pool_timeout
-        return _Call(session, command, args, time.monotonic() + timeout, patience, retries)
+        return Call(session, command, args, time.monotonic() + timeout, patience, retries, is_last)
 
-    def _counted(self, call: _Call) -> Any:
+    def _counted(self, call: Call) -> Any:
         outcome = "failed"
         try:
             result = self._tried(call)
@@ -195,7 +156,7 @@ class SessionPool:
                 self._metrics.update(("total_operations", outcome))
         return result
 
-    def _tried(self, call: _Call) -> Any:
+    def _tried(self, call: Call) -> Any:
         retries = call.retries
         while True:
             worker = self._checkout(call.session, max(min(call.patience, call.left()), 0))
@@ -209,7 +170,7 @@ class SessionPool:
                     raise
                 retries -= 1
             finally:
-                self._checkin(worker)
+                self._checkin(worker, call.session if call.is_last else None)
             with self._changed:
                 self._metrics["retries"] += 1
 
@@ -226,13 +187,9 @@ class SessionPool:
             if session not in self._pins:
                 raise SessionNotFound(f"there is no session {session!r}")
         with suppress(SessionLost, PortClosed):  # It is gone, which is what is wanted.
-            self._tried(self._call(session, "end_session", timeout=timeout))
+            self._tried(self._call(session, "end_session", timeout=timeout, is_last=True))
         with self._changed:
             self._lost.discard(session)
-            worker = self._pins.pop(session, None)
-            if worker is not None:
-                worker.sessions.discard(session)
-                self._retire_if_spare(worker)
 
     def end_all_sessions(self) -> int:
         """End every session there is, also if some cannot be ended, and return how many there were.
@@ -241,7 +198,8 @@ class SessionPool:
             ExceptionGroup: Why some could not.
         """
         errors: list[Exception] = []
-        sessions = [*self.sessions(), *self._lost]
+        with self._changed:
+            sessions = [*self._pins, *self._lost]
         for session in sessions:
             try:
                 self.end_session(session)
@@ -345,15 +303,15 @@ class SessionPool:
     def _may_grow(self) -> bool:
         return sum(worker.temporary for worker in self._workers.values()) + self._starting < self.overflow
 
-    def _queued(self, session: str | None) -> _Waiter:
+    def _queued(self, session: str | None) -> Waiter:
         if len(self._queue) >= self._max_queue:
             raise PoolSaturated(f"{len(self._queue)} calls are waiting already")
-        waiter = _Waiter(session)
+        waiter = Waiter(session)
         self._queue[waiter] = None
         self._changed.notify_all()
         return waiter
 
-    def _wait(self, waiter: _Waiter, patience: float) -> PoolWorker:
+    def _wait(self, waiter: Waiter, patience: float) -> PoolWorker:
         try:
             return waiter.result(patience)
         except TimeoutError:
@@ -364,8 +322,12 @@ class SessionPool:
                     raise PoolTimeout(f"no worker was free within {patience:.3g} s; {self._status()}") from None
             return waiter.result()
 
-    def _checkin(self, worker: PoolWorker) -> None:
+    def _checkin(self, worker: PoolWorker, ended: str | None = None) -> None:
+        """Take a worker back. If a session has ended on it, that has to be known before somebody else gets it."""
         with self._changed:
+            if ended in worker.sessions:
+                worker.sessions.discard(ended)
+                del self._pins[ended]
             if worker.port.alive:
                 worker.checkin()
                 self._hand_over(worker)
@@ -453,23 +415,16 @@ class SessionPool:
             self._lost.discard(str(waiter.session))  # It is told now.
             self._tell(waiter, SessionLost(f"the worker that the session {waiter.session!r} lived on has died"))
 
-    def _tell(self, waiter: _Waiter, error: Exception) -> None:
+    def _tell(self, waiter: Waiter, error: Exception) -> None:
         del self._queue[waiter]
         waiter.set_exception(error)
 
     def _may_restart(self) -> bool:
         """Note a death; the pool is over if that is one too many."""
-        now = time.monotonic()
-        self._deaths.append(now)
-        while self._deaths[0] < now - self._window:
-            self._deaths.popleft()
-        if len(self._deaths) <= self._max_restarts:
+        reason = self._intensity.exceeded()
+        if reason is None:
             return True
-        self._finish(
-            RestartIntensityExceeded(
-                f"restart intensity exceeded: {len(self._deaths)} workers died within {self._window:g} s"
-            )
-        )
+        self._finish(RestartIntensityExceeded(reason))
         self._jobs.put(self._close_workers)
         return False
 
@@ -517,7 +472,7 @@ class SessionPool:
     def _close_workers(self, grace: float = 0.0) -> None:
         with self._changed:
             ports = list(self._ports)
-        _close_all(ports, grace)
+        close_ports(ports, grace)
 
     def __enter__(self) -> Self:
         return self
@@ -526,10 +481,3 @@ class SessionPool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _close_all(ports: Sequence[PythonPort], grace: float) -> None:
-    for port in ports:
-        port.end_input()
-    for port in ports:
-        port.close(grace)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from session_pool.errors import PoolError, PortError, SessionMismatch
 from session_pool.port import PythonPort
 
-__all__ = ["PoolWorker"]
+__all__ = ["PoolWorker", "close_ports", "start_workers"]
 
 
 @dataclass(eq=False)
@@ -94,3 +95,35 @@ class PoolWorker:
         self.health_failures = 0
         self.last_health_check = time.monotonic()
         return True
+
+
+def start_workers(count: int, port_factory: Callable[[], PythonPort]) -> list[PoolWorker]:
+    """Start *count* workers, several at a time.
+
+    Raises:
+        WorkerInitFailed: One cannot be started. None is left.
+    """
+
+    def start(number: int) -> PoolWorker | PortError:
+        try:
+            return PoolWorker.init_worker(f"worker_{number}", port_factory)
+        except PortError as error:
+            return error
+
+    with ThreadPoolExecutor(min(count, 16)) as threads:
+        started = list(threads.map(start, range(1, count + 1)))
+    workers = [each for each in started if isinstance(each, PoolWorker)]
+    for each in started:
+        if isinstance(each, PortError):
+            close_ports([worker.port for worker in workers], grace=0.0)
+            raise each
+    return workers
+
+
+def close_ports(ports: Iterable[PythonPort], grace: float) -> None:
+    """End all at the same time, and return when all have ended; see `PythonPort.close`."""
+    ports = list(ports)
+    for port in ports:
+        port.end_input()
+    for port in ports:
+        port.close(grace)

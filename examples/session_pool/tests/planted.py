@@ -78,7 +78,7 @@ class Relentless(SessionPool):
     """Replaces workers however often they die."""
 
     def _may_restart(self) -> bool:
-        return super()._over is None if len(self._deaths) > 100 else self._deaths.append(0) is None
+        return self._over is None
 
 
 class Forgetful(SessionPool):

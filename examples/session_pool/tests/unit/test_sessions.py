@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from threading import Event
+
 from session_pool import PythonPort, SessionLost, SessionNotFound, SessionPool
 
 from supertester.targets.stdio import MockPort
-from tests.support import PoolCase
+from tests.support import PATIENCE, PoolCase
 
 
 class TestSessions(PoolCase):
@@ -56,3 +58,22 @@ class TestLoss(PoolCase):
         with self.assertRaisesRegex(SessionLost, "the worker that the session 'ann' lived on has died"):
             pool.execute_in_session("ann", "ping")
         self.assertEqual(pool.execute_in_session("ann", "ping"), {"status": "ok"})
+
+
+class TestEnds(PoolCase):
+    def test_a_session_that_begins_again_while_it_ends_stays_in_one_place(self) -> None:
+        mock = MockPort()
+        mock.healthy()
+        pool = self.start_pool(2, port_factory=lambda: PythonPort(*mock.pipes()))
+        pool.execute_in_session("ann", "ping")
+        released = Event()
+        mock.expect_command("end_session", lambda _: {"dropped": int(released.wait(PATIENCE))})
+        ending = self.begin(pool.end_session, "ann")
+        self.assertTrue(pool.await_status(lambda status: status["busy"] == 1))
+        again = self.begin(pool.execute_in_session, "ann", "ping")
+        self.assertTrue(pool.await_status(lambda status: status["queued"] == 1))
+        released.set()
+        ending.result(PATIENCE)
+        self.assertEqual(again.result(PATIENCE), {"status": "ok"})
+        self.assertEqual([*pool.sessions()], ["ann"])
+        self.assertEqual([worker.id for worker in pool.workers() if "ann" in worker.sessions], [pool.sessions()["ann"]])
