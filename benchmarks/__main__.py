@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import cases, dpor, imports, linear, lives, load, messages, runs, scale, schedules, sleeps
+from benchmarks import cases, dpor, imports, linear, lives, load, messages, os_servers, runs, scale, schedules, sleeps
 from benchmarks.beam import Beam, opened_beam
 from benchmarks.measure import Figure, measure
 from benchmarks.peers import with_peers
@@ -31,6 +31,7 @@ def all_figures(beam: Beam | None, *, peers: bool = False) -> list[Figure]:
         *load.figures(),
         *sleeps.figures(),
         *schedules.figures(),
+        *os_servers.figures(),
         *runs.figures(),
         *scale.figures(),
         *linear.figures(),

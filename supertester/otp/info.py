@@ -49,6 +49,8 @@ class ProcessDetails:
     parent: Pid | None
     ancestors: tuple[Pid, ...]
     """Who started it, who started that, and so on."""
+    os_pid: int
+    """The operating system's number of the process that its code runs in."""
     dictionary: Mapping[str, Any]
     """The values of the context variables that hold in the process."""
 
@@ -108,6 +110,7 @@ def process_info(target: Any) -> ProcessDetails | None:
         trap_exit=process.trap_exit,
         parent=process.parent,
         ancestors=tuple(process.ancestors()),
+        os_pid=process.os_pid,
         dictionary=process.variables(),
         _weighed=(state, [payload_of(entry)[1] for entry in queue]),
     )

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
@@ -13,6 +14,7 @@ from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any, Final
 
 from supertester._core.clock import TimerHandle
+from supertester.otp.elsewhere import Reference, export
 from supertester.otp.messages import PENDING, Call, Down, Exit, Failure, Info, Ref, SystemEvent, payload_of
 from supertester.otp.pid import Pid
 from supertester.otp.reasons import KILLED, NOPROC, NORMAL, is_reason
@@ -82,6 +84,8 @@ class Life(Pid):
     begun: bool = False
     """Whether the task has taken its first step."""
     callbacks: dict[object, Callable[[Process], object]] | None = None
+    exported_as: Reference | None = None
+    """What it is called in other processes of the operating system, once it has been pickled."""
     gave_up: bool = False
     """Whether its start took longer than the starter would wait."""
     ignored: bool = False
@@ -146,6 +150,14 @@ class Life(Pid):
 
     # Identity ----------------------------------------------------------------------------------------------------
 
+    @property
+    def os_pid(self) -> int:
+        """The operating system's number of the process that its code runs in."""
+        return os.getpid()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return export(self)
+
     def __repr__(self) -> str:
         what = getattr(self.initial_call, "__qualname__", "process")
         name = "" if self.name is None else f" {self.name!r}"
@@ -203,6 +215,9 @@ class Life(Pid):
         if not self.scheduled:
             self.scheduled = True
             self.runtime.schedule(self)  # type: ignore[arg-type]
+
+    def is_watched(self) -> None:
+        """Somebody waits for it to have nothing to do, of which most processes tell anyway."""
 
     def arrive(self, entry: Any) -> None:
         """Do the same for what nobody sends, such as a timer's message: it is on its way no longer."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from supertester.errors import UsageError
+from supertester.otp.elsewhere import PidElsewhere
 from supertester.otp.pid import Pid
 from supertester.otp.process import Process
 from supertester.otp.runtime import Runtime, check_doomed, current_runtime
@@ -34,8 +35,8 @@ def resolve(target: Any) -> Process | None:
     if target.__class__ is str:  # As most names are; it can be nothing else.
         return current_runtime().names.get(target)
     for _ in range(10):
-        if isinstance(target, Process):
-            return target
+        if isinstance(target, (Process, PidElsewhere)):
+            return target  # type: ignore[return-value]  # Of which the latter says itself what it cannot do.
         if isinstance(target, Via):
             from supertester.otp.registry import Registry
 

@@ -270,6 +270,8 @@ class Runtime:
         """Tell *watch* from now on who is busy and who is not."""
         self.idle_watches.append(watch)
         self.ordinary = False
+        for process in watch.busy:
+            process.is_watched()
 
     def unwatch(self, watch: IdleWatch) -> None:
         """Tell it no more."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from supertester._core.clock import checked_timeout
@@ -49,7 +50,10 @@ class Statistics:
 
 
 async def ask(target: Any, what: str, operation: Callable[[Process], Any], timeout: float) -> Any:
-    """Let *target* run ``operation(process)``, plain or async, between two messages, and return the result."""
+    """Let *target* run ``operation(process)``, plain or async, between two messages, and return the result.
+
+    All of this module can be pickled, so that it reaches a server in a process of its own as well.
+    """
     call = (what, target, None, checked_timeout(timeout))
     process = resolve(target)
     if process is None or process.exit_reason is not None:
@@ -84,43 +88,43 @@ async def get_state(target: Any, timeout: float = 5.0) -> Any:
 
 async def replace_state(target: Any, fn: Callable[[Any], Any], timeout: float = 5.0) -> Any:
     """Make ``fn(state)`` the server's state and return it. If *fn* raises, the state stays; `CallExit` says why."""
+    return await ask(target, "replace_state", partial(_replace_state, fn), timeout)
 
-    def replace(process: Process) -> Any:
-        assert process.server is not None
-        process.server.state = fn(process.server.state)
-        return process.server.state
 
-    return await ask(target, "replace_state", replace, timeout)
+def _replace_state(fn: Callable[[Any], Any], process: Process) -> Any:
+    assert process.server is not None
+    process.server.state = fn(process.server.state)
+    return process.server.state
 
 
 async def get_status(target: Any, timeout: float = 5.0) -> dict[str, Any]:
     """Return a dict with ``pid module status parent state name``, as `GenServer.format_status` leaves it."""
-
-    def status(process: Process) -> dict[str, Any]:
-        assert process.server is not None
-        return process.server.format_status(
-            {
-                "pid": process,
-                "module": process.initial_call,
-                "status": "suspended" if process.suspended else "running",
-                "parent": process.parent,
-                "name": process.name,
-                "state": process.server.state,
-            }
-        )
-
-    result: dict[str, Any] = await ask(target, "get_status", status, timeout)
+    result: dict[str, Any] = await ask(target, "get_status", _status, timeout)
     return result
+
+
+def _status(process: Process) -> dict[str, Any]:
+    assert process.server is not None
+    return process.server.format_status(
+        {
+            "pid": process,
+            "module": process.initial_call,
+            "status": "suspended" if process.suspended else "running",
+            "parent": process.parent,
+            "name": process.name,
+            "state": process.server.state,
+        }
+    )
 
 
 async def suspend(target: Any, timeout: float = 5.0) -> None:
     """Halt the server: messages queue up and calls time out until `resume`. System messages are still answered."""
-    await ask(target, "suspend", lambda process: _set_suspended(process, on=True), timeout)
+    await ask(target, "suspend", partial(_set_suspended, on=True), timeout)
 
 
 async def resume(target: Any, timeout: float = 5.0) -> None:
     """Let a suspended server go on."""
-    await ask(target, "resume", lambda process: _set_suspended(process, on=False), timeout)
+    await ask(target, "resume", partial(_set_suspended, on=False), timeout)
 
 
 def _set_suspended(process: Process, *, on: bool) -> None:
@@ -133,7 +137,11 @@ async def sync(target: Any, timeout: float = 5.0) -> None:
 
     The one system message that waits in line: a suspended server answers it after `resume`.
     """
-    await ask(target, "sync", lambda _: None, timeout)
+    await ask(target, "sync", nothing, timeout)
+
+
+def nothing(_: Process) -> None:
+    """Be the request whose answer alone counts."""
 
 
 async def trace(target: Any, fn: Callable[[SystemEvent], object] | None, timeout: float = 5.0) -> None:
@@ -141,12 +149,13 @@ async def trace(target: Any, fn: Callable[[SystemEvent], object] | None, timeout
 
     If *fn* raises, the loop's exception handler is told and the tracing ends; the server is not disturbed.
     """
+    await ask(target, "trace", partial(set_tracer, fn), timeout)
 
-    def install(process: Process) -> None:
-        process.tracer = fn
-        process.heed()
 
-    await ask(target, "trace", install, timeout)
+def set_tracer(fn: Callable[[SystemEvent], object] | None, process: Process) -> None:
+    """Let *fn* hear of what *process* handles and replies."""
+    process.tracer = fn
+    process.heed()
 
 
 async def statistics(target: Any, timeout: float = 5.0) -> Statistics:

@@ -42,7 +42,7 @@ def outcome_to(outcome: TestOutcome, output: str) -> tuple[Any, ...]:
 def _problem_to(problem: Problem) -> tuple[Any, ...]:
     packed = None
     if problem.exception is not None:
-        from supertester.runner.exceptions import pack
+        from supertester._core.packed_exceptions import pack
 
         packed = pack(problem.exception)
     return (problem.kind, problem.message, problem.details, problem.subtest, packed)
@@ -79,7 +79,7 @@ def outcome_from(
 def _problem_from(kind: Any, message: str, details: str, subtest: str | None, packed: bytes | None) -> Problem:
     exception = None
     if packed is not None:
-        from supertester.runner.exceptions import unpack
+        from supertester._core.packed_exceptions import unpack
 
         exception = unpack(packed)
     return Problem(kind=kind, message=message, details=details, subtest=subtest, exception=exception)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import unittest
 
-from supertester.runner.exceptions import pack, unpack
+from supertester._core.packed_exceptions import pack, unpack
 from tests.runner.suites import run_suite
 
 FILES = {

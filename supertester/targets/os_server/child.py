@@ -1,0 +1,120 @@
+"""The process of a server that has one for itself: it runs there in an embedded runtime, by messages from elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any
+
+from supertester.errors import StartFailed
+from supertester.otp.elsewhere import Reference, meet
+from supertester.otp.genserver import spawn, wait_started
+from supertester.otp.reasons import Crash, is_crash
+from supertester.otp.results import IGNORE
+from supertester.otp.runtime import current_runtime
+from supertester.targets.os_server.counters import Counters
+from supertester.targets.os_server.frames import (
+    IGNORED,
+    READY,
+    REFUSED,
+    framed,
+)
+from supertester.targets.os_server.lifeline import end_with
+from supertester.targets.os_server.loop import ServerLoop
+from supertester.targets.os_server.reasons import packed
+from supertester.targets.os_server.served import Line, Served
+
+if TYPE_CHECKING:
+    from supertester.otp.process import Process
+
+__all__ = ["Arrival", "main"]
+
+_CRASHED = 70
+"""The exit status of a process whose server has crashed, though nobody need look at it: BSD's for errors of programs."""
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """What the new process is given.
+
+    Attributes:
+        requests: The end of the pipe from which it reads.
+        answers: That to which it writes.
+        counters: The memory that both see.
+        parent_pid: Of the operating system.
+        known_as: The reference of the server's pid.
+        environment: Variables by which its own children are known.
+        what: Class, arguments, keyword arguments, name and parent of the server, pickled.
+    """
+
+    requests: Connection
+    answers: Connection
+    counters: Connection
+    parent_pid: int
+    known_as: Reference
+    environment: dict[str, str]
+    what: bytes
+
+
+def main(arrival: Arrival) -> None:
+    """Run the server to its end; the life of the process."""
+    with suppress(PermissionError):  # It leads a group already.
+        os.setsid()
+    end_with(arrival.parent_pid)
+    os.environ.update(arrival.environment)
+    answers = arrival.answers.fileno()
+    try:
+        what = pickle.loads(arrival.what)
+    except BaseException as error:  # noqa: BLE001  # Whatever an import does.
+        _tell(answers, framed(REFUSED, 0, packed(Crash(error))))
+        raise SystemExit(_CRASHED) from None
+    line = Line(arrival.requests.fileno(), answers, Counters(arrival.counters.fileno()).values)
+    with asyncio.Runner(loop_factory=ServerLoop) as runner:
+        try:
+            runner.run(_live(line, arrival.known_as, *what))
+        except (KeyboardInterrupt, SystemExit) as error:  # The server has heard of it, if it was there.
+            line.end(Crash(error))
+    if line.reason is not None and is_crash(line.reason):
+        raise SystemExit(_CRASHED)
+
+
+async def _live(line: Line, known_as: Reference, cls: Any, args: Any, kwargs: Any, name: Any, parent: Any) -> None:
+    runtime = current_runtime()
+
+    def adopt(process: Process) -> None:
+        runtime.on_spawn.remove(adopt)
+        process.__class__ = Served
+        meet(process, known_as)
+        process.parent = parent
+        line.serves(process)
+
+    runtime.on_spawn.append(adopt)
+    try:
+        process = spawn(runtime, cls, args, kwargs, name, None, link=False)
+        if await wait_started(process) is IGNORE:
+            line.write(framed(IGNORED))
+            return
+    except StartFailed as error:
+        line.write(framed(REFUSED, 0, packed(error.reason)))
+        return
+    line.write(framed(READY))
+    ended = runtime.loop.create_future()
+    loop: Any = runtime.loop
+    loop.serve(line.requests, line.take, line.rest)
+
+    def end(_: Process) -> None:
+        loop.cease()
+        line.end(process.exit_reason)
+        ended.set_result(None)
+
+    process.on_exit(end)
+    await ended
+
+
+def _tell(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]

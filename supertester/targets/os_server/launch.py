@@ -1,0 +1,173 @@
+"""The process of the operating system that a server has for itself, seen from outside: begun, watched, killed."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import select
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Final
+
+from supertester.errors import Unsupported, UsageError
+from supertester.targets.os_server.child import Arrival, main
+from supertester.targets.os_server.counters import Counters
+from supertester.targets.reaper import reaper
+from supertester.targets.tree import kill_tree, signal_group
+
+__all__ = ["START_METHODS", "Launched", "check_system", "pickled"]
+
+START_METHODS: Final = ("spawn", "forkserver")
+_PIPE: Final = 1 << 20
+"""Bytes that a pipe can hold, where the system allows."""
+_GONE: Final = 2.0
+"""Seconds in which a killed process has to be gone: it takes about a millisecond."""
+
+
+def check_system() -> None:
+    """Refuse a system where the death of a process cannot be watched for as it is here.
+
+    Raises:
+        Unsupported: It is one.
+    """
+    if sys.platform != "linux" or not hasattr(os, "pidfd_open") or not hasattr(os, "memfd_create"):
+        raise Unsupported(
+            "start_os_server: it needs the process descriptors (pidfd) and shared memory (memfd) of Linux, and this is "
+            f"{sys.platform}; start the server here with start_link(), or a program with start_process()"
+        )
+
+
+def pickled(cls: type, what: Any) -> bytes:
+    """Return *what*, of which *cls* is the server, as bytes for another process.
+
+    Raises:
+        UsageError: That cannot be done, or the other process could not find the class.
+    """
+    name = f"{cls.__module__}.{cls.__qualname__}"
+    if "<locals>" in cls.__qualname__:
+        raise UsageError(
+            f"{name} is defined inside a function, where another process cannot import it from; move the class to the "
+            "top of a module"
+        )
+    if cls.__module__ == "__main__" and not _has_main_file():
+        raise UsageError(
+            f"{cls.__qualname__} is defined in __main__, which is no file here that another process could import; move "
+            "the class to a module"
+        )
+    try:
+        return pickle.dumps(what, 5)
+    except Exception as error:
+        raise UsageError(
+            f"the class {name} and its arguments go to another process, and cannot be pickled: {error}; give values that "
+            "can, and let init() make what cannot"
+        ) from error
+
+
+def _has_main_file() -> bool:
+    module = sys.modules["__main__"]
+    file = getattr(module, "__file__", None)
+    return getattr(module, "__spec__", None) is not None or (file is not None and Path(file).is_file())
+
+
+class Launched:
+    """The process, with the pipes to it.
+
+    Args:
+        arrive: Makes of both pipes what the process is given.
+        start_method: How `multiprocessing` starts it.
+        name: What it is called there.
+        counters: What both see.
+
+    Attributes:
+        pid: The operating system's number of the process, and of its group.
+        death: The descriptor that becomes readable when it has ended.
+        requests: The descriptor to write to.
+        answers: That to read from.
+    """
+
+    def __init__(
+        self,
+        arrive: Callable[[Connection, Connection, Connection], Arrival],
+        start_method: str,
+        name: str,
+        counters: Counters,
+    ) -> None:
+        context: Any = get_context(start_method)
+        theirs, self._requests = context.Pipe(duplex=False)
+        self._answers, theirs_too = context.Pipe(duplex=False)
+        memory = Connection(counters.descriptor)
+        try:
+            for each in (self._requests, self._answers):
+                os.set_blocking(each.fileno(), False)
+                _widen(each.fileno())
+            self._process = context.Process(target=main, args=(arrive(theirs, theirs_too, memory),), name=name)
+            self._process.start()
+        except BaseException:
+            self._requests.close()
+            self._answers.close()
+            raise
+        finally:
+            for each in (theirs, theirs_too, memory):
+                each.close()
+        self.pid: int = self._process.pid
+        self.requests: int = self._requests.fileno()
+        self.answers: int = self._answers.fileno()
+        self.death = _watched(self.pid)
+        reaper.add(self.pid)
+
+    def has_ended(self, timeout: float = 0) -> bool:
+        """Say whether it has ended, or does within *timeout* seconds, for which nothing else runs."""
+        poll = select.poll()
+        poll.register(self.death, select.POLLIN)
+        return bool(poll.poll(timeout * 1000))
+
+    def kill(self) -> None:
+        """Kill it with all that it has started, and wait until it is gone."""
+        if not self.has_ended():
+            if _has_children(self.pid):
+                kill_tree(self.pid)
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.death, signal.SIGKILL)
+            self.has_ended(_GONE)
+        signal_group(self.pid, signal.SIGKILL)
+
+    def close(self) -> int | None:
+        """Take leave of one that has ended: return its exit code, negative for a signal."""
+        signal_group(self.pid, signal.SIGKILL)  # What it has started and not ended.
+        self._process.join(_GONE)
+        code: int | None = self._process.exitcode
+        reaper.discard(self.pid)
+        os.close(self.death)
+        self._requests.close()
+        self._answers.close()
+        if code is not None:
+            self._process.close()
+        return code
+
+
+def _watched(pid: int) -> int:
+    """Return a descriptor that is readable once the process has ended."""
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:  # It has, and the fork server, whose child it was, has waited for it.
+        return os.eventfd(1, os.EFD_CLOEXEC)
+
+
+def _has_children(pid: int) -> bool:
+    """Say whether the process has started others that run; true also where that cannot be seen."""
+    try:
+        return any(each.read_text() for each in Path(f"/proc/{pid}/task").glob("*/children"))
+    except OSError:
+        return True
+
+
+def _widen(pipe: int) -> None:
+    import fcntl
+
+    with suppress(OSError):  # More than this user may have.
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE)
