@@ -1,7 +1,7 @@
 """Figures on servers in processes of their own: a round trip, and how soon a death is seen.
 
-What two processes cost each other depends on which processors they run on. So both sides of a comparison are pinned alike:
-this process and the other one to the same processor, which is where a message is soonest there.
+What two processes cost each other depends on which processors they run on. So both sides of a comparison are pinned
+alike: this process and the other one to the same processor, which is where a message is soonest there.
 """
 
 from __future__ import annotations

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     )
     from supertester.targets.orphans import check_no_orphans, find_marked
     from supertester.targets.os_process import ProcessTarget
+    from supertester.targets.os_server import RemoteCrash, os_child_spec, start_os_server
     from supertester.targets.pools import Pool, WorkerRef
     from supertester.targets.python_server import with_python_server
     from supertester.targets.readiness import FdReady, GrpcReady, HttpReady, LineReady, PortReady, Readiness
@@ -81,6 +82,7 @@ __all__ = [
     "QueueThreadTarget",
     "Readiness",
     "Received",
+    "RemoteCrash",
     "RemoteError",
     "Sessions",
     "SessionsReport",
@@ -100,8 +102,10 @@ __all__ = [
     "grpc_aio_channel",
     "grpc_channel",
     "grpc_server",
+    "os_child_spec",
     "probe_grpc_health",
     "start_json_port",
+    "start_os_server",
     "start_process",
     "target_of",
     "wait_for_grpc_ready",
@@ -136,6 +140,11 @@ _HOMES = {
         "find_marked",
     ),
     "os_process": ("ProcessTarget",),
+    "os_server": (
+        "RemoteCrash",
+        "os_child_spec",
+        "start_os_server",
+    ),
     "pools": (
         "Pool",
         "WorkerRef",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -48,7 +47,7 @@ class EmbeddedTarget(Target):
     def __init__(self, process: Process, name: str | None = None) -> None:
         self.process = process
         known_as = name if process.name is None else str(process.name)
-        self._identity = Identity(known_as or describe(process.initial_call), os.getpid(), process.id)
+        self._identity = Identity(known_as or describe(process.initial_call), process.os_pid, process.id)
 
     @property
     def identity(self) -> Identity:

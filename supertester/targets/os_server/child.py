@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["Arrival", "main"]
 
 _CRASHED = 70
-"""The exit status of a process whose server has crashed, though nobody need look at it: BSD's for errors of programs."""
+"""The exit status of a process whose server has crashed: that of an internal error, as BSD has them."""
 
 
 @dataclass(frozen=True)
@@ -75,14 +75,15 @@ def main(arrival: Arrival) -> None:
     line = Line(arrival.requests.fileno(), answers, Counters(arrival.counters.fileno()).values)
     with asyncio.Runner(loop_factory=ServerLoop) as runner:
         try:
-            runner.run(_live(line, arrival.known_as, *what))
+            runner.run(_live(line, arrival.known_as, what))
         except (KeyboardInterrupt, SystemExit) as error:  # The server has heard of it, if it was there.
             line.end(Crash(error))
     if line.reason is not None and is_crash(line.reason):
         raise SystemExit(_CRASHED)
 
 
-async def _live(line: Line, known_as: Reference, cls: Any, args: Any, kwargs: Any, name: Any, parent: Any) -> None:
+async def _live(line: Line, known_as: Reference, what: tuple[Any, ...]) -> None:
+    cls, args, kwargs, name, parent = what
     runtime = current_runtime()
 
     def adopt(process: Process) -> None:

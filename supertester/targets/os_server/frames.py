@@ -1,8 +1,8 @@
 """What travels between a server in a process of its own and whoever started it: frames on two pipes.
 
-A frame is a header and a pickled value. The kind and a number stand in the header, so a value that does not unpickle can
-still be answered for. Pipes, because a Unix socket costs twice as much a message; and small reads, because the buffer
-for a large one costs more than the message.
+A frame is a header and a pickled value. The kind and a number stand in the header, so that a value which does not
+unpickle can still be answered for. Pipes, because a Unix socket costs twice as much a message; and small reads, because
+the buffer for a large one costs more than the message.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class FrameReader:
 
     def _taken_apart(self, data: bytes) -> list[Frame]:
         frames = []
-        at, length = 0, len(data)
+        at, length, size = 0, len(data), 0
         while length - at >= _SIZE:
             size, kind, number = HEADER.unpack_from(data, at)
             end = at + _SIZE + size

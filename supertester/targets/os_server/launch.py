@@ -63,8 +63,8 @@ def pickled(cls: type, what: Any) -> bytes:
         return pickle.dumps(what, 5)
     except Exception as error:
         raise UsageError(
-            f"the class {name} and its arguments go to another process, and cannot be pickled: {error}; give values that "
-            "can, and let init() make what cannot"
+            f"the class {name} and its arguments go to another process, and cannot be pickled: {error}; give values "
+            "that can, and let init() make what cannot"
         ) from error
 
 

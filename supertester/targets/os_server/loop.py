@@ -1,7 +1,8 @@
 """The event loop of a server in a process of its own: asyncio's, with a short way for the server's messages.
 
-A turn of asyncio's loop costs more than a message. So what comes by the pipe is handled where the loop would wait, as long
-as nothing else is to be done; when anything is scheduled, or another descriptor is ready, the loop goes on as ever.
+A turn of asyncio's loop costs more than a message. So what comes by the pipe is handled where the loop would wait, as
+long as nothing else is to be done; when anything is scheduled, or another descriptor is ready, the loop goes on as
+ever.
 """
 
 from __future__ import annotations
@@ -71,10 +72,12 @@ class ServerLoop(asyncio.SelectorEventLoop):
         """Call neither any more."""
         self._serving.cease()
 
-    def call_soon(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:
+    def call_soon(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:  # type: ignore[override]
         self._serving.woken = True
         return super().call_soon(callback, *args, context=context)
 
-    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Any, *args: Any, context: Any = None
+    ) -> asyncio.TimerHandle:
         self._serving.woken = True
         return super().call_at(when, callback, *args, context=context)

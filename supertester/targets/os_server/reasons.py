@@ -1,20 +1,22 @@
-"""Exit reasons on their way between processes of the operating system: with tracebacks where they survive, else as text."""
+"""Exit reasons on their way between processes: with tracebacks where they survive, else as text."""
 
 from __future__ import annotations
 
 import pickle
-import signal
 import traceback
 from typing import Any, NamedTuple
 
 from supertester._core.packed_exceptions import pack, unpack
 from supertester.otp.reasons import NORMAL, Crash
+from supertester.targets.pidfd import in_words
 
-__all__ = ["RemoteError", "of_exit_code", "packed", "unpacked"]
+__all__ = ["RemoteCrash", "of_exit_code", "packed", "unpacked"]
 
 
-class RemoteError(Exception):
+class RemoteCrash(Exception):
     """An exception of another process that could not be brought here.
+
+    Its text has the traceback of where it was raised.
 
     Attributes:
         type_name: The name of its class, with the module.
@@ -41,15 +43,10 @@ class _Packed(NamedTuple):
 
 
 def of_exit_code(code: int | None) -> Any:
-    """Return the exit reason of a process that said none: ``NORMAL``, ``("signal", name)`` or ``("exit_status", n)``."""
+    """Return the exit reason of a process that said none: `NORMAL`, or ``"signal SIGSEGV"``, ``"exit status 3"``."""
     if code is None:
-        return ("exit_status", None)
-    if code < 0:
-        try:
-            return ("signal", signal.Signals(-code).name)
-        except ValueError:  # One without a name, such as those for real time.
-            return ("signal", f"SIG{-code}")
-    return ("exit_status", code) if code else NORMAL
+        return "unknown: somebody else has waited for it"
+    return in_words(code) if code else NORMAL
 
 
 def packed(reason: Any) -> bytes:
@@ -85,7 +82,7 @@ def _taken_apart(error: BaseException) -> _Packed:
 
 def _put_together(found: _Packed) -> BaseException:
     error = None if found.data is None else unpack(found.data)
-    return error if error is not None else RemoteError(found.type_name, found.message, found.text)
+    return error if error is not None else RemoteCrash(found.type_name, found.message, found.text)
 
 
 def _shown(thing: Any, show: Any = repr) -> str:

@@ -153,14 +153,11 @@ class Line:
         queue = process.queue
         if queue is UNOPENED:
             queue = process.open_mailbox()
-        if (
-            len(frames) == 1
-            and not process.scheduled
-            and frames[0][0] <= CALL_FROM
-            and self._serve(process, *frames[0])
-        ):
-            self._seen += 1
-            return
+        if len(frames) == 1 and not process.scheduled:
+            kind, number, body = frames[0]
+            if kind <= CALL_FROM and self._serve(process, kind, number, body):
+                self._seen += 1
+                return
         for kind, number, body in frames:
             if (entry := self._entry(kind, number, body)) is not None:
                 queue.append(entry)
@@ -216,7 +213,7 @@ class Line:
             return None
 
     def _call(self, kind: int, number: int, request: Any) -> Call:
-        slot = _ANSWERED[kind]()  # type: ignore[index]
+        slot = _ANSWERED[kind]()
         slot.caller = None
         if kind == CALL_FROM:
             request, slot.caller = request

@@ -38,8 +38,8 @@ async def start_os_server(
     """Start a server in a process of the operating system, linked to the current process, and wait for its ``init``.
 
     What comes back is a `Pid` like any other: `call`, `cast`, `send`, links, monitors, supervisors, `sys` and
-    `process_info` work with it. Messages, replies, and the state where it is asked for, are pickled on the way. Its exit
-    reason is the server's own; or ``("signal", "SIGSEGV")``, ``("exit_status", 3)``, if the process ended without a word.
+    `process_info` work with it. Messages, replies, and the state where it is asked for, are pickled on the way. Its
+    exit reason is the server's own; or ``"signal SIGSEGV"``, ``"exit status 3"``, if the process ended without a word.
     ``pid.exit(KILL)`` is SIGKILL. Nothing is left even if this process is killed.
 
     Args:
@@ -143,8 +143,8 @@ def _checked(cls: Any, start_method: Any) -> str:
         )
     if start_method not in START_METHODS:
         raise UsageError(
-            f"start_method must be 'spawn' or 'forkserver', got start_method={start_method!r}; a fork of a process that "
-            "runs an event loop or threads would inherit them half"
+            f"start_method must be 'spawn' or 'forkserver', got start_method={start_method!r}; a fork of a process "
+            "that runs an event loop or threads would inherit half of them"
         )
     check_system()
     return what
@@ -154,6 +154,6 @@ def _check_free(runtime: Runtime, what: str) -> None:
     """Refuse a runtime whose order of events somebody controls."""
     if getattr(runtime.loop, "explores", False) or runtime.seed is not None:
         raise Unsupported(
-            f"{what}: this schedule is controlled, and nobody controls when another process of the operating system goes "
-            "on; start the server with start_link() here"
+            f"{what}: this schedule is controlled, and nobody controls when another process of the operating system "
+            "goes on; start the server with start_link() here"
         )

@@ -1,0 +1,69 @@
+"""What is sent to a server in a process of its own, as bytes."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from supertester.errors import Unsupported, UsageError
+from supertester.otp import sys
+from supertester.otp.messages import ENVELOPES, Barrier, Call, CastBox, Exit, Info, System, Terminate
+from supertester.targets.os_server.frames import BARRIER, CALL, CALL_FROM, CAST, EXIT, INFO, SYSTEM, TERMINATE
+from supertester.targets.os_server.reasons import packed
+from supertester.targets.os_server.served import forward_events
+
+if TYPE_CHECKING:
+    from supertester.otp.process import Process
+
+__all__ = ["encoded", "encoded_call", "translated"]
+
+
+def encoded(process: Process, entry: Any) -> tuple[int, bytes]:
+    """Return the kind of the frame that brings the message *entry* to *process*, and its content.
+
+    Raises:
+        UsageError: It cannot be pickled.
+    """
+    cls = entry.__class__
+    if cls is Call:
+        return encoded_call(process, entry.request, entry.caller)
+    if cls not in ENVELOPES:
+        return CAST, _pickled(process, entry, entry)
+    if cls is Info or cls is CastBox:
+        return (INFO if cls is Info else CAST), _pickled(process, entry.message, entry.message)
+    if cls is System or cls is Barrier:
+        operation, _ = translated(process, entry.request)
+        return (SYSTEM if cls is System else BARRIER), _pickled(process, operation, operation)
+    if cls is Exit:
+        return EXIT, pickle.dumps((entry.pid, packed(entry.reason)), 5)
+    if cls is Terminate:
+        return TERMINATE, packed(entry.reason)
+    raise Unsupported(f"{entry!r} cannot be sent to {process!r}, which is in another process")
+
+
+def encoded_call(process: Process, request: Any, caller: Any) -> tuple[int, bytes]:
+    """Return the same for a call of *caller*."""
+    if caller is None:
+        return CALL, _pickled(process, request, request)
+    return CALL_FROM, _pickled(process, request, (request, caller))
+
+
+def _pickled(process: Process, shown: Any, what: Any) -> bytes:
+    try:
+        return pickle.dumps(what, 5)
+    except Exception as error:
+        raise UsageError(
+            f"{shown!r} is to go to {process!r}, which is in another process, and cannot be pickled: {error}"
+        ) from error
+
+
+def translated(process: Process, operation: Any) -> tuple[Any, Callable[[], Any] | None]:
+    """Return what is done there for a request of `sys`, and what here after it, if anything."""
+    if operation is sys.count:  # Where both sides are known.
+        return sys.nothing, partial(sys.count, process)
+    if isinstance(operation, partial) and operation.func is sys.set_tracer:
+        (fn,) = operation.args
+        return partial(forward_events, on=fn is not None), partial(setattr, process, "tracer", fn)
+    return operation, None
