@@ -43,6 +43,10 @@ class Reaper:
         """Watch over it no longer, because it has ended and another may get its number."""
         self._tell(f"-{group}\n")
 
+    def end_marked(self, variable: str, value: str) -> None:
+        """End all processes that have a variable of this *value* in their environment, soon."""
+        self._tell(f"k{variable}={value}\n")
+
     def stopped(self, pid: int, started: float | None) -> None:
         """Let a process go on that stands still, once nobody is there to do so."""
         self._tell(f"s{pid} {started}\n")

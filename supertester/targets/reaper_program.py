@@ -2,8 +2,8 @@
 
 It reads from its standard input: first the mark that all of the processes have in their environment, then process
 groups, ``+number`` and ``-number``, a line each; ``s`` or ``r`` with the number and the start of a process that was
-stopped or let go on; ``m`` or ``u`` with a folder in which something was mounted or is no more. When the input ends,
-whoever wrote there is gone, perhaps killed.
+stopped or let go on; ``m`` or ``u`` with a folder in which something was mounted or is no more; and ``k`` with another
+mark, whose processes are to end at once. When the input ends, whoever wrote there is gone, perhaps killed.
 """
 
 from __future__ import annotations
@@ -52,6 +52,16 @@ def _kill(kill: Callable[[int, int], None], number: int) -> None:
         kill(number, signal.SIGKILL)
 
 
+def end(mark: bytes) -> None:
+    """Kill all processes that have *mark* in their environment."""
+    for _ in range(_ROUNDS):  # Who had only just been started is found in the next round.
+        left = marked(mark)
+        for number in left:
+            _kill(os.kill, number)
+        if not left:
+            return
+
+
 def main() -> None:
     """Wait for the end of the input, and kill what is left."""
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -60,7 +70,9 @@ def main() -> None:
     left_behind: dict[bytes, set[bytes]] = {kind: set() for kind in _ADDED}
     for line in sys.stdin.buffer:
         kind, rest = line[:1], line[1:-1]
-        if kind in _ADDED:
+        if kind == b"k":
+            end(rest)
+        elif kind in _ADDED:
             left_behind[kind].add(rest)
         else:
             left_behind[_ADDED[b"-ru".index(kind)]].discard(rest)
@@ -68,12 +80,7 @@ def main() -> None:
         go_on(*process.split())
     for group in left_behind[b"+"]:
         _kill(os.killpg, int(group))
-    for _ in range(_ROUNDS):  # Who had only just been started is found in the next round.
-        left = marked(mark)
-        for number in left:
-            _kill(os.kill, number)
-        if not left:
-            break
+    end(mark)
     for folder in left_behind[b"m"]:
         unmount(folder)
 

@@ -6,12 +6,13 @@ import os
 import signal
 from collections.abc import Iterable
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import psutil
 
-__all__ = ["descendants", "kill_tree", "living", "signal_group"]
+__all__ = ["descendants", "has_children", "kill_tree", "living", "signal_group"]
 
 
 def signal_group(group: int, number: int) -> bool:
@@ -29,6 +30,14 @@ def descendants(pid: int) -> list[psutil.Process]:
     with suppress(psutil.Error):
         return psutil.Process(pid).children(recursive=True)
     return []
+
+
+def has_children(pid: int) -> bool:
+    """Say whether the process has started others that it has not waited for; true also where that cannot be seen."""
+    try:
+        return any((thread / "children").read_bytes() for thread in Path(f"/proc/{pid}/task").iterdir())
+    except OSError:
+        return True
 
 
 def kill_tree(pid: int, started: Iterable[psutil.Process] = ()) -> list[psutil.Process]:

@@ -16,7 +16,7 @@ from supertester.otp.genserver import spawn, wait_started
 from supertester.otp.reasons import Crash, is_crash
 from supertester.otp.results import IGNORE
 from supertester.otp.runtime import current_runtime
-from supertester.targets.os_server.counters import Counters
+from supertester.targets.os_server.counters import ALONE, Counters
 from supertester.targets.os_server.frames import (
     IGNORED,
     READY,
@@ -27,6 +27,7 @@ from supertester.targets.os_server.lifeline import end_with
 from supertester.targets.os_server.loop import ServerLoop
 from supertester.targets.os_server.reasons import packed
 from supertester.targets.os_server.served import Line, Served
+from supertester.targets.tree import has_children
 
 if TYPE_CHECKING:
     from supertester.otp.process import Process
@@ -78,6 +79,7 @@ def main(arrival: Arrival) -> None:
             runner.run(_live(line, arrival.known_as, what))
         except (KeyboardInterrupt, SystemExit) as error:  # The server has heard of it, if it was there.
             line.end(Crash(error))
+    line.counters[ALONE] = not has_children(os.getpid())
     if line.reason is not None and is_crash(line.reason):
         raise SystemExit(_CRASHED)
 

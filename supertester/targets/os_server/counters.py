@@ -6,7 +6,7 @@ import mmap
 import os
 from typing import Final
 
-__all__ = ["HANDLED", "OWN", "RESTED", "SUSPENDED", "TRAPS_EXITS", "Counters"]
+__all__ = ["ALONE", "HANDLED", "OWN", "RESTED", "SUSPENDED", "TRAPS_EXITS", "Counters"]
 
 HANDLED: Final = 0
 """Messages whose handling has begun."""
@@ -16,6 +16,8 @@ RESTED: Final = 2
 """Frames that had come when the server last had nothing to do."""
 TRAPS_EXITS: Final = 3
 SUSPENDED: Final = 4
+ALONE: Final = 5
+"""Whether the process has come to its end in order, and has started none that still run."""
 _COUNT: Final = 8
 
 

@@ -18,11 +18,13 @@ from supertester.errors import Unsupported, UsageError
 from supertester.targets.os_server.child import Arrival, main
 from supertester.targets.os_server.counters import Counters
 from supertester.targets.reaper import reaper
-from supertester.targets.tree import kill_tree, signal_group
+from supertester.targets.tree import has_children, kill_tree, signal_group
 
-__all__ = ["START_METHODS", "Launched", "check_system", "pickled"]
+__all__ = ["FAMILY", "START_METHODS", "Launched", "check_system", "pickled"]
 
 START_METHODS: Final = ("spawn", "forkserver")
+FAMILY: Final = "SUPERTESTER_OS_SERVER"
+"""The variable by which all that the process starts is known."""
 _PIPE: Final = 1 << 20
 """Bytes that a pipe can hold, where the system allows."""
 _GONE: Final = 2.0
@@ -105,7 +107,8 @@ class Launched:
             for each in (self._requests, self._answers):
                 os.set_blocking(each.fileno(), False)
                 _widen(each.fileno())
-            self._process = context.Process(target=main, args=(arrive(theirs, theirs_too, memory),), name=name)
+            arrival = arrive(theirs, theirs_too, memory)
+            self._process = context.Process(target=main, args=(arrival,), name=name)
             self._process.start()
         except BaseException:
             self._requests.close()
@@ -118,6 +121,7 @@ class Launched:
         self.requests: int = self._requests.fileno()
         self.answers: int = self._answers.fileno()
         self.death = _watched(self.pid)
+        self._family = arrival.environment[FAMILY]
         reaper.add(self.pid)
 
     def has_ended(self, timeout: float = 0) -> bool:
@@ -129,16 +133,21 @@ class Launched:
     def kill(self) -> None:
         """Kill it with all that it has started, and wait until it is gone."""
         if not self.has_ended():
-            if _has_children(self.pid):
+            if has_children(self.pid):
                 kill_tree(self.pid)
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self.death, signal.SIGKILL)
             self.has_ended(_GONE)
         signal_group(self.pid, signal.SIGKILL)
 
-    def close(self) -> int | None:
-        """Take leave of one that has ended: return its exit code, negative for a signal."""
-        signal_group(self.pid, signal.SIGKILL)  # What it has started and not ended.
+    def close(self, *, may_leave: bool) -> int | None:
+        """Take leave of one that has ended: return its exit code, negative for a signal.
+
+        If it *may leave* others behind that it has started, they are killed.
+        """
+        if may_leave:
+            signal_group(self.pid, signal.SIGKILL)
+            reaper.end_marked(FAMILY, self._family)
         self._process.join(_GONE)
         code: int | None = self._process.exitcode
         reaper.discard(self.pid)
@@ -156,14 +165,6 @@ def _watched(pid: int) -> int:
         return os.pidfd_open(pid)
     except ProcessLookupError:  # It has, and the fork server, whose child it was, has waited for it.
         return os.eventfd(1, os.EFD_CLOEXEC)
-
-
-def _has_children(pid: int) -> bool:
-    """Say whether the process has started others that run; true also where that cannot be seen."""
-    try:
-        return any(each.read_text() for each in Path(f"/proc/{pid}/task").glob("*/children"))
-    except OSError:
-        return True
 
 
 def _widen(pipe: int) -> None:

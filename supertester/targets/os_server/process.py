@@ -11,6 +11,7 @@ from supertester.errors import CallExit, Unsupported
 from supertester.otp.drive import wake
 from supertester.otp.messages import PENDING, Call, Failure, SystemEvent
 from supertester.otp.reasons import NORMAL
+from supertester.targets.os_server.counters import ALONE
 from supertester.targets.os_server.frames import AT_REST, EVENT, FAILURE, IGNORED, READY, REPLY, ROUTED, Frame
 from supertester.targets.os_server.mailbox import OsMailbox
 from supertester.targets.os_server.reasons import of_exit_code, unpacked
@@ -119,7 +120,7 @@ class OsProcess(OsMailbox):
             self.runtime.loop.remove_reader(launched.death)
         if self._lingering is not None:
             self._lingering.cancel()
-        code = launched.close()
+        code = launched.close(may_leave=ended_itself and not self.counters.values[ALONE])
         if self._last_word is not _NOTHING:
             return self._last_word
         return of_exit_code(code) if ended_itself else reason
