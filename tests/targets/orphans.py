@@ -22,10 +22,10 @@ STATES = ("waiting", "busy", "suspended")
 ROOT = Path(__file__).parents[2]
 
 
-def run(ending: str, state: str) -> subprocess.Popen[str]:
+def run(ending: str, state: str, module: str = "tests.targets.orphans") -> subprocess.Popen[str]:
     """Begin a program that starts a family and comes to an end of some kind."""
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.targets.orphans", ending, state],
+        [sys.executable, "-m", module, ending, state],
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -74,6 +74,11 @@ async def main(ending: str, state: str) -> None:
     if state == "suspended":
         family.suspend()
     print(family.pid, *family.find(r"family (\d+) (\d+)").groups(), flush=True)
+    come_to_an(ending)
+
+
+def come_to_an(ending: str) -> None:
+    """End this process in some way, or return."""
     if ending == "raises":
         raise RuntimeError("planted")
     if ending == "exits":

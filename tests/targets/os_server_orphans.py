@@ -8,11 +8,11 @@ import signal
 import sys
 from typing import Any
 
-from supertester.errors import CallExit
+from supertester._core.waiting import wait_until
+from supertester.otp import process_info
 from supertester.targets import start_os_server
+from tests.targets.orphans import come_to_an
 from tests.targets.os_servers import PATIENCE, Counter
-
-__all__: list[str] = []
 
 
 async def main(ending: str, state: str) -> None:
@@ -20,19 +20,11 @@ async def main(ending: str, state: str) -> None:
     family = await server.call("family", PATIENCE)
     if state == "busy":
         server.cast("busy")
-        try:
-            await server.call("value", 0.1)
-        except CallExit:
-            pass
+        await wait_until(lambda: process_info(server).reductions == 2, "it to be busy", timeout=PATIENCE)  # type: ignore[union-attr]
     if state == "suspended":
         os.killpg(server.os_pid, signal.SIGSTOP)
     print(server.os_pid, *family, flush=True)
-    if ending == "raises":
-        raise RuntimeError("planted")
-    if ending == "exits":
-        os._exit(3)
-    if ending in ("terminated", "killed"):
-        os.kill(os.getpid(), signal.SIGTERM if ending == "terminated" else signal.SIGKILL)
+    come_to_an(ending)
 
 
 if __name__ == "__main__":
