@@ -83,10 +83,12 @@ class RareLoss(Adder):
         return await cell.call(("add", n))
 
 
+LIMIT = 300
+"""Seconds: much is run, which takes its time beside other tests."""
 RARE = Program(RareLoss, branches=[[Step("add", (1,))], [Step("late_add", (1,))]])
 
 
-class TestExplorePrograms(IsolatedTestCase):
+class TestExplorePrograms(IsolatedTestCase, timeout=LIMIT):
     def test_a_loss_that_needs_another_order_is_found_and_explained(self) -> None:
         self.assertTrue(explore_program(RARE, schedules=1, strategy="fifo", database=False).ok)
         report = explore_program(RARE, schedules=500, seed=1, database=False)
@@ -195,7 +197,7 @@ def scenario_of(case: Any, config: Any) -> Scenario:
     return scenario
 
 
-class TestScenarios(IsolatedTestCase):
+class TestScenarios(IsolatedTestCase, timeout=LIMIT):
     def test_the_scenario_and_its_schedule_shrink(self) -> None:
         explained: list[bool] = []
 
@@ -244,7 +246,7 @@ class TestScenarios(IsolatedTestCase):
         return found[1]
 
 
-class TestSchedulesInExamples(IsolatedTestCase):
+class TestSchedulesInExamples(IsolatedTestCase, timeout=LIMIT):
     def test_a_function_is_explored_within_each_example(self) -> None:
         texts: list[str] = []
 

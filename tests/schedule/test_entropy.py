@@ -80,6 +80,7 @@ class TestChance(unittest.TestCase):
             self.assertFalse(set(map(repr, drawn())) & set(map(repr, drawn())))
             os.urandom(0)
 
+    @alone("Hypothesis seeds the random numbers of the process")
     def test_is_real_in_other_threads_and_loops_at_the_same_moment(self) -> None:
         """A program is explored over and over while another thread runs a real loop."""
         stop = threading.Event()
