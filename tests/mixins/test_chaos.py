@@ -20,7 +20,9 @@ class TestTheMixin(unittest.TestCase):
     def test_covers_every_function_with_its_options(self) -> None:
         renamed = {
             "check_cancellation_safe": "assert_cancellation_safe",
+            "check_faults_delivered": "assert_faults_delivered",
             "probe_chaos_resilience": "assert_chaos_resilient",
+            "probe_recovery": "assert_recovers",
         }
         for name in chaos.__all__:
             function = getattr(chaos, name)
