@@ -79,7 +79,11 @@ def main(arguments: Sequence[str]) -> int:
     cells = list(itertools.product(ENDINGS, STATES)) * options.rounds
     began = time.monotonic()
     with ThreadPoolExecutor(options.jobs) as pool:
-        found = list(pool.map(run_cell, cells))
+        found = []
+        for each in pool.map(run_cell, cells):
+            found.append(each)
+            if len(found) % (20 * len(cells) // options.rounds) == 0:
+                print(f"{len(found)} of {len(cells)} programs", flush=True)
     print("\n".join(summary(found)))
     count = sum(len(each.left) for each in found)
     print(f"\n{len(found)} programs in {time.monotonic() - began:.0f} s; {count} processes were left")

@@ -21,6 +21,7 @@ from supertester.targets.death import told_of_death
 from supertester.targets.output import Output
 from supertester.targets.readiness import FdReady, Readiness
 from supertester.targets.reaper import reaper
+from supertester.targets.system import need_posix
 from supertester.targets.tree import descendants, kill_tree, living, signal_group
 
 if TYPE_CHECKING:
@@ -74,12 +75,14 @@ async def start_process(
         StartFailed: It cannot be started, or ends before it is ready; its output is in the message.
         WaitTimeout: It is not ready in time; it has been killed, and its output is in the message.
         UsageError: The arguments make no sense.
+        Unsupported: This system has no process groups; Windows has none.
 
     Example::
 
         server = await start_process([sys.executable, "server.py", "0"], ready=LineReady("listening on"))
         port = int(server.find(r"listening on (\d+)").group(1))
     """
+    need_posix("start_process()", "process groups and signals")
     process = ExternalProcess(_checked_argv(argv), ready, grace=checked_seconds("grace", grace), name=name)
     checked_seconds("timeout", timeout)
     if ready is not None and not isinstance(ready, Readiness):

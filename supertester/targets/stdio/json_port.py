@@ -16,6 +16,7 @@ from supertester.errors import WaitTimeout
 from supertester.targets.external import ExternalProcess, start_process
 from supertester.targets.stdio.errors import PortClosed, PortError, PortTimeout, ProtocolViolation, RemoteError
 from supertester.targets.stdio.wire import Wire
+from supertester.targets.system import need_posix
 
 __all__ = ["JsonPort", "start_json_port"]
 
@@ -73,6 +74,7 @@ class JsonPort:
     def __init__(
         self, reading: int, writing: int, wire: Wire | None = None, *, process: ExternalProcess | None = None
     ) -> None:
+        need_posix("A JsonPort", "pipes that an event loop can wait for")
         self.process = process
         self.late_replies = 0
         self._wire = wire or Wire()

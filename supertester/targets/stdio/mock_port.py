@@ -23,6 +23,7 @@ from supertester.targets.stdio.errors import ProtocolViolation
 from supertester.targets.stdio.pipe_server import Link, PipeServer
 from supertester.targets.stdio.script import Answer, Expected, Received, Script
 from supertester.targets.stdio.wire import Wire
+from supertester.targets.system import need_posix
 
 __all__ = ["MockPort"]
 
@@ -66,6 +67,7 @@ class MockPort:
         seed: int | None = None,
         name: str = "MockPort",
     ) -> None:
+        need_posix("A MockPort", "pipes that can be waited for")
         context = current_context.get()
         in_test = context is not None and not context.closed
         self.name = name
@@ -135,7 +137,8 @@ class MockPort:
 
         Args:
             command: Its name.
-            response: The result, or a function that is given the `Received` and returns it.
+            response: The result, or a function that is given the `Received` and returns it, soon: meanwhile nobody else
+                is served.
             args: What its arguments have to be; ``None``: anything.
             fields: What other fields of the request have to be, e.g. ``{"session": "s-1"}``.
             error: Answer with this error instead.
@@ -293,8 +296,8 @@ class MockPort:
                 self._script.problem(
                     f"{len(self._held)} replies were held back, to be reordered when {self._hold} more commands come"
                 )
-        if self._server is not None:
-            self._server.close()
+        if self._server is not None and not self._server.close():
+            self._script.problem("a function that was to give a response has not returned")
         return was_closed
 
     def __enter__(self) -> Self:
@@ -328,24 +331,30 @@ class MockPort:
     def _take(self, link: Link, message: Mapping[str, Any]) -> None:
         wire = self._wire
         received = Received(str(message.get(wire.command)), message.get(wire.args), message.get(wire.id), message, link)
+        answer = self._answer(received)
         with self._lock:
-            answer = self._answer(received)
             if self._hold and answer.is_reply:
                 self._hold_back(link, answer)
             else:
                 self._send(link, answer)
 
     def _answer(self, received: Received) -> Answer:
+        with self._lock:
+            expected = self._script.take(received)
+        if expected is None:
+            return self._refusal(received, f"{self.name} did not expect {received.command!r}")
         try:
-            answer = self._script.take(received)
+            answer = expected.respond(received)  # Not under the lock: it may be a function of the test's.
         except Exception as error:  # noqa: BLE001 - of the test's function; the client must not wait for ever
-            self._script.problem(f"the response to {received.command!r} raised {error!r}")
-            answer = None
-        if answer is None:
-            received.answer = "unexpected, refused"
-            refusal = self._wire.failure_of(received.id, f"{self.name} did not expect {received.command!r}")
-            answer = Answer(received.answer, self._wire.encode(refusal))
+            with self._lock:
+                self._script.problem(f"the response to {received.command!r} raised {error!r}")
+            return self._refusal(received, f"the response of {self.name} raised {error!r}")
+        received.answer = answer.words
         return answer
+
+    def _refusal(self, received: Received, why: str) -> Answer:
+        received.answer = "refused"
+        return Answer(received.answer, self._wire.encode(self._wire.failure_of(received.id, why)))
 
     def _hold_back(self, link: Link, answer: Answer) -> None:
         self._held.append((link, answer))

@@ -100,11 +100,15 @@ class PipeServer:
         received: Called with the link and what has come.
         write_size: Bytes that are written at a time; 0: as many as there are.
         name: Of the thread.
+
+    Attributes:
+        patience: Seconds that the thread has to end; it only takes long if a function of the test's does.
     """
 
     def __init__(self, received: Callable[[Link, bytes], object], *, write_size: int, name: str) -> None:
         self.received = received
         self.write_size = write_size
+        self.patience = 5.0
         self._selector = selectors.DefaultSelector()
         self._links: set[Link] = set()
         self._calls: deque[Callable[[], object]] = deque()
@@ -151,15 +155,18 @@ class PipeServer:
         host, port = self._listening.getsockname()
         return host, port
 
-    def close(self) -> None:
-        """Close all connections and end the thread."""
+    def close(self) -> bool:
+        """Close all connections and end the thread; say whether it has ended."""
         # Only the thread says that it is to end: otherwise it could have done so before it is woken.
         self.call(self._stop)
-        self._thread.join()
+        self._thread.join(self.patience)
+        if self._thread.is_alive():
+            return False
         with self._lock:
             wake, self._wake = self._wake, -1
         if wake >= 0:
             os.close(wake)
+        return True
 
     # In the thread -----------------------------------------------------------------------------------------------
 

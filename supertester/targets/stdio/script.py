@@ -125,17 +125,15 @@ class Script:
         else:
             self._expected.append(expected)
 
-    def take(self, received: Received) -> Answer | None:
-        """Note what was received and return the answer, or ``None`` if it is not expected."""
+    def take(self, received: Received) -> Expected | None:
+        """Note what was received and return what is known about it, or ``None`` if it is not expected."""
         self.received.append(received)
         found = self._find(received)
         if found is None:
             self._problems.append(f"{received.command!r} {shown(received.args)} came, {self._instead(received)}")
-            return None
-        found.received.append(received)
-        answer = found.respond(received)
-        received.answer = answer.words
-        return answer
+        else:
+            found.received.append(received)
+        return found
 
     def _find(self, received: Received) -> Expected | None:
         for each in self._candidates():
