@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from hypothesis import Phase, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from session_pool import PoolError, PoolWorker, SessionMismatch, SessionPool, WorkerInitFailed
@@ -157,7 +157,9 @@ STEPS = settings(
     database=None,
     derandomize=True,
     phases=(Phase.generate, Phase.shrink),
+    suppress_health_check=list(HealthCheck),  # A slow machine is no fault of what is generated.
 )
+FEW_STEPS = settings(STEPS, stateful_step_count=5)
 
 
 class TestTransitions(PoolCase):
@@ -166,6 +168,6 @@ class TestTransitions(PoolCase):
 
     def test_a_planted_bug_is_found_and_shrunk_to_two_steps(self) -> None:
         with self.assertRaisesRegex(AssertionError, "the worker serves .* and took") as caught:
-            run_state_machine_as_test(PromiscuousMachine, settings=STEPS)
+            run_state_machine_as_test(PromiscuousMachine, settings=FEW_STEPS)
         steps = [line for line in caught.exception.__notes__ if line.startswith("state.checkout")]
         self.assertEqual(len(steps), 2, steps)
