@@ -93,6 +93,9 @@ async def _fault(target: Any, options: dict[str, Any]) -> Any:
         if not isinstance(evidence, (MessageFault, Undoable, FailingWorkers)):
             note(fault.name, target, evidence)  # The others note what they do, which may be nothing.
         await lasting.over(evidence)
+    # A failure that is just being delivered is noted when it ends.
+    if isinstance(evidence, FailingWorkers) and not evidence.hits:
+        raise EntryFailed("not_delivered", evidence)
     return evidence
 
 
@@ -166,8 +169,7 @@ class _Lasting:
         result = None if self.during is None else await _value(self.during(evidence))
         if self.duration_ms:
             await pause_clock(current_runtime().clock, self.duration_ms / 1000)
-        hit = not isinstance(evidence, FailingWorkers) or bool(evidence.hits)
-        if not (active and hit):
+        if not active:
             raise EntryFailed("not_delivered", evidence)
         if result is False:
             raise EntryFailed("returned_false", evidence)

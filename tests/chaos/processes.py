@@ -69,6 +69,7 @@ class Answer(socketserver.StreamRequestHandler):
             self.wfile.write(b"answer to " + line)
 server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Answer)
 server.daemon_threads = True
+server.handle_error = lambda *_: None
 print(server.server_address[1], flush=True)
 server.serve_forever()
 """
