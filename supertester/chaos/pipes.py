@@ -25,6 +25,8 @@ from supertester.errors import UsageError
 __all__ = ["PipeFault", "PipeHit", "PipeProxy"]
 
 _CHUNK: Final = 1 << 16
+_MOST: Final = 1_000
+"""Pieces that wait at the same time; while there are so many nothing more is read, and who writes has to wait, too."""
 
 
 @dataclass(frozen=True)
@@ -226,7 +228,7 @@ class _Pump:
         try:
             while not self.closed and (self._waiting or not self._ended):
                 self._await()
-                if not self._ended:
+                if self._reads():
                     self._take()
                 self._give()
         except BrokenPipeError:
@@ -235,10 +237,13 @@ class _Pump:
             for each in (self._reading, self._writing, self._wake):
                 os.close(each)
 
+    def _reads(self) -> bool:
+        return not self._ended and len(self._waiting) < _MOST
+
     def _await(self) -> None:
         poll = select.poll()
         poll.register(self._wake, select.POLLIN)
-        if not self._ended:
+        if self._reads():
             poll.register(self._reading, select.POLLIN)
         poll.register(self._writing, 0)  # Its end is told in any case.
         left = None

