@@ -64,7 +64,7 @@ class IsolatedTestCase(Fixtures, TelemetryAssertions, _Stock):
     of the test: what it starts with ``start_link`` is stopped at the end. A test fails if it leaves tasks or processes
     running, if a background task, a callback, a thread or a finaliser raised, or if a coroutine was never awaited.
 
-    Options are class keywords, inherited, and checked when the class is made; see `Options`.
+    Options are class keywords, inherited, and checked when the class is made; see `supertester.isolation.Options`.
 
     Raises:
         TypeError: When a subclass is made: an option is unknown or of a wrong type.

@@ -22,7 +22,8 @@ class RemoteError(Exception):
 class TestRunner(unittest.TextTestRunner):
     """Runs a suite in worker processes, and reports to any ``unittest`` result as if it ran right here.
 
-    It takes what ``unittest.TextTestRunner`` takes. Subclasses say how to run, with the names of `Options`.
+    It takes what ``unittest.TextTestRunner`` takes. Subclasses say how to run, with the names of
+    `supertester.runner.options.Options`.
 
     A worker is forked with the suite and everything else that this process holds, e.g. connections, of which two
     workers must not use the same: give each its own in ``setUpClass``, or leave `jobs` at 1.

@@ -36,6 +36,9 @@ class ProcessPoolTarget(Target):
         self.executor: Any = executor
         self._identity = Identity(type(executor).__name__, os.getpid(), serial_of(executor))
         self._workers: dict[int, ProcessTarget] = {}
+        processes: Any = self.executor._processes  # Which it forgets when it is shut down.
+        self._processes: dict[int, Any] = {} if processes is None else processes
+        self._manager: Any = None
 
     @property
     def identity(self) -> Identity:
@@ -45,6 +48,9 @@ class ProcessPoolTarget(Target):
     @property
     def exit_reason(self) -> Any:
         """`NORMAL`, or why it is broken."""
+        self._manager = self.executor._executor_manager_thread or self._manager
+        if self._manager is not None and self._manager.is_alive():
+            return None
         if self.executor._broken:
             return f"broken: {self.executor._broken}"
         return NORMAL if self.executor._shutdown_thread and not self.workers() else None
@@ -54,12 +60,13 @@ class ProcessPoolTarget(Target):
         workers = self.workers()
         for worker in workers:
             worker.kill(reason)
-        if not workers:
+        if not workers and self.is_alive():
             self.executor.shutdown(wait=False, cancel_futures=True)
 
     async def stop(self, timeout: float = 5.0) -> Any:
         """Shut it down; what was submitted before is still done."""
-        self.executor.shutdown(wait=False)
+        if self.is_alive():  # And takes note of what it forgets.
+            self.executor.shutdown(wait=False)
         return await self.ended(timeout, "it was shut down")
 
     def queue_len(self) -> int:
@@ -87,7 +94,7 @@ class ProcessPoolTarget(Target):
     def workers(self) -> Sequence[Target]:
         """Return the processes that it has started and that are alive, the oldest first."""
         known, self._workers = self._workers, {}
-        for pid, process in list((self.executor._processes or {}).items()):
+        for pid, process in list(self._processes.items()):
             target = known.get(pid)
             if target is None:
                 with suppress(UsageError):  # It has ended, and the executor has not noticed yet.

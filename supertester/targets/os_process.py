@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from supertester._core.waiting import wait_until
@@ -204,9 +205,25 @@ class ProcessTarget(Target):
         if not self.is_alive():
             return []
         with suppress(psutil.Error):
-            started = [each for child in psutil.Process(self.pid).children() for each in _started_by(child)]
+            started = [each for child in _children_of(self.pid) for each in _started_by(child)]
             return [each for each in started if self._is_worker is None or self._is_worker(each)]
         return []
+
+
+def _children_of(pid: int) -> list[psutil.Process]:
+    """Return the children of a process: what Linux says of it, where it does, else by a look at all processes."""
+    import psutil
+
+    found = []
+    try:
+        threads = [each.name for each in Path(f"/proc/{pid}/task").iterdir()]
+        lists = [Path(f"/proc/{pid}/task/{thread}/children").read_text(encoding="ascii") for thread in threads]
+    except OSError:
+        return psutil.Process(pid).children()
+    for child in " ".join(lists).split():
+        with suppress(psutil.Error):
+            found.append(psutil.Process(int(child)))
+    return found
 
 
 def _started_by(child: psutil.Process) -> list[psutil.Process]:
@@ -216,7 +233,7 @@ def _started_by(child: psutil.Process) -> list[psutil.Process]:
     with suppress(psutil.Error):
         command = " ".join(child.cmdline())
         if _FORKSERVER in command:
-            return child.children()
+            return _children_of(child.pid)
         return [] if _TRACKER in command else [child]
     return []
 

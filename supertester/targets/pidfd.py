@@ -7,6 +7,7 @@ again. Elsewhere it is known by its number and the time of its start.
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import select
 import signal
@@ -17,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from supertester.context import current_context
+from supertester.context import IsolationContext, current_context
 
 try:
     import fcntl
@@ -65,6 +66,9 @@ def _stat(pid: int) -> list[str] | None:
     return None
 
 
+_open_in: weakref.WeakKeyDictionary[IsolationContext, weakref.WeakSet[Life]] = weakref.WeakKeyDictionary()
+
+
 class Life:
     """One process, from now until its end; its number alone may mean another one later.
 
@@ -85,7 +89,7 @@ class Life:
         if not self.existed:
             self.close()
         elif (context := current_context.get()) is not None and not context.closed:
-            context.add_cleanup(self._close)  # Which does not hold the process for the rest of the test.
+            _close_with(context, self)
 
     @property
     def _held(self) -> int:
@@ -161,6 +165,20 @@ class Life:
 
         loop.add_reader(watched, ended)
         return forget
+
+
+def _close_with(context: IsolationContext, life: Life) -> None:
+    """Give the descriptor of *life* back at the end of the test, if somebody still holds *life* then."""
+    lives = _open_in.get(context)
+    if lives is None:
+        lives = _open_in[context] = weakref.WeakSet()
+        context.add_cleanup(functools.partial(_close_all, lives))
+    lives.add(life)
+
+
+def _close_all(lives: weakref.WeakSet[Life]) -> None:
+    for life in list(lives):
+        life.close()
 
 
 def _close(descriptor: int) -> None:

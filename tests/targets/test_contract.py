@@ -92,6 +92,7 @@ class TestAdapters(IsolatedTestCase):
     async def test_an_executor_of_processes(self) -> None:
         def start() -> ProcessPoolExecutor:
             executor = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+            self.addCleanup(executor.shutdown)
             executor.submit(int).result()
             return executor
 

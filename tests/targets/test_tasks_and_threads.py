@@ -200,9 +200,11 @@ class TestExecutorsOfProcesses(IsolatedTestCase):
         executor.shutdown()
 
     async def test_one_that_has_no_workers_yet(self) -> None:
-        target = target_of(ProcessPoolExecutor(1, mp_context=get_context("spawn")))
+        executor = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+        target = target_of(executor)
         target.kill()
         self.assertEqual(await target.wait(), NORMAL)
+        self.assertEqual(await target.stop(), NORMAL)
 
 
 @unittest.skipUnless(importlib.util.find_spec("pykka"), "pykka is not installed")
