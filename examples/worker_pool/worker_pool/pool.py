@@ -219,13 +219,13 @@ class WorkerPool:
     # The workers -----------------------------------------------------------------------------------------------------
 
     def workers(self) -> list[Any]:
-        """Return the workers that serve now."""
-        return [slot.worker for slot in self._slots if slot.ready and slot.worker.alive()]
+        """Return the workers that serve; one may have died just now, which its `alive()` knows."""
+        return [slot.worker for slot in self._slots if slot.ready]
 
     def await_size(self, size: int, timeout: float) -> bool:
         """Wait until so many workers serve, and say whether they do."""
         with self._changed:
-            return self._changed.wait_for(lambda: len(self.workers()) == size, timeout)
+            return self._changed.wait_for(lambda: sum(each.alive() for each in self.workers()) == size, timeout)
 
     def start(self) -> Self:
         """Start all workers, and return when they serve.

@@ -5,23 +5,23 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from worker_pool import CallTimeout, WorkerLost
+from worker_pool import CallTimeout, Heartbeat, WorkerLost
 
 from tests.support.pools import PoolCase
 from tests.support.proxies import Proxies
 
 
 class TestNetwork(PoolCase):
-    async def behind_proxies(self, size: int = 2) -> Any:
+    async def behind_proxies(self, size: int = 2, **options: Any) -> Any:
         self.proxies = Proxies()
-        return await self.started(size, dial=self.proxies.dial, max_restarts=100)
+        return await self.started(size, dial=self.proxies.dial, max_restarts=100, **options)
 
     async def ask(self, pool: Any, *args: Any, **options: Any) -> Any:
         return await asyncio.to_thread(pool.execute, *args, **options)
 
     async def test_a_connection_that_is_reset(self) -> None:
         """The call is lost, and the worker is not: it is asked, and trusted again."""
-        pool = await self.behind_proxies(1)
+        pool = await self.behind_proxies(1, heartbeat=Heartbeat(interval=60.0, timeout=20.0))
         [worker] = pool.workers()
         with self.proxies.of(worker).reset_peer(direction="both"), self.assertRaises(WorkerLost):
             await self.ask(pool, "ping")

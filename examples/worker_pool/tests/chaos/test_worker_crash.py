@@ -10,6 +10,7 @@ from typing import Any
 import psutil
 from worker_pool import PoolError, WorkerPool, wire
 
+from tests.support.broken_pools import Inattentive, Unsuspecting
 from tests.support.pools import PoolCase
 
 
@@ -77,29 +78,6 @@ class _Load:
         self._over.set()
         for thread in self._threads:
             thread.join()
-
-
-class Inattentive(WorkerPool):
-    """A pool that notices the death of a worker only when it is told to look."""
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.may_look = threading.Event()
-
-    def _attend(self, worker: Any) -> None:
-        self.may_look.wait()
-        super()._attend(worker)
-
-    def close(self) -> None:
-        self.may_look.set()
-        super().close()
-
-
-class Unsuspecting(Inattentive):
-    """The same without the rule that a worker which has lost a call gets no other before it was looked at."""
-
-    def _suspect(self, worker: Any) -> None:
-        worker.nudge()
 
 
 class TestADeadWorkerAttractsCalls(PoolCase):

@@ -49,14 +49,14 @@ class TestPorts(PoolCase):
     def test_the_option_of_the_worker_is_what_prevents_it(self) -> None:
         self.assertIn(("grpc.so_reuseport", 0), wire.SERVER_OPTIONS)
 
-    def test_ports_reserved_by_four_processes_are_all_different(self) -> None:
+    def test_ports_reserved_by_two_processes_are_all_different(self) -> None:
         processes = [
             subprocess.Popen([sys.executable, "-c", LEASES], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-            for _ in range(4)
+            for _ in range(2)
         ]
         try:
             numbers = [int(number) for each in processes if each.stdout for number in each.stdout.readline().split()]
         finally:
             for process in processes:
                 process.communicate()
-        self.assertEqual((len(numbers), len(set(numbers))), (100, 100))
+        self.assertEqual((len(numbers), len(set(numbers))), (50, 50))

@@ -31,9 +31,9 @@ class TestRecovery(PoolCase):
         self.assertEqual(pool.execute("ping")["pid"], new.pid)
 
     async def test_hangs(self) -> None:
-        pool = await self.started(1, heartbeat=Heartbeat(interval=0.05, timeout=0.2, misses=2))
+        pool = await self.started(1, heartbeat=Heartbeat(interval=0.05, timeout=0.5, misses=2))
         [old] = pool.workers()
-        os.kill(old.pid, signal.SIGSTOP)
+        await self.frozen(old)
         new = await self.replaced(pool, old)
         self.assertEqual(self.status_of(old), -9)
         self.assertEqual(pool.execute("ping")["pid"], new.pid)

@@ -20,7 +20,9 @@ class TestStopping(PoolCase):
 
     def test_one_without_a_lifeline_hears_sigterm(self) -> None:
         worker = self.ready_worker("has no lifeline")
-        self.assertEqual(worker.stop(0.3), 0)
+        worker.kill(signal.SIGTERM)
+        self.assertTrue(worker.has_ended(20.0))
+        self.assertEqual(worker.stop(0.0), 0)
 
     def test_one_that_is_deaf_is_killed(self) -> None:
         worker = self.ready_worker("is deaf")

@@ -59,16 +59,16 @@ class TestReadiness(PoolCase):
 
 
 class TestHealth(PoolCase):
-    def test_a_frozen_worker_is_not_healthy_and_one_that_goes_on_is(self) -> None:
+    async def test_a_frozen_worker_is_not_healthy_and_one_that_goes_on_is(self) -> None:
         worker = self.ready_worker()
-        worker.kill(19)
+        await self.frozen(worker)
         self.assertFalse(worker.is_healthy(0.2))
         worker.kill(18)
         self.assertTrue(worker.is_healthy(10.0))
 
-    def test_a_second_channel_to_a_frozen_worker_does_not_look_good_either(self) -> None:
+    async def test_a_second_channel_to_a_frozen_worker_does_not_look_good_either(self) -> None:
         worker = self.ready_worker()
-        worker.kill(19)
+        await self.frozen(worker)
         with (
             grpc.insecure_channel(f"127.0.0.1:{worker.port}", options=wire.CLIENT_OPTIONS) as channel,
             self.assertRaises(grpc.RpcError) as caught,

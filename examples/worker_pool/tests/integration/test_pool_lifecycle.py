@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import tempfile
 import threading
 from pathlib import Path
 from typing import Any
 
 import psutil
-from worker_pool import PoolClosed, QueueTimeout, WorkerPool, WorkerStartError
+from worker_pool import PoolClosed, QueueTimeout, WorkerStartError
 
+from tests.support.broken_pools import Inattentive, OneAtATime
+from tests.support.gate import Gate
 from tests.support.pools import POOL_SIZE, PoolCase, strange
 
 
@@ -21,6 +25,20 @@ class TestStart(PoolCase):
         self.assertEqual([worker.id for worker in workers], [f"worker-{number}" for number in range(POOL_SIZE)])
         self.assertEqual({psutil.Process(worker.pid).ppid() for worker in workers}, {psutil.Process().pid})
         self.assertEqual(len({worker.port for worker in workers}), POOL_SIZE)
+        await self.assert_child_count(pool, POOL_SIZE)
+        await self.assert_all_children_alive(pool)
+
+    async def test_one_that_is_missing_is_found(self) -> None:
+        pool = await self.started(2, cls=Inattentive)
+        victim = pool.workers()[0]
+        await self.frozen(victim)
+        await self.assert_child_count(pool, 2)  # A frozen one is one.
+        os.kill(victim.pid, signal.SIGKILL)
+        await self.assert_eventually(lambda: not victim.alive(), within=20.0)
+        with self.assertRaises(AssertionError):
+            await self.assert_child_count(pool, 2)
+        with self.assertRaisesRegex(AssertionError, victim.id):
+            await self.assert_all_children_alive(pool)
 
     async def test_workers_are_started_in_batches(self) -> None:
         pool = await self.started(3, batch=1)
@@ -55,35 +73,35 @@ class TestStart(PoolCase):
         stream.close()
 
 
-class OneAtATime(WorkerPool):
-    """A mistake that is easily made: a lock is held while a worker works."""
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._lock = threading.Lock()
-
-    def execute(self, *args: Any, **options: Any) -> Any:
-        with self._lock:
-            return super().execute(*args, **options)
-
-
 class TestCalls(PoolCase):
+    async def at_the_gate(self, pool: Any, calls: int, timeout: float = 60.0) -> list[int]:
+        """Return the processes that execute so many calls at the same time."""
+        with Gate() as gate:
+
+            def work(number: int) -> Any:
+                if number < calls:
+                    return pool.execute("wait_at_gate", gate.args, timeout=90.0)
+                try:
+                    return gate.await_calls(calls, timeout)
+                finally:
+                    gate.open()
+
+            outcomes = await self.run_in_threads(calls + 1, work, timeout=100.0)
+        for outcome in outcomes:
+            outcome.unwrap()
+        return list(outcomes[-1].value)
+
     async def test_ten_calls_at_once(self) -> None:
-        """Each of two workers lets nobody go before five calls are with it."""
+        """All ten are with the workers, five with each, before the first may end."""
         pool = await self.started(2, threads=5, command=strange(""))
-        outcomes = await self.run_in_threads(
-            10, lambda: pool.execute("meet", {"n": 5, "seconds": 20}, timeout=30.0), timeout=40.0
-        )
-        pids = [outcome.unwrap()["pid"] for outcome in outcomes]
+        pids = await self.at_the_gate(pool, 10)
         self.assertEqual({pid: pids.count(pid) for pid in pids}, {worker.pid: 5 for worker in pool.workers()})
 
     async def test_calls_one_after_the_other_are_found(self) -> None:
-        """They would never meet."""
+        """There they are never two."""
         pool = await self.started(2, cls=OneAtATime, threads=5, command=strange(""))
-        outcomes = await self.run_in_threads(
-            4, lambda: pool.execute("meet", {"n": 2, "seconds": 0.1}, timeout=30.0), timeout=40.0
-        )
-        self.assertEqual([str(outcome.error) for outcome in outcomes], ["INTERNAL: BrokenBarrierError: "] * 4)
+        with self.assertRaises(TimeoutError):
+            await self.at_the_gate(pool, 2, timeout=0.5)
 
     async def test_a_call_that_waited_too_long_is_never_executed(self) -> None:
         pool = await self.started(1, threads=1)

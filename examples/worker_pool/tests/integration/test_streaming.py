@@ -25,11 +25,11 @@ class TestStreams(PoolCase):
         await self.assert_streaming_response(await self.stream(n=5), CHUNKS)
 
     async def test_chunks_come_when_they_are_made_and_not_at_the_end(self) -> None:
-        await self.assert_streaming_response(await self.stream(n=5, gap=0.05), CHUNKS, min_gap=0.04)
+        await self.assert_streaming_response(await self.stream(n=5, gap=0.25), CHUNKS, min_gap=0.05)
 
     async def test_chunks_that_come_all_at_once_are_found(self) -> None:
         with self.assertRaisesRegex(AssertionError, "5 chunks came in a burst"):
-            await self.assert_streaming_response(await self.stream("burst", n=5, gap=0.05), CHUNKS, min_gap=0.04)
+            await self.assert_streaming_response(await self.stream("burst", n=5, gap=0.05), CHUNKS, min_gap=0.5)
 
     async def test_a_missing_chunk_is_found(self) -> None:
         with self.assertRaisesRegex(AssertionError, r"the stream ended after 4 of 5 chunks, missing \[4\]"):
@@ -45,13 +45,13 @@ class TestStreams(PoolCase):
             await self.assert_streaming_response(await self.stream("shuffled", n=5), CHUNKS)
 
     async def test_a_stall_is_found_and_the_stream_is_cancelled(self) -> None:
-        with self.assertRaisesRegex(AssertionError, "the stream stalled: chunk 2 of 5 did not come within 0.2 s"):
-            await self.assert_streaming_response(await self.stream(n=5, gap=60), CHUNKS, chunk_timeout=0.2)
+        with self.assertRaisesRegex(AssertionError, "the stream stalled: chunk 2 of 5 did not come within 1 s"):
+            await self.assert_streaming_response(await self.stream(n=5, gap=60), CHUNKS, chunk_timeout=1.0)
         await self.assert_producers_stopped()
 
     async def test_a_worker_that_dies_at_the_third_chunk(self) -> None:
         """What was sent before arrives, and then the error."""
-        stream = await self.stream(n=5, gap=0.3)
+        stream = await self.stream("stuck", n=3)
         [worker] = self.one.workers()
 
         def kill_at_three(number: int) -> None:
@@ -66,7 +66,7 @@ class TestStreams(PoolCase):
             await self.assert_streaming_response(await self.stream(n=3), [0, 1, 2], ends_with=WorkerLost)
 
     async def test_the_deadline_is_for_all_of_it(self) -> None:
-        await self.assert_streaming_response(await self.stream(n=5, gap=60, timeout=0.5), [0], ends_with=CallTimeout)
+        await self.assert_streaming_response(await self.stream(n=5, gap=60, timeout=2.0), [0], ends_with=CallTimeout)
 
     async def assert_producers_stopped(self) -> None:
         """Fail unless the worker makes no chunks any more, as it says itself, and is free for others."""
@@ -80,7 +80,7 @@ class TestAbandonment(PoolCase):
         self.assertEqual(next(stream), 0)
         stream.close()
         self.assertEqual(list(stream), [])
-        await self.assert_eventually(lambda: pool.execute("stats")["open_streams"] == 0, within=1.0)
+        await self.assert_eventually(lambda: pool.execute("stats")["open_streams"] == 0, within=5.0)
 
     async def test_one_that_is_forgotten_is_closed(self) -> None:
         pool = await self.started(1, threads=1)

@@ -165,7 +165,7 @@ class TestFrozen(LoadCase):
 
 class TestNoise(LoadCase):
     async def test_a_pool_that_does_one_thing_at_a_time_is_too_slow(self) -> None:
-        from tests.integration.test_pool_lifecycle import OneAtATime
+        from tests.support.broken_pools import OneAtATime
 
         slow: WorkerPool = await self.started(4, cls=OneAtATime)
         report = await self.load(lambda: slow.execute("slow", {"seconds": 0.003}, timeout=60.0), seconds=5)

@@ -11,7 +11,7 @@ from typing import Any
 
 from worker_pool import WorkerPool
 
-from tests.integration.test_pool_lifecycle import OneAtATime
+from tests.support.broken_pools import OneAtATime
 from tests.support.pools import PoolCase
 
 __tags__ = {"layer": "stress", "load": True}

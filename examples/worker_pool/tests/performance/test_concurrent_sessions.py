@@ -7,6 +7,7 @@ from typing import Any
 
 from worker_pool import WorkerPool
 
+from tests.support.broken_pools import Mixed
 from tests.support.pools import POOL_SIZE, PoolCase
 
 
@@ -19,13 +20,6 @@ def life(pool: WorkerPool, number: int) -> tuple[list[Any], set[int]]:
         answers.append(pool.execute("set_variable", args, session=session, timeout=60.0))
         answers.append(pool.execute("get_variable", {"name": "x"}, session=session, timeout=60.0))
     return [answer["value"] for answer in answers[2::2]], {answer["pid"] for answer in answers}
-
-
-class Mixed(WorkerPool):
-    """A pool that takes a session for another one now and then."""
-
-    def execute(self, *args: Any, session: str | None = None, **options: Any) -> Any:
-        return super().execute(*args, session=session and session.replace("9", "8"), **options)
 
 
 class TestSessions(PoolCase):

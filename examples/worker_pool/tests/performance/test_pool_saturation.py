@@ -7,6 +7,7 @@ from typing import Any
 
 from worker_pool import Saturated, WorkerPool
 
+from tests.support.gate import Gate
 from tests.support.pools import POOL_SIZE, PoolCase, strange
 
 
@@ -55,11 +56,19 @@ class TestSaturation(PoolCase):
             stream.close()
         self.assertEqual(pool.execute("ping")["status"], "pong")
 
-    async def test_calls_on_all_workers_meet(self) -> None:
-        """As many calls are executed at once as there are places for them."""
+    async def test_all_places_are_used_at_the_same_time(self) -> None:
         pool = await self.started(threads=4, command=strange(""))
         calls = 4 * POOL_SIZE
-        outcomes = await self.run_in_threads(
-            calls, lambda: pool.execute("meet", {"n": 4, "seconds": 60}, timeout=90.0), timeout=120.0
-        )
-        self.assertEqual([outcome.error for outcome in outcomes], [None] * calls)
+        with Gate() as gate:
+
+            def work(number: int) -> Any:
+                if number < calls:
+                    return pool.execute("wait_at_gate", gate.args, timeout=90.0)["pid"]
+                try:
+                    return gate.await_calls(calls)
+                finally:
+                    gate.open()
+
+            outcomes = await self.run_in_threads(calls + 1, work, timeout=100.0)
+        pids = outcomes[-1].unwrap()
+        self.assertEqual({pid: pids.count(pid) for pid in pids}, {worker.pid: 4 for worker in pool.workers()})

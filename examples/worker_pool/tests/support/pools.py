@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 from worker_pool import Worker, WorkerPool
 
 from supertester import (
@@ -19,6 +20,7 @@ from supertester import (
     PerformanceMixin,
     ServiceAssertions,
 )
+from supertester.targets import target_of
 
 __all__ = ["POOL_SIZE", "PoolCase", "strange"]
 
@@ -66,6 +68,10 @@ class PoolCase(
         worker = self.worker(plant, **options)
         worker.await_ready(20.0)
         return worker
+
+    async def frozen(self, worker: Any) -> None:
+        """Let a worker stand still, and return when all of its threads do."""
+        await target_of(psutil.Process(worker.pid)).suspend()
 
     async def replaced(self, pool: Any, old: Any, timeout: float = 20.0) -> Any:
         """Wait until the worker that follows *old* serves, and return it."""

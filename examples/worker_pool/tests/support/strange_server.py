@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,26 +24,17 @@ from worker_pool import server
 class StrangeTools(server.Tools):
     """The tools of a worker, and some that damage it or prove something."""
 
-    def __init__(self, worker: str) -> None:
-        super().__init__(worker)
-        self.meetings: dict[int, threading.Barrier] = {}
-
     def do_exit(self, call: server.Call) -> Any:
         os._exit(int(call.number("status", 1)))
 
     def do_processor_time(self, call: server.Call) -> Any:
         return {"seconds": time.process_time()}
 
-    def do_meet(self, call: server.Call) -> Any:
-        """Return when so many calls are here at the same time."""
-        n = int(call.number("n", 2))
-        with self._lock:
-            meeting = self.meetings.setdefault(n, threading.Barrier(n))
-        try:
-            meeting.wait(call.number("seconds", 10.0))
-        except threading.BrokenBarrierError:
-            meeting.reset()
-            raise
+    def do_wait_at_gate(self, call: server.Call) -> Any:
+        """Return when the `Gate` of a test is opened."""
+        with suppress(OSError), socket.create_connection(("127.0.0.1", int(call.number("port", 0)))) as gate:
+            gate.sendall(f"{os.getpid()}\n".encode())
+            gate.recv(1)
         return {"pid": os.getpid()}
 
     def do_forget_to_end_a_child(self, call: server.Call) -> Any:
@@ -50,6 +43,11 @@ class StrangeTools(server.Tools):
     def stream_burst(self, call: server.Call) -> Iterator[Any]:
         """Make all chunks, and then deliver them."""
         yield from list(self.stream_counts(call))
+
+    def stream_stuck(self, call: server.Call) -> Iterator[Any]:
+        """Make some chunks, and then none, without an end."""
+        yield from range(int(call.number("n", 3)))
+        call.abandoned.wait()
 
     def stream_shuffled(self, call: server.Call) -> Iterator[Any]:
         yield from reversed(range(int(call.number("n", 5))))

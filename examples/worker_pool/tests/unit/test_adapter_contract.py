@@ -62,7 +62,7 @@ class TestAPoolOfMocks(PoolCase):
         pool = await self.started(2, start=MockWorker)
         [first, second] = pool.workers()
         first.frozen.set()
-        self.assertEqual(pool.execute("ping", attempts=2, timeout=0.2)["worker"], second.id)
+        self.assertEqual(pool.execute("ping", attempts=2, timeout=1.0)["worker"], second.id)
         await self.replaced(pool, first)
         self.assertEqual(self.status_of(first), -9)
 
