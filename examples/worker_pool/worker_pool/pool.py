@@ -225,7 +225,7 @@ class WorkerPool:
     def await_size(self, size: int, timeout: float) -> bool:
         """Wait until so many workers serve, and say whether they do."""
         with self._changed:
-            return self._changed.wait_for(lambda: sum(each.alive() for each in self.workers()) == size, timeout)
+            return self._changed.wait_for(lambda: bool(sum(each.alive() for each in self.workers()) == size), timeout)
 
     def start(self) -> Self:
         """Start all workers, and return when they serve.
