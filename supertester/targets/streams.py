@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from inspect import isawaitable
@@ -142,8 +142,8 @@ class _Reader:
     async def close(self, *, cancel: bool) -> bool:
         """Stop reading; say whether that was possible."""
         self._closing = True
-        if cancel and (end := getattr(self._stream, "cancel", None)) is not None:
-            end()
+        if cancel:
+            self._cancel()
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
@@ -152,7 +152,17 @@ class _Reader:
             return True
         assert self._thread is not None
         await asyncio.to_thread(self._thread.join, _CANCELLED)
-        return not self._thread.is_alive()
+        if self._thread.is_alive():
+            return False
+        if cancel and isinstance(self._stream, Generator):
+            self._stream.close()
+        return True
+
+    def _cancel(self) -> None:
+        is_generator = isinstance(self._stream, (Generator, AsyncGenerator))  # Which cannot be closed while it runs.
+        end = getattr(self._stream, "cancel", None) or (None if is_generator else getattr(self._stream, "close", None))
+        if end is not None:
+            end()
 
 
 @dataclass

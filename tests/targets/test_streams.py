@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 import unittest
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -89,6 +90,28 @@ class TestGoodStreams(ServiceAssertions, IsolatedTestCase):
 
         with self.assertRaisesRegex(AssertionError, "a chunk too many"):
             await self.assert_streaming_response(endless(), [1])
+
+    async def test_generators_are_closed_when_they_go_wrong(self) -> None:
+        closed = []
+
+        def numbers() -> Iterator[int]:
+            try:
+                yield from itertools.count()
+            finally:
+                closed.append("plain")
+
+        async def async_numbers() -> AsyncIterator[int]:
+            try:
+                for number in itertools.count():
+                    await asyncio.sleep(0)
+                    yield number
+            finally:
+                closed.append("async")
+
+        for stream in (numbers(), async_numbers()):
+            with self.assertRaisesRegex(AssertionError, "a chunk too many"):
+                await self.assert_streaming_response(stream, [0])
+        self.assertEqual(closed, ["plain", "async"])
 
     async def test_nonsense_is_refused(self) -> None:
         with self.assertRaisesRegex(

@@ -20,6 +20,8 @@ from supertester.targets.stdio.wire import Decoder
 __all__ = ["Link", "PipeServer"]
 
 _CHUNK: Final = 1 << 16
+_LAST_READS: Final = 1000
+"""Pieces that are read in the end; who writes more has no end."""
 _TOKEN: Final = 32
 """Bytes by which a program shows that it was meant to connect."""
 
@@ -61,21 +63,22 @@ class Link:
         else:
             self._server.unwatch(self)
 
-    def read(self) -> None:
-        """Take in what the client has written."""
+    def read(self) -> bool:
+        """Take in what the client has written; say whether there may be more."""
         try:
             data = os.read(self.reading, _CHUNK)
         except BlockingIOError:
-            return
+            return False
         except OSError:
             data = b""
         if not data:
             self.close()
-            return
+            return False
         if self._token:
             data = self._without_token(data)
         if data and self.is_open:
             self._server.received(self, data)
+        return self.is_open
 
     def _without_token(self, data: bytes) -> bytes:
         known = self._token[: len(data)]
@@ -229,6 +232,9 @@ class PipeServer:
     def _end(self) -> None:
         self._woken()
         for link in list(self._links):
+            for _ in range(_LAST_READS):  # What was written before the end counts.
+                if not link.read():
+                    break
             link.close()
         self._selector.close()
         os.close(self._waking)

@@ -303,6 +303,15 @@ class TestFailures(unittest.TestCase):
         os.close(reading)
         os.close(writing)
 
+    def test_what_was_written_last_counts(self) -> None:
+        for _ in range(20):
+            with MockPort(Wire(framing="lines")) as mock:
+                mock.simulate_timeout("goodbye", times=2)
+                reading, writing = mock.pipes()
+                os.write(writing, b'{"id":1,"command":"goodbye"}\n{"id":2,"command":"goodbye"}\n')
+            os.close(reading)
+            os.close(writing)
+
     def test_a_crash_that_would_be_none(self) -> None:
         self.assertRegex(
             broken(lambda mock: mock.simulate_crash("a", after_bytes=999), "a"),
