@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import signal as signals
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -141,8 +142,8 @@ async def inject_crash(
         reason: The exit reason of the signal. It comes from no process: one that traps exits gets it as a message and
             may survive, and ``NORMAL`` is ignored by the others. What is no process of `supertester.otp` is ended as
             its `supertester.targets.Target.kill` says, by default by `KILL`, whose effect is waited for. For a process
-            of the operating system: any signal, such as ``signal.SIGSEGV`` or its name; if it ends the process for
-            certain, that is waited for.
+            of the operating system, and a server that has one for itself: any signal, such as ``signal.SIGSEGV`` or its
+            name; if it ends the process for certain, that is waited for.
         seed: Of the choice; by default that of the running test.
         tree: Hit all that a process of the operating system has started, too.
 
@@ -172,8 +173,13 @@ async def inject_crash(
     return await injection
 
 
+def _is_signal(reason: Any) -> bool:
+    """Say whether *reason* is meant for the operating system, also if a server of the runtime is the target."""
+    return isinstance(reason, signals.Signals) or (isinstance(reason, str) and reason in signals.Signals.__members__)
+
+
 def _aimed(target: Any, spec: Any, reason: Any, *, tree: bool) -> Injection:
-    found = foreign_victim(target, "inject_crash")
+    found = foreign_victim(target, "inject_crash", behind=_is_signal(reason))
     if isinstance(found, ProcessTarget):
         from supertester.chaos.process_crash import ProcessInjection
 

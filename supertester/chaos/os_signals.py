@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from supertester.errors import UsageError
-from supertester.targets.adapting import foreign_target
+from supertester.otp.pid import Pid
+from supertester.targets.adapting import foreign_target, process_of
+from supertester.targets.embedded import EmbeddedTarget
 from supertester.targets.os_process import ProcessTarget, family
 from supertester.targets.target import Target
 
@@ -19,15 +21,22 @@ _HARMLESS: Final = ("SIGCHLD", "SIGCONT", "SIGURG", "SIGWINCH", "SIGSTOP", "SIGT
 """Those that end nobody who has not asked for it."""
 
 
-def foreign_victim(thing: Any, what: str) -> Target | None:
+def foreign_victim(thing: Any, what: str, *, behind: bool = False) -> Target | None:
     """Return *thing*, or what it returns, as a live target; ``None`` if it is a process of `supertester.otp`.
+
+    Args:
+        thing: Whatever chaos is to hit.
+        what: Who asks, for messages.
+        behind: Whether the process that a server of the runtime has for itself is meant, and not the server.
 
     Raises:
         UsageError: It has ended, or is the process of the test itself.
     """
     found = foreign_target(thing)
-    if found is None and callable(thing) and not hasattr(thing, "pid"):
-        found = foreign_target(thing())
+    if found is None and callable(thing) and not isinstance(thing, Pid):
+        return foreign_victim(thing(), what, behind=behind)
+    if behind and (found is None or isinstance(found, EmbeddedTarget)):
+        found = process_of(thing)
     if found is None:
         return None
     if not found.is_alive():
@@ -44,11 +53,11 @@ def process_victim(thing: Any, what: str) -> ProcessTarget:
         UsageError: It has ended, or is the process of the test itself.
         TypeError: It is no process of the operating system.
     """
-    found = foreign_victim(thing, what)
+    found = foreign_victim(thing, what, behind=True)
     if not isinstance(found, ProcessTarget):
         raise TypeError(
             f"{what}: {thing!r} is no process of the operating system; give an ExternalProcess, a Popen, a "
-            "multiprocessing.Process or a psutil.Process"
+            "multiprocessing.Process, a psutil.Process, or a server of start_os_server()"
         )
     return found
 

@@ -100,7 +100,7 @@ def pause(target: Reference | Target, *, timeout: float = 5.0, tree: bool = Fals
     'well'
     """
     checked_timeout(timeout)
-    found = foreign_victim(target, "pause")
+    found = foreign_victim(target, "pause", behind=True)
     if found is not None and not isinstance(found, EmbeddedTarget):
         return PausedTarget(found, tree=tree)
     if tree:
@@ -115,7 +115,7 @@ async def resume(target: Reference | Target) -> None:
         UsageError: The target is dead or unknown.
         Unsupported: It is nothing that could be held up.
     """
-    found = foreign_victim(target, "resume")
+    found = foreign_victim(target, "resume", behind=True)
     if found is not None and not isinstance(found, EmbeddedTarget):
         await go_on(found)
     else:

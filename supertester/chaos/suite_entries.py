@@ -26,7 +26,7 @@ from supertester.chaos.workers import kill_random_worker
 from supertester.errors import UsageError
 from supertester.otp.runtime import current_runtime
 from supertester.scenarios import Scenario, run_scenario
-from supertester.targets.adapting import foreign_target
+from supertester.targets.adapting import process_of
 from supertester.targets.os_process import ProcessTarget
 
 __all__ = ["ENTRIES", "EntryFailed"]
@@ -131,8 +131,7 @@ def _memory(target: Any, *, fraction: float, **options: Any) -> Exhaustion:
 
 def _real(target: Any) -> ProcessTarget | None:
     """Return what is taken away from: the target, if it is a real process, and else this one."""
-    found = foreign_target(target)
-    return found if isinstance(found, ProcessTarget) else None
+    return process_of(target)
 
 
 def _for_a_while(begin: Callable[..., Undoable]) -> Callable[[Any, dict[str, Any]], Awaitable[Any]]:

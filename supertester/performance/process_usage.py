@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from supertester.errors import Unsupported, UsageError
-from supertester.targets.adapting import foreign_target
-from supertester.targets.os_process import ProcessTarget, family
+from supertester.targets.adapting import process_of
+from supertester.targets.os_process import family
 
 __all__ = ["ProcessCost", "ProcessUsage", "ProcessWatch", "process_usage"]
 
@@ -45,7 +45,8 @@ def process_usage(process: Any, *, tree: bool = True) -> ProcessUsage:
     """Return what a process of the operating system uses now.
 
     Args:
-        process: An `ExternalProcess`, a ``Popen``, a ``multiprocessing.Process``, a ``psutil.Process``, …
+        process: An `ExternalProcess`, a ``Popen``, a ``multiprocessing.Process``, a ``psutil.Process``, or a server of
+            `start_os_server`.
         tree: Count what it has started, too.
 
     Raises:
@@ -65,8 +66,8 @@ class ProcessWatch:
     """Asks again and again what a process uses; see `process_usage`."""
 
     def __init__(self, process: Any, *, tree: bool = True) -> None:
-        found = foreign_target(process)
-        if not isinstance(found, ProcessTarget):
+        found = process_of(process)
+        if found is None:
             raise TypeError(
                 f"process must be one of the operating system, e.g. an ExternalProcess or a Popen, got {process!r}"
             )

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from supertester.errors import UsageError
 from supertester.otp.pid import Pid
 from supertester.otp.refs import resolve
 from supertester.targets.target import Target
 
-__all__ = ["foreign_target", "target_of"]
+if TYPE_CHECKING:
+    from supertester.targets.os_process import ProcessTarget
+
+__all__ = ["foreign_target", "process_of", "target_of"]
 
 _HOME = "supertester.targets"
 _ADAPTERS = {
@@ -87,3 +92,24 @@ def foreign_target(thing: Any) -> Target | None:
 
         return PoolTarget(thing)
     return None
+
+
+def process_of(thing: Any) -> ProcessTarget | None:
+    """Return the process of the operating system that *thing* is, or that a server has for itself, or ``None``.
+
+    A function without arguments stands for what it returns.
+    """
+    from supertester.targets.embedded import EmbeddedTarget
+    from supertester.targets.os_process import ProcessTarget
+
+    found = foreign_target(thing)
+    if found is None and callable(thing) and not isinstance(thing, Pid):
+        return process_of(thing())
+    if isinstance(found, ProcessTarget):
+        return found
+    server: Any = found.process if isinstance(found, EmbeddedTarget) else None
+    if found is None:
+        with suppress(TypeError):
+            server = resolve(thing)
+    number = getattr(server, "os_pid", 0)
+    return None if number in (0, os.getpid()) else ProcessTarget(number, name=repr(server))

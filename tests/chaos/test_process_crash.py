@@ -12,12 +12,14 @@ from pathlib import Path
 import psutil
 
 from supertester._core.waiting import wait_until
-from supertester.chaos import Pause, ProcessInjection, inject_crash, pause, resume, run_chaos_suite
-from supertester.errors import Unsupported, UsageError
-from supertester.otp import KILL, SHUTDOWN, Agent
+from supertester.chaos import Pause, ProcessInjection, inject_crash, limit_resources, pause, resume, run_chaos_suite
+from supertester.errors import CallExit, Unsupported, UsageError
+from supertester.otp import KILL, SHUTDOWN, Agent, process_info
+from supertester.performance import measure_operation
 from supertester.targets import ExternalProcess, start_process
 from supertester.testing import inner_case, run_inner
 from tests.chaos.processes import OBEDIENT, PARENT, ChildCase
+from tests.targets.os_servers import start
 
 DEAF = "int(signal.signal(signal.SIGTERM, signal.SIG_IGN))"
 
@@ -223,3 +225,28 @@ async def main():
 
 asyncio.run(main())
 """
+
+
+class TestServersInProcessesOfTheirOwn(ChildCase):
+    async def test_a_signal_goes_to_the_process_and_another_reason_to_the_server(self) -> None:
+        server = await start()
+        injection = await inject_crash(server, "immediate", reason="out of luck")
+        self.assertEqual(injection.reason, "out of luck")
+        server = await start()
+        process = process_info(server).os_pid
+        injection = await inject_crash(server, "immediate", reason=signal.SIGSEGV)
+        assert isinstance(injection, ProcessInjection)
+        self.assertEqual((injection.pid, injection.reason), (process, "signal SIGSEGV"))
+        with self.assertRaises(CallExit):
+            await server.call("value")
+
+    async def test_it_hangs_starves_and_is_measured(self) -> None:
+        server = await start()
+        async with pause(server):
+            self.assertEqual(state_of(process_info(server).os_pid), "T")
+        async with limit_resources(server, file_descriptors=0) as limited:
+            self.assertEqual(await server.call("value"), 0)
+            self.assertTrue(limited.active)
+        measured = await measure_operation(lambda: server.call("value"), process=server)
+        assert measured.process is not None
+        self.assertEqual(measured.process.after.pid, process_info(server).os_pid)
