@@ -1,5 +1,6 @@
 """Chaos: faults on purpose, seeded, journalled and undone at the end of the test."""
 
+from supertester.chaos.at_operations import at_operations
 from supertester.chaos.children import ChaosReport, chaos_kill_children
 from supertester.chaos.crash import Injection, inject_crash
 from supertester.chaos.deck import FailureDeck
@@ -68,6 +69,7 @@ __all__ = [
     "Resilience",
     "SmallDisk",
     "Toxic",
+    "at_operations",
     "cancel_at_every_await",
     "chaos_kill_children",
     "check_cancellation_safe",
