@@ -35,7 +35,8 @@ def main(
         module: The module, or its name.
         argv: The command line, with the name of the program; that of the process if nothing is said.
         exit: Whether to end the process, with the run's exit status.
-        options: Fields of `Options` that hold unless the command line says otherwise, e.g. ``jobs=2``.
+        options: Fields of `supertester.runner.options.Options` that hold unless the command line says otherwise, e.g.
+            ``jobs=2``.
 
     Raises:
         SystemExit: As *exit* says, and with status 2 if the command line makes no sense.
