@@ -70,6 +70,10 @@ def main(arguments: Sequence[str]) -> int:
         from benchmarks.bugs.__main__ import main as bugs  # It has options of its own.
 
         return bugs(arguments[1:])
+    if list(arguments[:1]) == ["suites"]:
+        from benchmarks.suites import main as suites  # It measures nothing.
+
+        return suites(arguments[1:])
     if list(arguments[:1]) == ["orphans"]:
         from benchmarks.orphans import main as orphans
 
