@@ -51,7 +51,7 @@ class EmbeddedTarget(Target):
 
     @property
     def identity(self) -> Identity:
-        """Its name, or the id of the child, or its class; and its number in the runtime."""
+        """Its name, or the id of the child, or its class; the process it lives in; and its number in the runtime."""
         return self._identity
 
     @property

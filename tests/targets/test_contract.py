@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import itertools
+import os
 import queue
 import signal
 import subprocess
@@ -28,7 +29,9 @@ from supertester.targets import (
     TaskTarget,
     ThreadTarget,
     check_target_contract,
+    start_os_server,
     start_process,
+    target_of,
 )
 from tests.targets.programs import program
 
@@ -39,6 +42,12 @@ class TestAdapters(IsolatedTestCase):
 
     async def test_an_embedded_server(self) -> None:
         await self.assert_keeps(lambda: Agent.start(0), "kill", "stop", "suspend", "resume", "queue_len", "sync")
+
+    async def test_a_server_in_a_process_of_its_own(self) -> None:
+        wanted = ("kill", "stop", "suspend", "resume", "queue_len", "sync")
+        await self.assert_keeps(lambda: start_os_server(Agent, 0), *wanted)
+        server = await start_os_server(Agent, 0)
+        self.assertNotEqual(target_of(server).identity.pid, os.getpid())
 
     async def test_an_embedded_supervisor(self) -> None:
         def start() -> Any:
