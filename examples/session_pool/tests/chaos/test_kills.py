@@ -19,8 +19,8 @@ from session_pool import (
     WorkerInitFailed,
 )
 
-from supertester import ChaosMixin
-from supertester.chaos import kill_random_worker
+from supertester import ChaosMixin, HarnessMixin
+from supertester.chaos import Injection, at_operations
 from tests.planted import Forgetful, Hopeless, Relentless
 from tests.support import PATIENCE, POOL_SIZE, PoolCase, processes_of
 
@@ -62,24 +62,28 @@ class Work:
             thread.join()
 
 
-class TestKills(ChaosMixin, PoolCase):
+class TestKills(ChaosMixin, HarnessMixin, PoolCase):
     soon = PATIENCE
 
     async def check_recovers(self, kind: type[SessionPool]) -> None:
         size = max(POOL_SIZE, 4)  # One at least is left if nobody comes back.
         pool = self.start_pool(size, kind=kind, max_restarts=1_000)
-        before = {worker.id: (worker.pid, worker.generation) for worker in pool.workers()}
-        with Work(pool, users=4, operations=400, retries=5) as work:
-            for operations in (100, 200, 300):
-                await asyncio.to_thread(work.after, operations)
-                injection = await kill_random_worker(pool)
-                self.assertTrue(injection.died, "no fault was delivered")
-                self.assertEqual(injection.reason, "signal SIGKILL")
-        self.assertEqual((work.done, work.errors), (400, []))
+        before = {worker.id: worker.pid for worker in pool.workers()}
+        kills: list[Injection] = []
+
+        async def kill() -> None:
+            kills.append(await self.kill_random_worker(pool))
+
+        ping = at_operations(
+            lambda: pool.execute_anonymous("ping", retries=5, pool_timeout=PATIENCE), {100: kill, 200: kill, 300: kill}
+        )
+        outcomes = await self.run_in_threads(4, lambda _: [ping() for _ in range(100)], timeout=2 * PATIENCE)
+        self.assertEqual([outcome.error for outcome in outcomes], [None] * 4)
+        self.assertEqual([each.reason for each in kills], ["signal SIGKILL"] * 3, "no fault was delivered")
         self.assertTrue(await asyncio.to_thread(pool.await_size, size, self.soon), pool.status())
         replaced = {worker.id: worker for worker in pool.workers() if worker.generation > 1}
         self.assertEqual(sum(worker.generation - 1 for worker in replaced.values()), 3)
-        self.assertTrue(all(worker.pid != before[worker.id][0] for worker in replaced.values()))
+        self.assertTrue(all(worker.pid != before[worker.id] for worker in replaced.values()))
         self.assertEqual(set(processes_of(pool.run_id).values()) - {"R", "S"}, set(), "a zombie was left")
         self.assertEqual(set(pool.health_check(PATIENCE).values()), {"healthy"})
 
