@@ -29,6 +29,8 @@ from supertester.targets.target import Target
 
 __all__ = ["FailingWorkers"]
 
+Evidence = Callable[[], dict[str, Any] | None]
+"""Returns what became of a failure, or ``None`` if it hit nobody."""
 _IN_THE_LOOP: Final = 10.0
 """Seconds that the event loop may take to put a toxic on, for an attempt in another thread."""
 
@@ -107,8 +109,9 @@ class FailingWorkers:
                 yield kind
             finally:
                 fault.close()
-                if victim is not None and evidence is not None:
-                    self._take_note(kind, victim, evidence())
+                details = evidence()
+                if victim is not None and details is not None:
+                    self._take_note(kind, victim, details)
 
     async def strike(self, worker: Any = None) -> str | None:
         """Let an attempt fail that nobody makes, if it is its turn: for systems that have no place for `attempt`.
@@ -132,11 +135,11 @@ class FailingWorkers:
             await self.strike()
             await pause(LoopClock(self._loop), seconds)
 
-    def _begin(self, kind: str, worker: Any, fault: ExitStack) -> tuple[Target | None, Callable[[], Any] | None]:
+    def _begin(self, kind: str, worker: Any, fault: ExitStack) -> tuple[Target | None, Evidence]:
         worker = self._drawn() if worker is None else worker
         victim = None if worker is None else _process_of(worker)
         if victim is None:  # There is none just now, or he has ended: what cannot be hit is not hit.
-            return None, None
+            return None, lambda: None
         if kind == "exit":
             victim.kill_now()
             return victim, lambda: {"exit_reason": victim.exit_reason}
@@ -164,9 +167,9 @@ class FailingWorkers:
     # Faults ------------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def _standing_still(self, victim: ProcessTarget) -> Iterator[Callable[[], Any]]:
+    def _standing_still(self, victim: ProcessTarget) -> Iterator[Evidence]:
         reaper.stopped(victim.pid, victim.started)
-        victim.kill(signal.SIGSTOP)
+        stands_still = victim.suspend_now()
         once = threading.Event()
 
         def go_on() -> None:
@@ -180,16 +183,18 @@ class FailingWorkers:
         timer.start()
         with self._undone(go_on):
             try:
-                yield lambda: {"stopped": True, "exit_reason": victim.exit_reason}
+                yield lambda: {"exit_reason": victim.exit_reason} if stands_still else None
             finally:
                 timer.cancel()
+                timer.join()
 
     @contextmanager
-    def _bad_network(self, proxy: NetworkProxy, kind: str) -> Iterator[Callable[[], Any]]:
+    def _bad_network(self, proxy: NetworkProxy, kind: str) -> Iterator[Evidence]:
         put_on = proxy.partition if kind == "timeout" else partial(proxy.reset_peer, direction="both")
         toxic = self._in_loop(put_on)
         with self._undone(lambda: self._in_loop(toxic.remove)):
-            yield lambda: {"toxic": toxic.name, "links": toxic.hits}
+            # Without a connection there is nobody whom it has hit.
+            yield lambda: {"toxic": toxic.name, "links": toxic.hits} if toxic.hits else None
 
     @contextmanager
     def _undone(self, undo: Callable[[], object]) -> Iterator[None]:

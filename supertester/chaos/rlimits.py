@@ -59,7 +59,8 @@ def limit_resources(
         target: The process: an `ExternalProcess`, a ``Popen``, a ``multiprocessing.Process``, …
         memory_mb: Megabytes of address space; beyond that, allocations fail (``MemoryError``), and no thread starts.
         file_descriptors: How many more files and sockets; beyond that, ``open`` fails with ``EMFILE``.
-        cpu_seconds: Seconds of processor time; then the system sends SIGXCPU, which ends who does not handle it.
+        cpu_seconds: Seconds of processor time, rounded up; then the system sends SIGXCPU, which ends who does not
+            handle it.
         file_size_mb: How large a file may get, in all; a write beyond that fails with ``EFBIG`` in a program that
             ignores SIGXFSZ, as Python does, and ends others.
         processes: How many more processes and threads its user may have. There is no such limit for root.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ProcessTarget", "family", "signal_of"]
 
+_LOOK: Final = 0.0002
+"""Seconds between two looks at a process that is about to stand still."""
 _PATIENCE: Final = 5.0
 """Seconds that the system may take to suspend a process."""
 _FORKSERVER: Final = "multiprocessing.forkserver"
@@ -155,6 +158,14 @@ class ProcessTarget(Target):
         """
         self.kill()
         self._life.has_ended(within)
+
+    def suspend_now(self, within: float = 1.0) -> bool:
+        """Send it SIGSTOP, and block until it stands still, for so many seconds at most; return whether it does."""
+        self.kill(signal.SIGSTOP)
+        deadline = time.monotonic() + within
+        while self.state == "running" and time.monotonic() < deadline:
+            time.sleep(_LOOK)  # Only its parent is told.
+        return self.state == "stopped"
 
     def check_reason(self, reason: Any) -> None:
         """Raise `UsageError` unless *reason* is `KILL`, `SHUTDOWN` or the number of a signal."""

@@ -54,7 +54,7 @@ class TestSignals(FailureCase):
         failures = self.failing(pool, "timeout")
         with failures.attempt(pool.workers()[0]):
             [child] = [ref.child for ref in pool.workers()]
-            await wait_until(lambda: state_of(child.pid) == "T", "it to stop", timeout=5)
+            self.assertEqual(state_of(child.pid), "T")
             self.tell(child, "1 + 1")
         self.assertEqual(self.hear(child), "did 2")
         self.assertEqual(failures.delivered, {"timeout": 1})
@@ -158,6 +158,13 @@ class TestNetwork(FailureCase):
         self.assertEqual(await reader.readline(), b"answer to one\n", "nothing was lost")
         writer.close()
         self.assertEqual(failures.delivered, {"timeout": 1})
+
+    async def test_a_bad_network_that_nobody_uses_hits_nobody(self) -> None:
+        failures = self.failing(self.pool, "disconnect", "timeout", proxy_of=self.proxy_of)
+        for _ in range(2):
+            with failures.attempt():
+                pass
+        self.assertEqual((sum(failures.deck.drawn.values()), failures.hits), (2, []))
 
     async def test_attempts_in_a_thread(self) -> None:
         failures = self.failing(self.pool, "disconnect", proxy_of=self.proxy_of)
