@@ -138,7 +138,9 @@ class WorkerPool:
         deadline = Deadline(timeout, attempts)
         failed: dict[Any, PoolError] = {}
         for attempt in range(attempts):
-            self.retries += attempt > 0
+            if attempt:
+                with self._changed:
+                    self.retries += 1
             ticket = self._ticket(session, failed, deadline)
             worker: Any = ticket.worker
             try:
@@ -259,6 +261,17 @@ class WorkerPool:
     # Minding one worker --------------------------------------------------------------------------------------------
 
     def _mind(self, slot: _Slot) -> None:
+        """Have a worker in *slot* until the pool is over; what goes wrong here is the end of it, and leaves none."""
+        try:
+            self._keep(slot)
+        except BaseException as error:
+            self._give_up(PoolError(f"nobody minds {slot.id} any more: {error!r}"))
+            raise
+        finally:
+            if slot.worker is not None:
+                slot.worker.stop(self._grace)
+
+    def _keep(self, slot: _Slot) -> None:
         while self.over is None:
             worker = None
             try:
@@ -343,6 +356,8 @@ class WorkerPool:
     def _tell(self, name: str, worker: Any, **details: Any) -> None:
         if worker is not None:
             details = {"id": worker.id, "generation": worker.generation, "pid": worker.pid, **details}
-        self._on_event(name, details)
-        with self._changed:
-            self._changed.notify_all()
+        try:
+            self._on_event(name, details)
+        finally:
+            with self._changed:
+                self._changed.notify_all()

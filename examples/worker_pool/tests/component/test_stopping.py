@@ -7,9 +7,26 @@ import signal
 import time
 
 import psutil
-from worker_pool import wire
+from worker_pool import Worker, wire
 
+from supertester.testing import run_inner
 from tests.support.pools import PoolCase
+
+
+class TestLeaks(PoolCase):
+    def test_a_worker_that_is_left_is_found(self) -> None:
+        """Also where a test forgets to stop one: it fails, and the worker is gone."""
+        left: list[Worker] = []
+
+        class Forgetful(PoolCase):
+            def test_forgets(self) -> None:
+                left.append(Worker("left", 1, run_id="of nobody"))
+
+        result = run_inner(Forgetful("test_forgets"))
+        self.assertRegex(result.report, r"child process .*worker_pool.server.* was left running")
+        [worker] = left
+        self.assertTrue(worker.has_ended(20.0))
+        worker.stop(0.0)
 
 
 class TestStopping(PoolCase):

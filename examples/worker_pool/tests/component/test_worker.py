@@ -85,7 +85,25 @@ class TestHealth(PoolCase):
         stream.close()
 
 
+class Counting(grpc.UnaryUnaryClientInterceptor):  # type: ignore[misc]
+    """Counts calls by their method."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
+        self.calls.append(details.method)
+        return continuation(details, request)
+
+
 class TestCommands(PoolCase):
+    def test_interceptors_see_every_call(self) -> None:
+        counting = Counting()
+        worker = self.ready_worker(interceptors=[counting])
+        for _ in range(3):
+            worker.call(wire.request("ping", {}, None), 10.0)
+        self.assertEqual(counting.calls.count(wire.EXECUTE), 3)
+
     def test_status_codes(self) -> None:
         """What the wire says, below the errors that the pool makes of it."""
         worker = self.ready_worker()

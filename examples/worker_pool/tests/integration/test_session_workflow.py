@@ -9,6 +9,7 @@ from typing import Any
 from worker_pool import SessionLost, SessionWorkerUnavailable, ToolError, wire
 
 from supertester.linear import History
+from supertester.targets import Sessions
 from tests.support.pools import PoolCase, strange
 
 
@@ -147,6 +148,39 @@ class TestCleanup(PoolCase):
         self.assertEqual(len(cleanup.ended), 50 - len(doomed))
         self.assertEqual([self.sessions_of(worker) for worker in pool.workers()], [0, 0, 0, 0])
         self.assertEqual(pool.sessions(), {})
+
+    def opened(self, pool: Any) -> Sessions:
+        """Return what ends all sessions that are opened with it, and counts those that the workers have."""
+
+        def open_session(session: str) -> str:
+            pool.execute("initialize_session", session=session)
+            return session
+
+        def count() -> int:
+            return sum(self.sessions_of(worker) for worker in pool.workers())
+
+        def end(session: str) -> None:
+            pool.execute("cleanup_session", session=session, attempts=2)
+
+        return Sessions(end, open=open_session, count=count, lost=SessionLost, timeout=30.0)
+
+    async def test_the_sessions_of_a_test_are_ended_and_counted(self) -> None:
+        pool = await self.started(2)
+        sessions = self.opened(pool)
+        for number in range(10):
+            await sessions.open(f"session-{number}")
+        victim = pool.workers()[0]
+        os.kill(victim.pid, signal.SIGKILL)
+        await self.replaced(pool, victim)
+        report = await self.assert_all_sessions_ended(sessions)
+        self.assertEqual((len(report.ended), len(report.lost), report.left), (5, 5, 0))
+
+    async def test_sessions_that_stay_are_found(self) -> None:
+        pool = await self.started(1, command=strange("keeps sessions"))
+        sessions = self.opened(pool)
+        await sessions.open("s")
+        with self.assertRaisesRegex(AssertionError, "1 of 1 sessions could not be ended; the server has 1 sessions"):
+            await self.assert_all_sessions_ended(sessions)
 
     async def test_some_of_them(self) -> None:
         pool = await self.started(1)

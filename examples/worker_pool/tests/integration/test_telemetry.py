@@ -7,6 +7,10 @@ import os
 import signal
 from typing import Any
 
+from worker_pool import PoolError
+
+from supertester.targets import find_marked
+from supertester.testing import run_inner
 from tests.support.pools import PoolCase
 
 
@@ -47,6 +51,27 @@ class TestEvents(PoolCase):
             await asyncio.to_thread(pool.start)
         pids = [{details["pid"] for details in each} for each in heard.values()]
         self.assertEqual(pids, [{pool.workers()[0].pid} for pool in pools])
+
+    def test_a_listener_that_fails_is_the_end_of_the_pool_and_leaves_nothing(self) -> None:
+        """Nobody would mind its workers otherwise. That a thread has raised fails the test, though all else is well."""
+        run_ids: list[str] = []
+
+        def listen(name: str, _: dict[str, Any]) -> None:
+            if name == "worker_down":
+                raise ZeroDivisionError("planted")
+
+        class Inner(PoolCase):
+            async def test(self) -> None:
+                pool = await self.started(2, on_event=listen)
+                run_ids.append(pool.run_id)
+                os.kill(pool.workers()[0].pid, signal.SIGKILL)
+                await self.assert_eventually(lambda: pool.over is not None, within=20.0)
+                with self.assertRaisesRegex(PoolError, "nobody minds worker-0 any more: ZeroDivisionError"):
+                    pool.execute("ping")
+
+        result = run_inner(Inner("test"))
+        self.assertIn("ZeroDivisionError: planted", result.report)
+        self.assertEqual(find_marked(run_ids[0]), [])
 
     async def test_a_different_order_is_found(self) -> None:
         """A pool that tells of the end of a worker after the beginning of the next one."""
