@@ -8,7 +8,7 @@ import socket
 from supertester._core.mismatch import Mismatch
 from supertester.errors import Unsupported
 
-__all__ = ["check_port_exclusive"]
+__all__ = ["can_bind", "check_port_exclusive"]
 
 
 def check_port_exclusive(port: int, host: str = "127.0.0.1") -> Mismatch | None:
@@ -27,9 +27,9 @@ def check_port_exclusive(port: int, host: str = "127.0.0.1") -> Mismatch | None:
     """
     if not hasattr(socket, "SO_REUSEPORT"):
         raise Unsupported("this platform has no SO_REUSEPORT, so that no two servers can have one port")
-    if _can_bind(host, port, shared=False):
+    if can_bind(host, port, shared=False):
         return Mismatch(f"nobody listens on port {port} of {host}")
-    if _can_bind(host, port, shared=True):
+    if can_bind(host, port, shared=True):
         return Mismatch(
             f"port {port} of {host} can be had by a second server as well, because SO_REUSEPORT is set on it; for "
             "gRPC, start the server with the option ('grpc.so_reuseport', 0)"
@@ -37,12 +37,14 @@ def check_port_exclusive(port: int, host: str = "127.0.0.1") -> Mismatch | None:
     return None
 
 
-def _can_bind(host: str, port: int, *, shared: bool) -> bool:
+def can_bind(host: str, port: int, *, shared: bool) -> bool:
+    """Say whether a server could have the port now; *shared*: if it shares it with those that share it, too."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as trial:
         # Else connections that have ended would look like a server.
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(shared))
+        if shared:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         try:
             trial.bind((host, port))
         except OSError as error:

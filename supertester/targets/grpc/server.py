@@ -13,6 +13,7 @@ from supertester._core.counts import checked_count
 from supertester._core.naming import describe
 from supertester.context import current_context
 from supertester.errors import StartFailed, UsageError
+from supertester.targets.exclusive import can_bind
 from supertester.targets.grpc import forks, packages
 
 __all__ = ["GrpcHealth", "GrpcServer", "grpc_server"]
@@ -57,6 +58,8 @@ def grpc_server(
     grpc = packages.grpc()
     checked_count("workers", workers)
     handlers = _handlers(grpc, methods)
+    if port and not can_bind(host, port, shared=False):  # gRPC would say so as well, but also write to our errors.
+        raise StartFailed(f"port {port} of {host} is in use", kind="gRPC server")
     made = grpc.server(
         ThreadPoolExecutor(workers, thread_name_prefix="supertester-grpc"),
         options=[_EXCLUSIVE, *options],

@@ -123,7 +123,7 @@ class TestServers(ServiceAssertions, IsolatedTestCase):
         server = grpc_server({})
         self.assert_port_exclusive(server.port)
         with self.assertRaisesRegex(
-            StartFailed, rf"gRPC server did not start: .*port {server.port} of 127.0.0.1 cannot"
+            StartFailed, rf"gRPC server did not start: .*port {server.port} of 127.0.0.1 is in"
         ):
             grpc_server({}, port=server.port)
         await server.stop()
