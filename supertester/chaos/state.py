@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -69,7 +70,8 @@ class Paused(Undoable):
 def pause(target: Reference | Target, *, timeout: float = 5.0, tree: bool = False) -> Paused | PausedTarget:
     """Let a server stand still between two messages, until the block or the test ends, or somebody calls `resume`.
 
-    A process of the operating system stands still wherever it is just now, by SIGSTOP.
+    A process of the operating system, also one that a server has for itself, stands still wherever it is just now, by
+    SIGSTOP.
 
     Args:
         target: The server, or what else `supertester.targets.target_of` makes a target of, e.g. a ``Popen``.
@@ -233,7 +235,13 @@ def corrupt_state(target: Reference, fn: Callable[[Any], Any], *, timeout: float
     if not callable(fn):
         raise TypeError(f"corrupt_state(target, fn) takes a function of the state, got {fn!r}")
     checked_timeout(timeout)
-    return Corruption(server_of(target, "corrupt_state"), fn, timeout)
+    process = server_of(target, "corrupt_state")
+    if process.os_pid != os.getpid():
+        raise Unsupported(
+            f"corrupt_state: the state of {process!r} is in another process, and could not be put back; change it with "
+            "sys.replace_state()"
+        )
+    return Corruption(process, fn, timeout)
 
 
 @dataclass(frozen=True)

@@ -317,6 +317,7 @@ class TestRefusals(IsolatedTestCase):
         with self.assertRaises(StartFailed) as caught:
             await start("killed", cls=Odd)
         self.assertEqual(caught.exception.reason, "signal SIGKILL")
+        self.assertIn("ended before it could say why", caught.exception.__notes__[0])
 
     async def test_of_an_init_that_takes_too_long(self) -> None:
         with self.assertRaises(StartFailed) as caught:

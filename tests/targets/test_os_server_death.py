@@ -11,13 +11,14 @@ from typing import Any
 
 from supertester import ChaosMixin, OTPAssertions
 from supertester.case import IsolatedTestCase
-from supertester.errors import CallExit
+from supertester.errors import CallExit, Unsupported
 from supertester.otp import (
     KILL,
     KILLED,
     NOPROC,
     NORMAL,
     SHUTDOWN,
+    TIMEOUT,
     ChildSpec,
     Crash,
     Down,
@@ -37,7 +38,7 @@ from supertester.otp import (
     whereis,
     which_children,
 )
-from supertester.targets import RemoteCrash, os_child_spec
+from supertester.targets import ProcessTarget, RemoteCrash, check_target_contract, os_child_spec
 from supertester.targets.tree import living
 from supertester.testing import failure_of
 from tests.targets.os_servers import PATIENCE, Careful, Counter, start
@@ -281,6 +282,21 @@ class TestSupervised(OTPAssertions, ChaosMixin, IsolatedTestCase):
         report = await self.chaos_kill_children(supervisor, kill_rate=1.0, duration_ms=60, kill_interval_ms=20, seed=1)
         self.assertGreater(report.killed, 0)
         self.assertFalse(report.supervisor_crashed)
+
+    async def test_chaos_lets_one_stand_still(self) -> None:
+        server = await start()
+        async with self.pause(server):
+            with self.assertRaises(CallExit) as caught:
+                await server.call("value", 0.01)
+            self.assertEqual([caught.exception.reason, ProcessTarget(server.os_pid).state], [TIMEOUT, "stopped"])
+        self.assertEqual(await server.call("value"), 0)
+        with self.assertRaisesRegex(Unsupported, r"corrupt_state: .*in another process.*sys\.replace_state\(\)"):
+            await self.corrupt_state(server, abs)
+
+    async def test_they_are_targets(self) -> None:
+        self.assertIsNone(
+            await check_target_contract(start, supports=["kill", "stop", "suspend", "resume", "queue_len", "sync"])
+        )
 
 
 class TestCleanup(IsolatedTestCase):

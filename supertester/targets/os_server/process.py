@@ -68,6 +68,11 @@ class OsProcess(OsMailbox):
         """The operating system's number of the process that the server has for itself; 0 before it is there."""
         return 0 if self.launched is None else self.launched.pid
 
+    @property
+    def ended_without_a_word(self) -> bool:
+        """Whether its process has ended by itself, and the server did not say why."""
+        return self.exit_reason is not None and self._last_word is _NOTHING
+
     def begin(self, launched: Launched) -> None:
         """Take note of the process, and listen to it."""
         self.connect(launched)

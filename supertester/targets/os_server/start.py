@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from multiprocessing.connection import Connection
 from threading import get_ident
-from typing import Any
+from typing import Any, Final
 
 from supertester._core.clock import checked_timeout
 from supertester.errors import StartFailed, Unsupported, UsageError
@@ -24,6 +24,11 @@ from supertester.targets.os_server.process import OsProcess
 from supertester.targets.reaper import reaper
 
 __all__ = ["os_child_spec", "start_os_server"]
+
+_WITHOUT_A_WORD: Final = (
+    "the process ended before it could say why; what it wrote to its standard error does. It imports the module that "
+    "runs here as the main program once more, which must not run anything outside of `if __name__ == '__main__':`"
+)
 
 
 async def start_os_server(
@@ -95,7 +100,12 @@ async def start_os_server(
     if spawner is not None:
         process.parent = spawner
         process.link(spawner)
-    return await wait_started(process, timeout)  # type: ignore[no-any-return]
+    try:
+        return await wait_started(process, timeout)  # type: ignore[no-any-return]
+    except StartFailed as error:
+        if process.ended_without_a_word and not process.gave_up:
+            error.add_note(_WITHOUT_A_WORD)
+        raise
 
 
 def _arrival(
