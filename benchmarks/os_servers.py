@@ -18,8 +18,8 @@ from time import perf_counter
 from typing import Any
 
 from benchmarks.measure import Compared, Figure, Subject
-from benchmarks.servers import Echo
-from supertester.otp import KILL, process_info
+from benchmarks.servers import Echo, in_loop
+from supertester.otp import KILL
 from supertester.targets import start_os_server
 
 __all__ = ["figures"]
@@ -97,6 +97,24 @@ async def _casts(units: int) -> float:
     return passed / units
 
 
+def sleep() -> None:
+    """Be a process that somebody kills."""
+    signal.pause()
+
+
+def join(units: int) -> float:
+    context = get_context("spawn")
+    passed = 0.0
+    for _ in range(units):
+        process = context.Process(target=sleep)
+        process.start()
+        begun = perf_counter()
+        process.kill()
+        process.join()
+        passed += perf_counter() - begun
+    return passed / units
+
+
 async def _death(kill: Callable[[Any], object], units: int) -> float:
     passed = 0.0
     for _ in range(units):
@@ -110,42 +128,44 @@ async def _death(kill: Callable[[Any], object], units: int) -> float:
 
 
 def _by_signal(server: Any) -> None:
-    os.kill(process_info(server).os_pid, signal.SIGKILL)  # type: ignore[union-attr]
+    os.kill(server.os_pid, signal.SIGKILL)
 
 
 def _by_exit(server: Any) -> None:
     server.exit(KILL)
 
 
-def _run(work: Callable[[int], Any], units: int) -> float:
+def _pinned(work: Callable[[int], Any], units: int) -> float:
     with _one_processor():
         return asyncio.run(work(units))  # type: ignore[no-any-return]
 
 
 def figures() -> list[Figure]:
-    reference = Subject(name="multiprocessing.Pipe", run=pipe, units=5_000)
+    pipes = Subject(name="multiprocessing.Pipe", run=pipe, units=5_000)
+    joined = Subject(name="Process.kill() and join()", run=join, units=5)
     return [
         Figure(
             name="os-call",
             title="a call to a server in a process of its own",
             unit="round trip",
             subjects=[
-                reference,
-                Subject(name="server", run=partial(_run, partial(_calls, 1)), units=5_000, goal=1.2),
-                Subject(name="server, 100 callers", run=partial(_run, partial(_calls, 100)), units=10_000),
-                Subject(name="server, casts", run=partial(_run, _casts), units=20_000),
+                pipes,
+                Subject(name="server", run=partial(_pinned, partial(_calls, 1)), units=5_000, goal=1.2),
+                Subject(name="server, 100 callers", run=partial(_pinned, partial(_calls, 100)), units=10_000),
+                Subject(name="server, casts", run=partial(_pinned, _casts), units=20_000),
             ],
-            reference=reference.name,
+            reference=pipes.name,
         ),
         Figure(
             name="os-kill",
             title="from a signal until the end is known",
             unit="death",
             subjects=[
-                Subject(name="SIGKILL by another", run=partial(_run, partial(_death, _by_signal)), units=5, goal=0.002),
-                Subject(name="exit(KILL)", run=partial(_run, partial(_death, _by_exit)), units=5, goal=0.002),
+                joined,
+                Subject(name="SIGKILL by another", run=in_loop(partial(_death, _by_signal)), units=5, goal=0.002),
+                Subject(name="exit(KILL)", run=in_loop(partial(_death, _by_exit)), units=5, goal=0.002),
             ],
-            reference="none",
+            reference=joined.name,
             compared=Compared.ALONE,
         ),
     ]

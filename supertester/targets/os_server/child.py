@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import pickle
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,7 @@ from supertester.otp.genserver import spawn, wait_started
 from supertester.otp.reasons import Crash, is_crash
 from supertester.otp.results import IGNORE
 from supertester.otp.runtime import current_runtime
-from supertester.targets.os_server.counters import ALONE, Counters
+from supertester.targets.os_server.counters import FAMILY, Counters
 from supertester.targets.os_server.frames import (
     IGNORED,
     READY,
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Arrival", "main"]
 
+_STARTS = frozenset({"os.fork", "os.forkpty", "os.posix_spawn", "os.system", "subprocess.Popen"})
 _CRASHED = 70
 """The exit status of a process whose server has crashed: that of an internal error, as BSD has them."""
 
@@ -73,15 +76,24 @@ def main(arrival: Arrival) -> None:
     except BaseException as error:  # noqa: BLE001  # Whatever an import does.
         _tell(answers, framed(REFUSED, 0, packed(Crash(error))))
         raise SystemExit(_CRASHED) from None
-    line = Line(arrival.requests.fileno(), answers, Counters(arrival.counters.fileno()).values)
+    counters = Counters(arrival.counters.fileno()).values
+    sys.addaudithook(partial(_note_start, counters))
+    line = Line(arrival.requests.fileno(), answers, counters)
     with asyncio.Runner(loop_factory=ServerLoop) as runner:
         try:
             runner.run(_live(line, arrival.known_as, what))
         except (KeyboardInterrupt, SystemExit) as error:  # The server has heard of it, if it was there.
             line.end(Crash(error))
-    line.counters[ALONE] = not has_children(os.getpid())
+    if not has_children(os.getpid()):
+        line.counters[FAMILY] = False
     if line.reason is not None and is_crash(line.reason):
         raise SystemExit(_CRASHED)
+
+
+def _note_start(counters: memoryview, event: str, _: object) -> None:
+    """Note whether this process starts others."""
+    if event in _STARTS:
+        counters[FAMILY] = True
 
 
 async def _live(line: Line, known_as: Reference, what: tuple[Any, ...]) -> None:

@@ -6,7 +6,7 @@ import mmap
 import os
 from typing import Final
 
-__all__ = ["ALONE", "HANDLED", "OWN", "RESTED", "SUSPENDED", "TRAPS_EXITS", "Counters"]
+__all__ = ["FAMILY", "HANDLED", "OWN", "RESTED", "SUSPENDED", "TRAPS_EXITS", "Counters"]
 
 HANDLED: Final = 0
 """Messages whose handling has begun."""
@@ -16,8 +16,8 @@ RESTED: Final = 2
 """Frames that had come when the server last had nothing to do."""
 TRAPS_EXITS: Final = 3
 SUSPENDED: Final = 4
-ALONE: Final = 5
-"""Whether the process has come to its end in order, and has started none that still run."""
+FAMILY: Final = 5
+"""Whether the process has started others, which may run."""
 _COUNT: Final = 8
 
 

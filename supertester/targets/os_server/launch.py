@@ -20,10 +20,10 @@ from supertester.targets.os_server.counters import Counters
 from supertester.targets.reaper import reaper
 from supertester.targets.tree import has_children, kill_tree, signal_group
 
-__all__ = ["FAMILY", "START_METHODS", "Launched", "check_system", "pickled"]
+__all__ = ["FAMILY_MARK", "START_METHODS", "Launched", "check_system", "pickled"]
 
 START_METHODS: Final = ("spawn", "forkserver")
-FAMILY: Final = "SUPERTESTER_OS_SERVER"
+FAMILY_MARK: Final = "SUPERTESTER_OS_SERVER"
 """The variable by which all that the process starts is known."""
 _PIPE: Final = 1 << 20
 """Bytes that a pipe can hold, where the system allows."""
@@ -121,7 +121,7 @@ class Launched:
         self.requests: int = self._requests.fileno()
         self.answers: int = self._answers.fileno()
         self.death = _watched(self.pid)
-        self._family = arrival.environment[FAMILY]
+        self._family = arrival.environment[FAMILY_MARK]
         reaper.add(self.pid)
 
     def has_ended(self, timeout: float = 0) -> bool:
@@ -130,24 +130,23 @@ class Launched:
         poll.register(self.death, select.POLLIN)
         return bool(poll.poll(timeout * 1000))
 
-    def kill(self) -> None:
-        """Kill it with all that it has started, and wait until it is gone."""
+    def kill(self, *, family: bool) -> None:
+        """Kill it, with all that it has started if it has a *family*, and wait until it is gone."""
         if not self.has_ended():
-            if has_children(self.pid):
+            if family and has_children(self.pid):
                 kill_tree(self.pid)
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self.death, signal.SIGKILL)
             self.has_ended(_GONE)
-        signal_group(self.pid, signal.SIGKILL)
 
-    def close(self, *, may_leave: bool) -> int | None:
+    def close(self, *, family: bool) -> int | None:
         """Take leave of one that has ended: return its exit code, negative for a signal.
 
-        If it *may leave* others behind that it has started, they are killed.
+        If it may leave a *family* behind, that is killed.
         """
-        if may_leave:
+        if family:
             signal_group(self.pid, signal.SIGKILL)
-            reaper.end_marked(FAMILY, self._family)
+            reaper.end_marked(FAMILY_MARK, self._family)
         self._process.join(_GONE)
         code: int | None = self._process.exitcode
         reaper.discard(self.pid)

@@ -11,7 +11,7 @@ from supertester.errors import CallExit, Unsupported
 from supertester.otp.drive import wake
 from supertester.otp.messages import PENDING, Call, Failure, SystemEvent
 from supertester.otp.reasons import NORMAL
-from supertester.targets.os_server.counters import ALONE
+from supertester.targets.os_server.counters import FAMILY
 from supertester.targets.os_server.frames import AT_REST, EVENT, FAILURE, IGNORED, READY, REPLY, ROUTED, Frame
 from supertester.targets.os_server.mailbox import OsMailbox
 from supertester.targets.os_server.reasons import of_exit_code, unpacked
@@ -114,18 +114,19 @@ class OsProcess(OsMailbox):
     def _leave(self, launched: Launched, reason: Any) -> Any:
         """See to it that the process is gone; return why it has ended: for *reason* only if that did it."""
         ended_itself = launched.has_ended()
+        has_family = bool(self.counters.values[FAMILY])
         if ended_itself:
             with suppress(BlockingIOError):  # That somebody may come to write who was started by it.
                 while not self.reader.has_ended:
                     self._hear()
         else:
-            launched.kill()
+            launched.kill(family=has_family)
         if not self.runtime.loop.is_closed():
             self.runtime.loop.remove_reader(launched.answers)
             self.runtime.loop.remove_reader(launched.death)
         if self._lingering is not None:
             self._lingering.cancel()
-        code = launched.close(may_leave=ended_itself and not self.counters.values[ALONE])
+        code = launched.close(family=has_family)
         if self._last_word is not _NOTHING:
             return self._last_word
         return of_exit_code(code) if ended_itself else reason
@@ -191,7 +192,7 @@ class OsProcess(OsMailbox):
     def _lingers_no_longer(self) -> None:
         self._lingering = None
         if self.launched is not None:
-            self.launched.kill()  # Of whose end we shall hear.
+            self.launched.kill(family=True)  # Of whose end we shall hear.
 
     def _trace(self, kind: str, message: Any, at: float, to: Any) -> None:
         if self.tracer is not None:

@@ -19,7 +19,7 @@ from supertester.otp.process import Process
 from supertester.otp.refs import claim, holder_of
 from supertester.otp.runtime import ProcessExited, Runtime, current, current_runtime
 from supertester.targets.os_server.child import Arrival
-from supertester.targets.os_server.launch import FAMILY, START_METHODS, Launched, check_system, pickled
+from supertester.targets.os_server.launch import FAMILY_MARK, START_METHODS, Launched, check_system, pickled
 from supertester.targets.os_server.process import OsProcess
 from supertester.targets.reaper import reaper
 
@@ -111,7 +111,7 @@ async def start_os_server(
 def _arrival(
     known_as: Reference, content: bytes, requests: Connection, answers: Connection, counters: Connection
 ) -> Arrival:
-    family = {FAMILY: f"{known_as[0]}-{known_as[1]}"}
+    family = {FAMILY_MARK: f"{known_as[0]}-{known_as[1]}"}
     return Arrival(requests, answers, counters, os.getpid(), known_as, {**reaper.environment(), **family}, content)
 
 
