@@ -91,9 +91,10 @@ class TestMessages(OTPAssertions, IsolatedTestCase):
         self.assertEqual(await slow.call("job"), process_info(slow).os_pid)
         slow.cast("new")
         self.assertEqual(await slow.call("state"), "new")
-        waiting = asyncio.ensure_future(slow.call("for ever"))
+        waiting = asyncio.ensure_future(slow.call("for ever", PATIENCE))
+        await asyncio.sleep(0)
         with self.assertRaises(CallExit) as caught:
-            await slow.call("state", 0.0)
+            await slow.call("state", 0.01)
         self.assertEqual(caught.exception.reason, TIMEOUT)
         slow.exit("enough")
         with self.assertRaises(CallExit) as caught:

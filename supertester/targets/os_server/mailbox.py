@@ -179,7 +179,7 @@ class OsMailbox(Process):
         slot: Any = None
         if self._others_turn:
             self._others_turn -= 1
-        else:
+        elif timeout * 1000 >= _BRIEF:
             slot = self._ask_at_once(request, caller)
             if slot.__class__ is bytes:
                 return self.unpickled(slot, ("call", self, request, timeout))
