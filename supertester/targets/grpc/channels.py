@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from inspect import isawaitable
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -94,9 +96,8 @@ class GrpcChannel(_Guarded):
 
     def close(self) -> None:
         """Close it; calls under way end with ``CANCELLED``. Later calls do nothing."""
-        if not self.is_closed:
-            self.is_closed = True
-            self._channel.close()
+        self.is_closed = True
+        self._channel.close()  # Which does nothing the second time.
 
     def __enter__(self) -> Self:
         return self
@@ -112,9 +113,8 @@ class GrpcAioChannel(_Guarded):
 
     async def close(self, grace: float | None = None) -> None:
         """Close it; calls under way have *grace* seconds to end. Later calls do nothing."""
-        if not self.is_closed:
-            self.is_closed = True
-            await self._channel.close(grace)
+        self.is_closed = True
+        await self._channel.close(grace)  # Which does nothing the second time.
 
     async def __aenter__(self) -> Self:
         return self
@@ -185,6 +185,7 @@ class GrpcChannels:
         self._dial = dial
         self._make = make
         self._channels: dict[Any, tuple[Any, Any]] = {}
+        self._closing: set[asyncio.Future[Any]] = set()
 
     def to(self, worker: Any) -> Any:
         """Return the channel to *worker*; the same one for the same generation."""
@@ -199,5 +200,11 @@ class GrpcChannels:
     def forget(self, worker_id: Any) -> None:
         """Close the channel to the worker with this id, if there is one."""
         _, channel = self._channels.pop(worker_id, (None, None))
-        if channel is not None:
-            channel.close()
+        if channel is None:
+            return
+        channel.is_closed = True
+        closing = channel.close()
+        if isawaitable(closing):
+            task = asyncio.ensure_future(closing)
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)

@@ -55,6 +55,10 @@ class Health:
         """Whether it is serving."""
         return self.status == "SERVING"
 
+    def __bool__(self) -> bool:
+        """Be true if it is serving, as probes are expected to."""
+        return self.is_ready
+
     def __str__(self) -> str:
         what = f"{self.service!r} of {self.address}" if self.service else self.address
         if self.status is not None:
@@ -141,7 +145,7 @@ async def wait_for_grpc_ready(
     address = address_of(target)
     seen: list[Health] = []
 
-    async def look() -> Health | None:
+    async def look() -> Health:
         if process is not None and not process.is_alive():
             raise StartFailed(
                 f"it ended with {process.outcome} before it was ready\n{process.report()}",
@@ -149,7 +153,7 @@ async def wait_for_grpc_ready(
                 name=process.name,
             )
         seen[:] = [await probe_grpc_health(address, service=service, timeout=min(_LOOK, max(timeout, 0.1)))]
-        return seen[0] if seen[0].is_ready else None
+        return seen[0]
 
     what = f"{service!r} of the gRPC server" if service else "the gRPC server"
     return await wait_until(

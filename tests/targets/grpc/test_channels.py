@@ -102,7 +102,18 @@ class TestChannels(ServiceAssertions, IsolatedTestCase):
         with self.assert_rpc_error("CANCELLED"):
             await call(channel, b"a")
         channels.forget("w1")
+        channels.forget("w1")
         self.assertTrue(other.is_closed)
+
+    async def test_one_for_each_generation_of_aio(self) -> None:
+        server = grpc_server({SAY: say})
+        channels = GrpcChannels(lambda worker: server, grpc_aio_channel)
+        first = channels.to(SimpleNamespace(id="w1", generation=1))
+        self.assertEqual(await first.unary_unary(SAY)(b"a"), b"a")
+        second = channels.to(SimpleNamespace(id="w1", generation=2))
+        with self.assert_rpc_error("CANCELLED"):
+            await first.unary_unary(SAY)(b"a")
+        self.assertEqual(await second.unary_unary(SAY)(b"a"), b"a")
 
     def test_they_end_with_the_test(self) -> None:
         made: list[Any] = []

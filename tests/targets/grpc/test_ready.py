@@ -36,7 +36,7 @@ class TestReady(ServiceAssertions, IsolatedTestCase):
     async def test_a_real_server(self) -> None:
         process, port = await started()
         found = await self.wait_for_grpc_ready(port, process=process)
-        self.assertTrue(found.is_ready)
+        self.assertTrue(found.is_ready and found)
         self.assertEqual(str(found), f"127.0.0.1:{port} is SERVING")
         await self.assert_grpc_ready(port)
 
@@ -134,5 +134,6 @@ class TestHealthOfOtherServers(IsolatedTestCase):
         self.addCleanup(server.stop, 0)
         self.assertTrue((await probe_grpc_health(port, service="echo.Echo")).is_ready)
         health.not_serving("echo.Echo")
-        self.assertEqual((await probe_grpc_health(port, service="echo.Echo")).status, "NOT_SERVING")
+        found = await probe_grpc_health(port, service="echo.Echo")
+        self.assertEqual((found.status, bool(found)), ("NOT_SERVING", False))
         self.assertTrue((await probe_grpc_health(port)).is_ready)
