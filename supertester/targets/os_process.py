@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from supertester._core.waiting import wait_until
 from supertester.errors import Unsupported, UsageError
 from supertester.otp.reasons import KILL, SHUTDOWN, is_reason
-from supertester.targets.pidfd import Life, in_words
+from supertester.targets.pidfd import Life, in_words, start_of
 from supertester.targets.target import Identity, Target
 from supertester.targets.tree import descendants
 
@@ -200,7 +200,7 @@ class ProcessTarget(Target):
         """Return the processes that it has started itself and that are alive, the oldest first."""
         found = {}
         for child in self._children():
-            life = child.pid, round(child.create_time() * 1000)
+            life = child.pid, start_of(child.pid) or 0
             known = self._workers.get(life)
             if known is None:
                 with suppress(UsageError):  # It has ended meanwhile.
