@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from supertester.errors import UsageError
 from supertester.otp.pid import Pid
@@ -15,10 +16,23 @@ from supertester.targets.embedded import EmbeddedTarget
 from supertester.targets.os_process import ProcessTarget, family
 from supertester.targets.target import Target
 
-__all__ = ["foreign_victim", "frozen_family", "is_lethal", "process_victim", "spare_core"]
+__all__ = ["HasPid", "HasWorkers", "foreign_victim", "frozen_family", "is_lethal", "process_victim", "spare_core"]
 
 _HARMLESS: Final = ("SIGCHLD", "SIGCONT", "SIGURG", "SIGWINCH", "SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU")
 """Those that end nobody who has not asked for it."""
+
+
+class HasPid(Protocol):
+    """A process of the operating system, as many libraries have it, for type checkers."""
+
+    @property
+    def pid(self) -> int | None: ...
+
+
+class HasWorkers(Protocol):
+    """A pool, for type checkers."""
+
+    def workers(self) -> Iterable[Any]: ...
 
 
 def foreign_victim(thing: Any, what: str, *, behind: bool = False) -> Target | None:

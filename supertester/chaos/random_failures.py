@@ -6,16 +6,17 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from supertester._core.evidence import shown
 from supertester._core.waiting import checked_seconds
 from supertester.chaos.chance import Chance, checked_rate
 from supertester.chaos.interception import MessageFault, MessageHit, keep
 from supertester.chaos.journal import chosen_seed
-from supertester.chaos.os_signals import foreign_victim
+from supertester.chaos.os_signals import HasPid, HasWorkers, foreign_victim
 from supertester.errors import UsageError
 from supertester.otp.messages import PENDING, Call, Failure
+from supertester.otp.pid import Pid
 from supertester.otp.process import Process
 from supertester.otp.refs import Reference, existing
 from supertester.otp.supervision import BaseSupervisor
@@ -95,7 +96,7 @@ class RandomFailures:
             raise UsageError(f"failure_types are one or more of {', '.join(FAILURE_TYPES)}; got {list(types)!r}")
         object.__setattr__(self, "failure_types", types)
 
-    def on(self, target: Reference | Target) -> MessageFault | FailingWorkers:
+    def on(self, target: Reference | Target | HasPid | HasWorkers) -> MessageFault | FailingWorkers:
         """Switch it on for *target*, or, if that is a supervisor or a pool, for its children or workers.
 
         Raises:
@@ -116,7 +117,7 @@ class RandomFailures:
             )
         return self._of_messages(target if found is None else found.process)
 
-    def _of_messages(self, target: Reference) -> MessageFault:
+    def _of_messages(self, target: Any) -> MessageFault:
         process = existing(target, "inject_random_failures")
         seed = chosen_seed(self.seed, "inject_random_failures")
         chance = Chance(seed, match=None, rate=self.failure_rate, count=None)
@@ -143,8 +144,44 @@ class RandomFailures:
                 await asyncio.gather(striking, return_exceptions=True)
 
 
+@overload
+def inject_random_failures(
+    target: Pid | str,
+    *,
+    failure_rate: float,
+    failure_types: Iterable[str] = ...,
+    seed: int | None = ...,
+    proxy_of: None = ...,
+    hold: float = ...,
+) -> MessageFault: ...
+
+
+@overload
+def inject_random_failures(
+    target: HasPid | HasWorkers,
+    *,
+    failure_rate: float,
+    failure_types: Iterable[str] = ...,
+    seed: int | None = ...,
+    proxy_of: Callable[[Any], NetworkProxy] | None = ...,
+    hold: float = ...,
+) -> FailingWorkers: ...
+
+
+@overload
 def inject_random_failures(
     target: Reference | Target,
+    *,
+    failure_rate: float,
+    failure_types: Iterable[str] = ...,
+    seed: int | None = ...,
+    proxy_of: Callable[[Any], NetworkProxy] | None = ...,
+    hold: float = ...,
+) -> MessageFault | FailingWorkers: ...
+
+
+def inject_random_failures(
+    target: Reference | Target | HasPid | HasWorkers,
     *,
     failure_rate: float,
     failure_types: Iterable[str] = FAILURE_TYPES,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from supertester import chaos
 from supertester.failpoints import Failpoints, failpoints
@@ -17,10 +17,15 @@ from supertester.targets.target import Target
 
 if TYPE_CHECKING:
     from unittest import TestCase as _Host
+
+    from supertester.chaos.os_signals import HasPid, HasWorkers
+    from supertester.otp.pid import Pid
 else:
     _Host = object
 
 __all__ = ["ChaosMixin"]
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 __unittest = True  # `unittest` leaves frames of such modules out of the tracebacks that it shows.
 
@@ -140,9 +145,45 @@ class ChaosMixin(_Host):
             target, window=window, patience_ms=patience_ms, match=match, rate=rate, count=count, seed=seed
         )
 
+    @overload
+    def inject_random_failures(
+        self,
+        target: Pid | str,
+        *,
+        failure_rate: float,
+        failure_types: Iterable[str] = ...,
+        seed: int | None = ...,
+        proxy_of: None = ...,
+        hold: float = ...,
+    ) -> chaos.MessageFault: ...
+
+    @overload
+    def inject_random_failures(
+        self,
+        target: HasPid | HasWorkers,
+        *,
+        failure_rate: float,
+        failure_types: Iterable[str] = ...,
+        seed: int | None = ...,
+        proxy_of: Callable[[Any], chaos.NetworkProxy] | None = ...,
+        hold: float = ...,
+    ) -> chaos.FailingWorkers: ...
+
+    @overload
     def inject_random_failures(
         self,
         target: Reference | Target,
+        *,
+        failure_rate: float,
+        failure_types: Iterable[str] = ...,
+        seed: int | None = ...,
+        proxy_of: Callable[[Any], chaos.NetworkProxy] | None = ...,
+        hold: float = ...,
+    ) -> chaos.MessageFault | chaos.FailingWorkers: ...
+
+    def inject_random_failures(
+        self,
+        target: Reference | Target | HasPid | HasWorkers,
         *,
         failure_rate: float,
         failure_types: Iterable[str] = chaos.FAILURE_TYPES,
@@ -159,6 +200,10 @@ class ChaosMixin(_Host):
             proxy_of=proxy_of,
             hold=hold,
         )
+
+    def at_operations(self, operation: F, faults: Mapping[int, Callable[[], Any]]) -> F:
+        """Let chaos loose before the n-th run of *operation*; see `supertester.chaos.at_operations`."""
+        return chaos.at_operations(operation, faults)
 
     def assert_faults_delivered(self, hits: Iterable[Any], *, msg: str | None = None, **at_least: int) -> None:
         """Fail if a kind of fault was not delivered so often; see `supertester.chaos.check_faults_delivered`."""
