@@ -100,6 +100,8 @@ class WorkerPool:
         command: Sequence[str] = COMMAND,
         start: Callable[..., Any] = Worker,
     ) -> None:
+        if size < 1 or threads < 1:
+            raise ValueError(f"a pool needs a worker, and a worker a thread, got size={size} and threads={threads}")
         self.run_id = uuid.uuid4().hex
         self.size = size
         self.retries = 0
@@ -134,6 +136,8 @@ class WorkerPool:
         Raises:
             PoolError: See `worker_pool.errors`, which has a name for each way to fail.
         """
+        if attempts < 1:
+            raise ValueError(f"a call needs at least one attempt, got attempts={attempts}")
         body = wire.request(tool, args, session)
         deadline = Deadline(timeout, attempts)
         failed: dict[Any, PoolError] = {}

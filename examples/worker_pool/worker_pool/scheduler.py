@@ -80,7 +80,7 @@ class Scheduler:
         """
         with self._lock:
             if self._closed is not None:
-                raise self._closed
+                raise _anew(self._closed)
             if session in self._lost:
                 self._lost.discard(session)
                 raise SessionLost(f"session {session!r} was lost with its worker")
@@ -132,8 +132,11 @@ class Scheduler:
 
     def _seat_for(self, ticket: Ticket) -> Seat | None:
         pinned = self._pins.get(ticket.session) if ticket.session is not None else None
-        if pinned is not None and (pinned.is_free or self._affinity is not Affinity.HINT):
-            return pinned if pinned.is_free and pinned.worker not in ticket.avoid else None
+        if pinned is not None:
+            if pinned.is_free and pinned.worker not in ticket.avoid:
+                return pinned
+            if self._affinity is not Affinity.HINT:
+                return None
         free = [seat for seat in self._seats.values() if seat.is_free and seat.worker not in ticket.avoid]
         return min(free, key=lambda seat: (seat.busy, seat.turn), default=None)
 
@@ -210,9 +213,14 @@ class Scheduler:
         with self._lock:
             self._closed = error
             for ticket in list(self._queue):
-                self._fail(ticket, error)
+                self._fail(ticket, _anew(error))
 
     def _fail(self, ticket: Ticket, error: PoolError) -> None:
         self._queue.remove(ticket)
         ticket.error = error
         ticket.decided.set()
+
+
+def _anew(error: PoolError) -> PoolError:
+    """Return the same error for another caller: one that is raised again and again keeps the traceback of each time."""
+    return type(error)(*error.args)

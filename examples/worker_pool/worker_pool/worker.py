@@ -59,7 +59,7 @@ class Worker:
         self._channel: Any = None
         self._lock = threading.Lock()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the worker is
-        self._nudge = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._nudge, self._answered = (os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK) for _ in range(2))
         self._spawn([*command, "--id", id, "--run-id", run_id, "--threads", str(threads)])
 
     def _spawn(self, command: list[str]) -> None:
@@ -78,7 +78,7 @@ class Worker:
                 start_new_session=True,
             )
         except OSError as error:
-            self._close(self._ready, self._lifeline, self._nudge)
+            self._close(self._ready, self._lifeline, self._nudge, self._answered)
             self._errors.close()
             raise WorkerStartError(f"worker {self.id} cannot be started: {error}") from error
         finally:
@@ -146,12 +146,13 @@ class Worker:
             answer = self._health.Check.future(health_pb2.HealthCheckRequest(), timeout=timeout, wait_for_ready=True)
         except ValueError:  # The channel is closed.
             return False
-        answer.add_done_callback(lambda _: self.nudge())
+        answer.add_done_callback(lambda _: self._ring(self._answered))
         while not answer.done():
             left = deadline - time.monotonic()
-            if left < 0 or self.has_ended(left):
+            if left < 0 or self._pidfd in self._wait((self._pidfd, self._answered), left):
                 answer.cancel()
                 return False
+            self._silence(self._answered)
         good: bool = answer.code() is grpc.StatusCode.OK and answer.result().status == 1
         return good
 
@@ -162,16 +163,22 @@ class Worker:
     def has_ended(self, timeout: float | None) -> bool:
         """Wait for its end, for a nudge, or for *timeout* seconds, and say whether it has ended."""
         happened = self._wait((self._pidfd, self._nudge), timeout)
-        if self._nudge in happened:
-            with suppress(BlockingIOError):
-                os.eventfd_read(self._nudge)
+        self._silence(self._nudge)
         return self._pidfd in happened
 
     def nudge(self) -> None:
         """Let who waits in `has_ended` have a look."""
+        self._ring(self._nudge)
+
+    def _ring(self, bell: int) -> None:
         with self._lock:
             if self.exit_status is None:
-                os.eventfd_write(self._nudge, 1)
+                os.eventfd_write(bell, 1)
+
+    @staticmethod
+    def _silence(bell: int) -> None:
+        with suppress(BlockingIOError):
+            os.eventfd_read(bell)
 
     def kill(self, number: int = signal.SIGKILL) -> None:
         """Send a signal to its process group, unless it has been stopped."""
@@ -192,7 +199,7 @@ class Worker:
         self._gone(None)
         with self._lock:
             self.exit_status = self._process.wait()
-            self._close(self._ready, self._pidfd, self._nudge)
+            self._close(self._ready, self._pidfd, self._nudge, self._answered)
         self._errors.close()
         if self._channel is not None:
             self._channel.close()

@@ -11,6 +11,7 @@ import psutil
 from worker_pool import PoolError, WorkerPool, wire
 
 from tests.support.broken_pools import Inattentive, Unsuspecting
+from tests.support.contract import has_died
 from tests.support.pools import PoolCase
 
 
@@ -92,7 +93,7 @@ class TestADeadWorkerAttractsCalls(PoolCase):
         if victim.call(wire.request("stats", {}, None), 20.0)["open_streams"]:
             victim = other
         os.kill(victim.pid, signal.SIGKILL)
-        self.assertTrue(victim.has_ended(20.0))
+        self.assertTrue(has_died(victim))
         failed = [sum(self.fails(pool, attempts) for _ in range(20)) for attempts in (1, 2)]
         stream.close()
         return failed[0], failed[1]

@@ -10,6 +10,7 @@ import psutil
 from worker_pool import Worker, wire
 
 from supertester.testing import run_inner
+from tests.support.contract import has_died
 from tests.support.pools import PoolCase
 
 
@@ -25,7 +26,7 @@ class TestLeaks(PoolCase):
         result = run_inner(Forgetful("test_forgets"))
         self.assertRegex(result.report, r"child process .*worker_pool.server.* was left running")
         [worker] = left
-        self.assertTrue(worker.has_ended(20.0))
+        self.assertTrue(has_died(worker))
         worker.stop(0.0)
 
 
@@ -38,7 +39,7 @@ class TestStopping(PoolCase):
     def test_one_without_a_lifeline_hears_sigterm(self) -> None:
         worker = self.ready_worker("has no lifeline")
         worker.kill(signal.SIGTERM)
-        self.assertTrue(worker.has_ended(20.0))
+        self.assertTrue(has_died(worker))
         self.assertEqual(worker.stop(0.0), 0)
 
     def test_one_that_is_deaf_is_killed(self) -> None:
@@ -64,7 +65,7 @@ class TestStopping(PoolCase):
     def test_it_is_reaped_when_it_was_killed_from_outside(self) -> None:
         worker = self.ready_worker()
         os.kill(worker.pid, signal.SIGKILL)
-        self.assertTrue(worker.has_ended(10.0))
+        self.assertTrue(has_died(worker))
         self.assertEqual(psutil.Process(worker.pid).status(), psutil.STATUS_ZOMBIE)
         self.assertEqual(worker.stop(0.0), -signal.SIGKILL)
         self.assertFalse(psutil.pid_exists(worker.pid))

@@ -7,6 +7,11 @@ from typing import Any
 from worker_pool import CallTimeout, ToolError, WorkerLost, wire
 
 
+def has_died(worker: Any) -> bool:
+    """Wait for the end of a worker, and not for a nudge, of which there may be one."""
+    return any(worker.has_ended(10.0) for _ in range(3))
+
+
 class WorkerContract:
     """Tests of a worker, which `start` returns; mixed into a test case."""
 
@@ -75,13 +80,13 @@ class WorkerContract:
     def test_it_is_healthy_until_it_is_killed(self) -> None:
         self.assertTrue(self.worker.is_healthy(10.0))
         self.worker.kill()
-        self.assertTrue(self.worker.has_ended(10.0))
+        self.assertTrue(has_died(self.worker))
         self.assertFalse(self.worker.is_healthy(10.0))
         self.assertFalse(self.worker.alive())
 
     def test_a_dead_one_is_lost(self) -> None:
         self.worker.kill()
-        self.assertTrue(self.worker.has_ended(10.0))
+        self.assertTrue(has_died(self.worker))
         with self.assertRaisesRegex(WorkerLost, "was lost during the call"):
             self.ask("ping")
         with self.assertRaises(WorkerLost):

@@ -66,6 +66,15 @@ class TestAPoolOfMocks(PoolCase):
         await self.replaced(pool, first)
         self.assertEqual(self.status_of(first), -9)
 
+    async def test_nonsense_is_refused(self) -> None:
+        pool = await self.started(1, start=MockWorker)
+        with self.assertRaisesRegex(ValueError, "at least one attempt, got attempts=0"):
+            pool.execute("ping", attempts=0)
+        with self.assertRaisesRegex(ValueError, "a pool needs a worker, .* got size=0 and threads=4"):
+            self.pool(0)
+        with self.assertRaisesRegex(ValueError, "'sticky' is not a valid Affinity"):
+            self.pool(1, affinity="sticky")
+
     async def test_many_calls_at_once(self) -> None:
         pool = await self.started(2, start=MockWorker)
         outcomes = await self.run_in_threads(10, lambda number: pool.execute("echo", {"number": number}))

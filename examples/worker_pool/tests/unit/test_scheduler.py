@@ -71,6 +71,11 @@ class TestAffinity(SchedulerCase):
         self.assertEqual([self.worker_of(scheduler.enter("s")) for _ in range(2)], ["a", "b"])
         self.assertEqual(scheduler.sessions(), {"s": "a"})
 
+    def test_hint_goes_elsewhere_when_the_worker_has_failed_the_call(self) -> None:
+        scheduler = self.scheduler("a", "b", affinity="hint")
+        scheduler.release(scheduler.enter("s"))
+        self.assertEqual(self.worker_of(scheduler.enter("s", avoid={"a"})), "b")
+
     def test_strict_queue_waits_for_it(self) -> None:
         scheduler = self.scheduler("a", "b")
         first, second = scheduler.enter("s"), scheduler.enter("s")
@@ -161,5 +166,9 @@ class TestQueue(SchedulerCase):
         waiting = scheduler.enter()
         scheduler.close(PoolClosed("over"))
         self.assertIsInstance(waiting.error, PoolClosed)
-        with self.assertRaises(PoolClosed):
-            scheduler.enter()
+        errors = []
+        for _ in range(2):
+            with self.assertRaises(PoolClosed) as caught:
+                scheduler.enter()
+            errors.append(caught.exception)
+        self.assertIsNot(*errors)  # So that no error is kept that has the tracebacks of all callers.
