@@ -6,9 +6,12 @@ import asyncio
 import json
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any
+from unittest import mock
 
 from supertester._core.outcome import Outcome
 from supertester.case import IsolatedTestCase
@@ -36,6 +39,15 @@ from tests.otp.support import RuntimeCase, one_turn
 from tests.subjects import Busy, Counter, counter_spec
 
 ADD = ("cast", ("add", 1))
+
+
+@contextmanager
+def time_stands_still_until(begun: threading.Event) -> Iterator[None]:
+    """Let no deadline of the running loop come before *begun*, however slow the machine is."""
+    loop = asyncio.get_running_loop()
+    clock, now = loop.time, loop.time()
+    with mock.patch.object(loop, "time", lambda: clock() if begun.is_set() else now):
+        yield
 
 
 class TestOperations(RuntimeCase):
@@ -350,18 +362,29 @@ class TestFailures(RuntimeCase):
             self.assertTrue((await run_scenario(self.scenario(invariant=invariant))).ok)
 
     async def test_of_the_deadline(self) -> None:
-        async def stuck(_: Any) -> None:
-            await asyncio.Event().wait()
+        for mode in ("tasks", "threads"):
+            begun = threading.Event()
 
-        report = await self.fails(self.scenario([stuck], timeout_ms=20), "thread_failure", "timeout")
-        self.assertIn("thread 1 in step 1: custom(", report.error[2])
-        report = await self.fails(self.scenario([stuck], timeout_ms=20, mode="threads"), "thread_failure", "timeout")
+            async def stuck(_: Any, begun: threading.Event = begun) -> None:
+                begun.set()
+                await asyncio.Event().wait()
+
+            with self.subTest(mode), time_stands_still_until(begun):
+                scenario = self.scenario([stuck], timeout_ms=20, mode=mode)
+                report = await self.fails(scenario, "thread_failure", "timeout")
+                self.assertIn("thread 1 in step 1: custom(", report.error[2])
 
     async def test_of_the_deadline_in_a_real_thread_that_cannot_be_ended(self) -> None:
-        gate = threading.Event()
+        begun, gate = threading.Event(), threading.Event()
         self.addCleanup(gate.set)
-        scenario = self.scenario([lambda _: gate.wait(10)], timeout_ms=20, mode="threads")
-        report = await self.fails(scenario, "thread_failure", "timeout")
+
+        def stuck(_: Any) -> None:
+            begun.set()
+            gate.wait(10)
+
+        with time_stands_still_until(begun):
+            scenario = self.scenario([stuck], timeout_ms=20, mode="threads")
+            report = await self.fails(scenario, "thread_failure", "timeout")
         self.assertIn("thread 1 in step 1: custom(", report.error[2])
         gate.set()
         for thread in threading.enumerate():
