@@ -6,7 +6,6 @@ import asyncio
 import os
 import pickle
 import sys
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
@@ -66,8 +65,8 @@ class Arrival:
 
 def main(arrival: Arrival) -> None:
     """Run the server to its end; the life of the process."""
-    with suppress(PermissionError):  # It leads a group already.
-        os.setsid()
+    # A group of its own, to be killed as a whole; no session, for the system would share out its time by those.
+    os.setpgid(0, 0)
     end_with(arrival.parent_pid)
     os.environ.update(arrival.environment)
     answers = arrival.answers.fileno()

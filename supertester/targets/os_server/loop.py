@@ -45,13 +45,12 @@ class _ServingSelector(selectors.EpollSelector):
         while True:
             if patience != 0:
                 self._rest()
-            others = False
-            for descriptor, _ in poll(patience):
-                if descriptor == self._pipe:
+            ready = poll(patience)
+            if len(ready) == 1 and ready[0][0] == self._pipe:
+                self._take()
+            elif ready:
+                if any(descriptor == self._pipe for descriptor, _ in ready):
                     self._take()
-                else:
-                    others = True
-            if others:
                 return super().select(0)
             if self.woken or patience is not None:
                 return []

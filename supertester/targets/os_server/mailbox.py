@@ -32,7 +32,7 @@ _BRIEF: Final = 1
 """Milliseconds that the loop waits for an answer when it has nothing else to do."""
 _AT_ONCE: Final = 64
 """Calls that may be answered so, one after the other."""
-_SLOW: Final = 64
+_SLOW: Final = 16
 """Calls for which the loop goes on as ever after one that was not answered so soon."""
 _BUSY: Final = object()
 """In place of the message that the server handles."""
@@ -95,8 +95,9 @@ class OsMailbox(Process):
         self.reader = FrameReader(launched.answers)
         # What the loop has to do next; other loops than asyncio's tell nobody.
         self._next_steps: Any = getattr(self.runtime.loop, "_ready", True)
-        self._polled = select.poll()
-        self._polled.register(launched.answers, select.POLLIN)
+        polled = select.poll()
+        polled.register(launched.answers, select.POLLIN)
+        self._poll = polled.poll
 
     def disconnect(self) -> None:
         """Hand nothing over any more."""
@@ -220,7 +221,7 @@ class OsMailbox(Process):
         data = HEADER.pack(len(body), kind, number) + body
         written = self._write(data)
         frames: list[Frame] = []
-        if written == len(data) and self._polled.poll(_BRIEF):
+        if written == len(data) and self._poll(_BRIEF):
             self._at_once += 1
             if self._at_once == _AT_ONCE:
                 self._at_once = 0

@@ -64,14 +64,15 @@ class Served(Process):
     __slots__ = ()
 
     line: Line
+    counters: memoryview
 
     def _counted(index: int, convert: Callable[[int], Any] | None = None) -> Any:  # type: ignore[misc]  # noqa: N805
         def look(self: Any) -> Any:
-            value = self.line.counters[index]
+            value = self.counters[index]
             return value if convert is None else convert(value)
 
         def change(self: Any, value: Any) -> None:
-            self.line.counters[index] = value
+            self.counters[index] = value
 
         return property(look, change)
 
@@ -88,7 +89,7 @@ class Served(Process):
     def _put_own(self, entry: Any) -> None:
         """Take a message from this process itself: what comes by the line is put into the mailbox as it is."""
         if not isinstance(entry, System):
-            self.line.counters[OWN] += 1
+            self.counters[OWN] += 1
         self.queue.append(entry)
 
 
@@ -139,6 +140,7 @@ class Line:
         """Take note of whose line this is."""
         self.process = process
         process.line = self
+        process.counters = self.counters
         if process.parent is not None:
             routes[process.parent.exported_as[0]] = self._route
 
