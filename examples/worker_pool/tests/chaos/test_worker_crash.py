@@ -8,7 +8,7 @@ import threading
 from typing import Any
 
 import psutil
-from worker_pool import PoolError, WorkerPool, wire
+from worker_pool import PoolError, RestartIntensityExceeded, WorkerPool, wire
 
 from tests.support.broken_pools import Inattentive, Unsuspecting
 from tests.support.contract import has_died
@@ -37,6 +37,15 @@ class TestStorm(PoolCase):
         self.assertEqual(children, {worker.pid for worker in pool.workers()})
         await self.assert_eventually(lambda: all(map(int.__le__, self.belongings(), before)), within=20.0)
 
+    async def test_a_pool_that_does_not_survive_it_is_found(self) -> None:
+        pool = await self.started(2, max_restarts=0)
+        load = _Load(pool, callers=2)
+        await self.killed(pool)
+        await self.assert_eventually(lambda: pool.over is not None, within=20.0)
+        load.stop()
+        self.assertEqual({type(error) for error in load.errors}, {RestartIntensityExceeded})
+        self.assertFalse(pool.await_size(2, 0))
+
     async def killed(self, pool: WorkerPool) -> Any:
         """Return the worker that was just killed."""
         workers = {worker.pid: worker for worker in pool.workers()}
@@ -54,7 +63,7 @@ class TestStorm(PoolCase):
 
 
 class _Load:
-    """Callers that ask as fast as they can, until they are stopped."""
+    """Callers that ask as fast as they can, until they are stopped or get no answer."""
 
     def __init__(self, pool: WorkerPool, callers: int) -> None:
         self.answers = 0
@@ -74,6 +83,7 @@ class _Load:
                     self.answers += 1
             except PoolError as error:
                 self.errors.append(error)
+                return
 
     def stop(self) -> None:
         self._over.set()
