@@ -8,6 +8,7 @@ from typing import Any
 from echo_lab import Counter, WorkerSupervisor
 
 from supertester import CallExit, ChaosMixin, IsolatedTestCase, OTPAssertions, Scenario, UsageError
+from supertester.chaos import FailureDeck
 from supertester.otp import KILLED, GenServer, Reference, call, cast, whereis
 
 __tags__ = {"layer": "stress", "chaos": True}
@@ -79,6 +80,12 @@ class TestMessages(ChaosMixin, OTPAssertions, IsolatedTestCase):
             labels = [await self.patient("worker_a") for _ in range(20)]
         self.assertEqual(set(labels), {"worker_a"})
         self.assertGreater(len(failures.hits), 0)
+
+    async def test_exactly_half_of_all_requests_fail(self) -> None:
+        """A deck draws which; each kind of failure has its turn."""
+        deck = FailureDeck(0.5, ["late", "lost"])
+        drawn = [deck.draw() for _ in range(20)]
+        self.assertEqual({kind: drawn.count(kind) for kind in (None, "late", "lost")}, {None: 10, "late": 5, "lost": 5})
 
     async def patient(self, name: str) -> Any:
         while True:

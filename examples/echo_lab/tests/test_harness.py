@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Protocol
 
 from echo_lab import Counter
@@ -58,6 +59,21 @@ class TestScenarios(HarnessMixin, IsolatedTestCase):
         counter = await self.setup_isolated_genserver(Counter)
         outcomes = await self.run_concurrently(10, lambda: counter.call("value"))
         self.assertTrue(all(outcome.ok for outcome in outcomes))
+
+    async def test_ten_threads_at_once(self) -> None:
+        """The same for a caller that is not async; three of four answers are enough."""
+        counter = await self.setup_isolated_genserver(Counter)
+        loop = asyncio.get_running_loop()
+
+        def ask(number: int) -> Any:
+            if number == 9:
+                raise ConnectionError("the line was cut")
+            return asyncio.run_coroutine_threadsafe(counter.call(("add", 1)), loop).result()
+
+        outcomes = await self.run_in_threads(10, ask)
+        self.assert_success_rate(outcomes, 0.75)
+        with self.assertRaisesRegex(AssertionError, "9 of 10 succeeded .*: 1 ConnectionError"):
+            self.assert_success_rate(outcomes, 1)
 
     def test_a_server_has_its_callbacks(self) -> None:
         """The counter is what a counter has to be."""
