@@ -87,11 +87,17 @@ def foreign_target(thing: Any) -> Target | None:
             module, _, name = found.partition(".")
             adapter: Target = getattr(import_module(f"{_HOME}.{module}"), name)(thing)
             return adapter
-    if callable(getattr(thing, "workers", None)) and not isinstance(thing, type):
+    if _is_pool(thing):
         from supertester.targets.pools import PoolTarget
 
         return PoolTarget(thing)
     return None
+
+
+def _is_pool(thing: Any) -> bool:
+    """Say whether it has ``workers()``, and stands for no process of the runtime, as what has a `Pid` does."""
+    has_workers = callable(getattr(thing, "workers", None)) and not isinstance(thing, type)
+    return has_workers and not isinstance(getattr(thing, "pid", None), Pid)
 
 
 def process_of(thing: Any) -> ProcessTarget | None:

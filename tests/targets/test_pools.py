@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from supertester import ChaosMixin, IsolatedTestCase, OTPAssertions, UsageError, WaitTimeout
+from supertester.otp import Agent, Pid
 from supertester.targets import check_target_contract, target_of
 from tests.targets.programs import program
 
@@ -153,6 +154,18 @@ class TestPools(ChaosMixin, OTPAssertions, IsolatedTestCase):
 
         with self.assertRaisesRegex(TypeError, "has a worker without id, pid, generation, alive: 'me'"):
             target_of(Silent()).workers()
+
+    async def test_what_has_a_pid_stands_for_that_and_is_no_pool(self) -> None:
+        class Facade:
+            def __init__(self, pid: Pid) -> None:
+                self.pid = pid
+
+            def workers(self) -> Iterable[Any]:
+                return []
+
+        agent = await Agent.start_link(0, name="agent")
+        self.assertEqual(target_of(Facade(agent)).identity.id, "agent")
+        await self.assert_process_alive(Facade(agent))
 
     async def test_workers_that_are_targets_and_a_pool_that_has_ended(self) -> None:
         worker = target_of(Pool(self, 1)).workers()[0]
