@@ -24,13 +24,14 @@ def _needs(package: str) -> Any:
 class TestMasters(ChaosMixin, OTPAssertions, IsolatedTestCase):
     """A worker of each is killed by chance, and another takes its place and does the work."""
 
-    async def serve(self, *argv: str, **options: Any) -> ExternalProcess:
+    async def serve(self, *argv: str) -> ExternalProcess:
         """Start a server on a reserved port, which is put in the place of ``PORT``."""
         port = self.ports.reserve()
         self.url = f"http://127.0.0.1:{port.number}/"
         given = [sys.executable, *(part.replace("PORT", str(port.number)) for part in argv)]
         port.release_to()
-        return await start_process(given, ready=HttpReady(port.number), cwd=_ROOT, timeout=60, **options)
+        own = {"XDG_RUNTIME_DIR": str(self.tmp_path)}  # Where gunicorn puts a socket for those who manage it.
+        return await start_process(given, ready=HttpReady(port.number), cwd=_ROOT, env=own, timeout=60)
 
     async def answer(self) -> int:
         """Return the number of the process that answers."""
@@ -51,7 +52,7 @@ class TestMasters(ChaosMixin, OTPAssertions, IsolatedTestCase):
 
     @_needs("gunicorn")
     async def test_gunicorn(self) -> None:
-        argv = ["-m", "gunicorn", "-w", "2", "-b", "127.0.0.1:PORT", "--no-control-socket", "tests.targets.apps:wsgi"]
+        argv = ["-m", "gunicorn", "-w", "2", "-b", "127.0.0.1:PORT", "tests.targets.apps:wsgi"]
         master = await self.serve(*argv)
         await self.assert_eventually(lambda: len(target_of(master).workers()) == 2, within=30)
         await self.assert_survives_kills(master, 2)
