@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import re
 import signal
@@ -34,7 +35,7 @@ _KEPT: Final = 1 << 20
 _SHOWN: Final = 20
 """Lines of output that failures show."""
 _LAST_WORDS: Final = 0.5
-"""Seconds in which the output of a program that has ended is read; longer only if others hold it open."""
+"""Seconds in which a program that has ended has to have closed its output, unless others hold it open."""
 _KILL: Final = 5.0
 """Seconds in which a killed process has to be gone."""
 
@@ -302,8 +303,11 @@ class ExternalProcess:
             WaitTimeout: It has not.
         """
         code = await self._ended(timeout)
-        with self._waking(death=False) as bell, suppress(WaitTimeout):  # What it has started may hold the pipe open.
-            await wait_until(lambda: self._output.has_ended, "its last words", timeout=_LAST_WORDS, bell=bell)
+        is_read = self._output.catch_up()
+        with self._waking(death=False) as bell:
+            await wait_until(is_read, "its last words", timeout=math.inf, bell=bell)
+            with suppress(WaitTimeout):  # What it has started may hold the pipe open.
+                await wait_until(lambda: self._output.has_ended, "their end", timeout=_LAST_WORDS, bell=bell)
         return code
 
     async def _ended(self, timeout: float) -> int:

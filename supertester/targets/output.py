@@ -13,6 +13,11 @@ from typing import Final
 __all__ = ["Output"]
 
 _CHUNK: Final = 1 << 16
+"""Bytes that are read at once: as many as a pipe holds, so that one look empties it."""
+
+
+def _ready(poll: select.poll, timeout: float | None = None) -> set[int]:
+    return {descriptor for descriptor, _ in poll.poll(timeout)}
 
 
 class Output:
@@ -36,6 +41,7 @@ class Output:
         self._size = self._dropped = 0
         self._lock = Lock()
         self.has_ended = False
+        self._asked = self._answered = 0
         self._wake, self._ring = os.pipe()
         self._thread = Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
@@ -47,6 +53,13 @@ class Output:
             data, dropped = b"".join(self._parts), self._dropped
         text = data.decode("utf-8", "replace")
         return f"[{dropped} bytes before this were dropped]\n{text}" if dropped else text
+
+    def catch_up(self) -> Callable[[], bool]:
+        """Have all read that was written before this call; return what says whether it has been. It will be `heard`."""
+        self._asked = asked = self._asked + 1
+        with suppress(OSError):  # The thread has ended, and has read all.
+            os.write(self._ring, b"?")
+        return lambda: self.has_ended or self._answered >= asked
 
     def close(self, timeout: float) -> None:
         """Read what is there, no longer than *timeout* seconds, and end the thread."""
@@ -64,14 +77,20 @@ class Output:
         poll.register(self._wake, select.POLLIN)
         try:
             while True:
-                ready = {descriptor for descriptor, _ in poll.poll()}
+                ready, asked = _ready(poll), b""
+                if self._wake in ready:
+                    asked = os.read(self._wake, 1)
+                    ready = _ready(poll, 0)  # Again: what was written before somebody asked may not have been there.
                 if self._descriptor in ready:
                     data = os.read(self._descriptor, _CHUNK)
                     if not data:
                         return
                     self._keep(data)
-                elif self._wake in ready:
+                if asked == b"!":
                     return
+                if asked:
+                    self._answered += 1
+                    self._heard()
         finally:
             os.close(self._descriptor)
             os.close(self._wake)

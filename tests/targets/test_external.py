@@ -7,13 +7,16 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
 import unittest
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import psutil
 
+from supertester._core.waiting import wait_until
 from supertester.case import IsolatedTestCase
 from supertester.errors import StartFailed, UsageError, WaitTimeout
 from supertester.targets import (
@@ -27,6 +30,7 @@ from supertester.targets import (
     with_python_server,
 )
 from supertester.testing import failure_of, inner_case, run_inner
+from tests.alone import alone
 from tests.targets.programs import DEAF, ECHO, FAMILY, program
 
 LISTEN = """
@@ -217,6 +221,31 @@ class TestProcesses(IsolatedTestCase):
             process = await start_process(program(source, forever=False))
             self.assertEqual(await process.wait(60), 0)
             self.assertTrue(process.output.endswith("last words"))
+
+    @alone("lets no time for last words")
+    async def test_its_last_words_are_there_however_slow_its_reader_is(self) -> None:
+        process = await start_process(program("print('last words', input())", forever=False))
+        may_read = threading.Event()
+        self.addCleanup(may_read.set)
+        keep = process._output._keep
+
+        def keep_late(data: bytes) -> None:
+            may_read.wait(60)
+            keep(data)
+
+        with (
+            mock.patch.object(process._output, "_keep", keep_late),
+            mock.patch("supertester.targets.external._LAST_WORDS", 0.0),
+        ):
+            process.stdin.write(b"indeed\n")
+            waiting = asyncio.create_task(process.wait(60))
+            await wait_until(lambda: not process.is_alive(), "its end", timeout=60)
+            for _ in range(10):
+                await asyncio.sleep(0)
+            self.assertFalse(waiting.done())
+            may_read.set()
+            await waiting
+        self.assertEqual(process.output, "last words indeed\n")
 
     async def test_who_holds_its_output_open_is_not_waited_for(self) -> None:
         process = await start_process(program(FAMILY), ready=LineReady("family"))
