@@ -160,6 +160,9 @@ class _Watch:
         return None
 
     async def _is_well(self) -> bool:
+        for target in self.before.values():
+            if not target.is_alive() and target.identity not in self.ended:
+                self._lost(target)  # The event is on its way.
         if not self.ended:
             return False
         self.after = self._present()

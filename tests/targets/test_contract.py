@@ -178,12 +178,12 @@ class Honest(Target):
 
 
 class TestPlantedBugs(IsolatedTestCase):
-    async def broken(self, factory: Callable[[], Any], **options: Any) -> str:
-        return str(await check_target_contract(factory, timeout=0.2, **options))
+    async def broken(self, factory: Callable[[], Any], *, timeout: float = 0.2, **options: Any) -> str:
+        return str(await check_target_contract(factory, timeout=timeout, **options))
 
-    async def assert_breaks(self, clause: str, why: str, *bases: type, **members: Any) -> None:
-        cls: Any = type("Buggy", bases or (Honest,), members)
-        report = await self.broken(cls)
+    async def assert_breaks(self, clause: str, why: str, *, timeout: float = 20.0, **members: Any) -> None:
+        cls: Any = type("Buggy", (Honest,), members)
+        report = await self.broken(cls, timeout=timeout)
         self.assertRegex(report, rf"(?m)^  {clause}: .*{why}")
         self.assertIn("Buggy breaks 1 clause of Target:", report)
 
@@ -276,7 +276,7 @@ class TestPlantedBugs(IsolatedTestCase):
             self.kill()
 
         await self.assert_breaks("suspend", "left it 'running', not 'stopped'", suspend=nothing)
-        await self.assert_breaks("resume", "left it 'stopped', not 'running' within 0.2 s", resume=nothing)
+        await self.assert_breaks("resume", "left it 'stopped', not 'running' within 0.3 s", resume=nothing, timeout=0.3)
         self.assertIn("suspend: ended it", await self.broken(type("Buggy", (Honest,), {"suspend": ends})))
 
     async def test_a_kill_that_does_not(self) -> None:
@@ -288,7 +288,7 @@ class TestPlantedBugs(IsolatedTestCase):
             if not self.stands:
                 Honest.kill(self)
 
-        await self.assert_breaks("kill of one that stands still", "did not end it", kill=kill)
+        await self.assert_breaks("kill of one that stands still", "did not end it", kill=kill, timeout=0.3)
 
     async def test_one_that_cannot_be_ended(self) -> None:
         why = "it supports neither kill"
@@ -297,7 +297,7 @@ class TestPlantedBugs(IsolatedTestCase):
         )
 
     async def test_a_death_that_is_not_told(self) -> None:
-        await self.assert_breaks("on_exit", "did not call back", on_exit=lambda self, callback: lambda: None)
+        await self.assert_breaks("on_exit", "did not call back", on_exit=lambda *_: lambda: None, timeout=0.3)
 
     async def test_a_death_that_is_told_twice_or_to_those_who_forgot(self) -> None:
         def twice(self: Any, callback: Any) -> Any:
@@ -314,7 +314,7 @@ class TestPlantedBugs(IsolatedTestCase):
         def before(self: Any, callback: Any) -> Any:
             return Target.on_exit(self, callback) if self.is_alive() else lambda: None
 
-        await self.assert_breaks("on_exit", "for one that had ended before", on_exit=before)
+        await self.assert_breaks("on_exit", "for one that had ended before", on_exit=before, timeout=0.3)
 
     async def test_a_reason_that_changes(self) -> None:
         def kill(self: Any, reason: Any = KILL) -> None:
