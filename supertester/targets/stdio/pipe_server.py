@@ -136,7 +136,8 @@ class PipeServer:
             if self._wake < 0:
                 return
             self._calls.append(function)
-            with suppress(BlockingIOError):  # It is awake.
+            # It is awake; so much so that it has ended by now, perhaps, by this very call.
+            with suppress(BlockingIOError, BrokenPipeError):
                 os.write(self._wake, b"!")
 
     def call_later(self, seconds: float, function: Callable[[], object]) -> None:

@@ -40,3 +40,10 @@ class TestClose(IsolatedTestCase):
         server.call(lambda: self.fail("it is closed"))
         with self.assertRaises(BlockingIOError):
             os.read(reading, 1)
+
+    def test_who_comes_when_the_thread_has_ended_already_is_not_hit(self) -> None:
+        server = self.server()
+        server.call(server._stop)  # As `close` does; the thread may see to it before `call` has woken it.
+        server._thread.join(60)
+        server.call(lambda: self.fail("it has ended"))
+        self.assertTrue(server.close())
