@@ -101,7 +101,7 @@ def _add_selection(add: Any) -> None:
         dest="layer_limits",
         action=Collected,
         default=[],
-        type=_layer_limit,
+        type=layer_limit,
         metavar="NAME=S",
         help="seconds that a test of a layer may take, or none",
     )
@@ -165,7 +165,8 @@ def _seed(text: str) -> int:
     return int(text)
 
 
-def _layer_limit(text: str) -> tuple[str, float | None]:
+def layer_limit(text: str) -> tuple[str, float | None]:
+    """Return the layer and the seconds of an option such as ``unit=0.5``; see `parse_limit`."""
     from supertester.runner.layers import parse_limit
 
     try:

@@ -36,8 +36,9 @@ def _parser(name: str, description: str) -> argparse.ArgumentParser:
 
 def _audit(arguments: Sequence[str]) -> int:
     from supertester.runner.audit import Limits, audit
+    from supertester.runner.cli import layer_limit
     from supertester.runner.options import Options
-    from supertester.runner.settings import apply_settings
+    from supertester.runner.settings import Collected, apply_settings
 
     parser = _parser("audit", "Ask five questions about a suite: sleeps, isolation, order, time, flakiness.")
     parser.add_argument("folder", metavar="DIR", help="where the tests are")
@@ -45,6 +46,15 @@ def _audit(arguments: Sequence[str]) -> int:
     parser.add_argument("-p", "--pattern", default="test*.py", help="which files are tests (%(default)s)")
     parser.add_argument("-j", "--jobs", type=_jobs, default=_jobs("auto"), metavar="N", help="processes, or auto")
     parser.add_argument("--layer", action="append", default=[], metavar="NAME", help="only tests of this layer")
+    parser.add_argument(
+        "--layer-limit",
+        dest="layer_limits",
+        action=Collected,
+        default=[],
+        type=layer_limit,
+        metavar="NAME=S",
+        help="seconds that a test of a layer may take, or none",
+    )
     parser.add_argument("--tag", metavar="EXPR", help="only tests whose tags fulfil this")
     parser.add_argument("--seeds", type=int, default=20, metavar="N", help="random orders that must pass (%(default)s)")
     parser.add_argument("--runs", type=int, default=100, metavar="N", help="runs without a flake (%(default)s)")
@@ -60,6 +70,7 @@ def _audit(arguments: Sequence[str]) -> int:
         top_level_directory=given.top_level_directory,
         timeout=given.timeout,
         layers=tuple(given.layer),
+        layer_limits=dict(given.layer_limits),
         tag=given.tag,
     )
     limits = Limits(seeds=given.seeds, runs=given.runs, seconds=given.seconds)

@@ -203,6 +203,17 @@ class TestC(unittest.TestCase):
         self.assertRegex(out, r"no flaky test in 4 runs +0 flaky +1 flaky +FAILED")
         self.assertIn("test_c.TestC.test_every_third failed in 1 of 4 runs: AssertionError: 3 == 3", out)
 
+    def test_audit_gives_the_layers_the_time_that_the_project_says(self) -> None:
+        self.write(
+            test_a="import unittest\n__tags__ = {'layer': 'unit'}\n"
+            "class T(unittest.TestCase):\n    def test(self): sum(range(10**6))\n"
+        )
+        arguments = ("-j", "1", "--runs", "1", "--seeds", "1")
+        out = self.run_it("audit", ".", *arguments, "--layer-limit", "unit=0.000001", status=1)
+        self.assertIn("a test of the layer 'unit' may take 1e-06 s", out)
+        (self.folder / "setup.cfg").write_text("[supertester:audit]\nlayer-limit = unit=100\n")
+        self.assertNotIn("FAILED", self.run_it("audit", ".", *arguments))
+
     def test_audit_passes_a_suite_that_is_in_order_by_the_limits_of_the_project(self) -> None:
         self.write(test_a="import unittest\nclass T(unittest.TestCase):\n    def test(self): pass\n", test_b="")
         (self.folder / "setup.cfg").write_text("[supertester:audit]\nruns = 2\nseeds = 1\nquiet = yes\n")

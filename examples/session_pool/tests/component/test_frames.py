@@ -8,7 +8,7 @@ from functools import partial
 from session_pool import PortClosed, PortTimeout, ProtocolViolation, PythonPort
 
 from supertester.targets.stdio import MockPort, check_correlated
-from tests.support import TROUBLE, PoolCase
+from tests.support import PATIENCE, TROUBLE, PoolCase
 
 
 class TestFrames(PoolCase):
@@ -23,12 +23,13 @@ class TestFrames(PoolCase):
         mock = MockPort(write_size=1)
         self.assertIsNone(await check_correlated(self.connect(mock), 10, mock=mock))
 
-    def test_a_late_answer_is_dropped_and_the_next_call_gets_its_own(self) -> None:
+    async def test_a_late_answer_is_dropped_and_the_next_call_gets_its_own(self) -> None:
         mock = MockPort()
         port = self.connect(mock)
         silence = mock.simulate_timeout("slow")
         with self.assertRaises(PortTimeout):
             port.call("slow", timeout=0.1)
+        await mock.wait_for_command("slow", timeout=PATIENCE)
         mock.reply_late(silence, "late")
         mock.expect_command("echo", "in time")
         self.assertEqual(port.call("echo"), "in time")

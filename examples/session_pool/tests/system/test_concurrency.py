@@ -58,6 +58,9 @@ class TestSessions(PoolCase):
         def work(number: int) -> set[int]:
             return {pool.execute_in_session(f"session_{number}", "ping")["pid"] for _ in range(20)}
 
+        # Alone it would get the worker that has done the least, which is always another one.
+        self.assertEqual(len(work(0)), 1)
+
         pids = self.in_threads(work, range(8))
         self.assertEqual([len(each) for each in pids], [1] * 8)
 

@@ -14,7 +14,7 @@ from supertester.targets import target_of
 from tests.planted import Hurried
 from tests.support import PATIENCE, POOL_SIZE, PoolCase, is_there, processes_of
 
-SOON = 1.0
+SOON = 5.0
 """Seconds in which workers have to be gone whose parent was killed; it takes some milliseconds."""
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from session_pool import RemoteError, SessionPool
 
 from tests.planted import Miscounting
-from tests.support import PoolCase
+from tests.support import POOL_SIZE, PoolCase
 
 
 class TestMetrics(PoolCase):
@@ -20,7 +20,9 @@ class TestMetrics(PoolCase):
         self.assertEqual({name: after.get(name, 0) - before.get(name, 0) for name in expected}, expected)
 
     def check_counts(self, kind: type[SessionPool]) -> None:
-        pool = self.start_pool(kind=kind)
+        pool = self.start_pool(max(POOL_SIZE, 2), kind=kind)
+        with self.metric_delta(pool, total_operations=2, succeeded=2), self.saturated(pool, 2):
+            pass  # Both have begun, and neither has ended.
 
         def work(number: int) -> None:
             for _ in range(100):

@@ -80,7 +80,7 @@ class TestHealth(PoolCase):
         self.assertGreater(worker.last_health_check, 0)
         self.assertEqual(worker.health_failures, 0)
 
-    def test_each_check_that_fails_counts(self) -> None:
+    async def test_each_check_that_fails_counts(self) -> None:
         mock, port = self.mock_port()
         mock.simulate_timeout("ping", times=3)
         worker = PoolWorker("worker", port)
@@ -88,6 +88,7 @@ class TestHealth(PoolCase):
             self.assertFalse(worker.health_check(timeout=0.01))
             self.assertEqual(worker.health_failures, failures)
         self.assertEqual(worker.last_health_check, 0.0)
+        await mock.wait_for_command("ping", count=3)
 
 
 class _Port:

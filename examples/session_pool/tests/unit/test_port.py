@@ -33,11 +33,12 @@ class TestCalls(PoolCase):
         self.assertEqual(caught.exception.kind, "program_not_found")
         self.assertTrue(port.alive)
 
-    def test_a_caller_does_not_wait_for_ever(self) -> None:
+    async def test_a_caller_does_not_wait_for_ever(self) -> None:
         mock, port = self.mock_port()
         mock.simulate_timeout("slow_op")
         with self.assertRaisesRegex(PortTimeout, "slow_op was not answered within 0.1 s"):
             port.call("slow_op", timeout=0.1)
+        await mock.wait_for_command("slow_op")
 
     async def test_a_crash_ends_all_calls_that_are_under_way(self) -> None:
         mock, port = self.mock_port()
