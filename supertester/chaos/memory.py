@@ -45,8 +45,8 @@ def consume_memory(
         fraction: More than 0 and at most 1.
         limit_mb: What it is a share of, for ``"own"``, ``"worker"`` and ``"cgroup"``; by default the limit that is set
             for this process, or the memory of the machine; or what the target could still have.
-        cap_mb: Megabytes that are never exceeded, whatever the share would be; ``wanted`` says how much is taken. For
-            ``"own"`` it is 256 by default.
+        cap_mb: For ``"own"``, 256 by default, and ``"machine"``, megabytes that are never exceeded, whatever the share
+            would be; ``wanted`` says how much is taken.
         target: The process that it is taken away from.
         scope: One of these.
         floor_mb: Megabytes that are left to the machine, 512 at least.
@@ -70,6 +70,7 @@ def consume_memory(
     scope = _checked_scope(scope, target)
     limit = None if limit_mb is None else checked_size(limit_mb)
     cap = None if cap_mb is None else checked_size(cap_mb)
+    _check_amounts(scope, limit, cap)
     if scope == "own":
         most = limits.memory_limit() if limit is None else limit
         return of_memory(min(int(most * share), _OWN_MB * MB if cap is None else cap), most)
@@ -77,8 +78,7 @@ def consume_memory(
         return _of_machine(share, cap, checked_seconds("floor_mb", floor_mb))
     process = process_victim(target, "consume_memory")
     if scope == "cgroup":
-        if limit is None:
-            raise UsageError("consume_memory: give limit_mb, what the group may have, for scope='cgroup'")
+        assert limit is not None
         return Exhaustion("memory", Group(process, limit), int(limit * share), limit)
     hog = OfProcess(process, "memory", limit)
     free = hog.free()
@@ -97,6 +97,15 @@ def _checked_scope(scope: Any, target: Any) -> str:
         verb = "needs a" if target is None else "has no"
         raise UsageError(f"consume_memory: scope={scope!r} {verb} target")
     return str(scope)
+
+
+def _check_amounts(scope: str, limit: int | None, cap: int | None) -> None:
+    if scope == "cgroup" and limit is None:
+        raise UsageError("consume_memory: give limit_mb, what the group may have, for scope='cgroup'")
+    if scope == "machine" and limit is not None:
+        raise UsageError("consume_memory: the machine has what it has; leave limit_mb out, or give cap_mb")
+    if scope in ("worker", "cgroup") and cap is not None:
+        raise UsageError(f"consume_memory: cap_mb is for what is really taken, and not for scope={scope!r}")
 
 
 def _of_machine(share: float, cap: int | None, floor_mb: float) -> Exhaustion:

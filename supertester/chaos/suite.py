@@ -11,7 +11,7 @@ from supertester._core.evidence import shown
 from supertester._core.seeds import derive_seed
 from supertester._core.waiting import checked_seconds
 from supertester.chaos.journal import ChaosEvent, chosen_seed, journaled
-from supertester.chaos.suite_entries import ENTRIES, EntryFailed
+from supertester.chaos.suite_entries import BY_CHANCE, ENTRIES, EntryFailed
 from supertester.otp.refs import Reference
 from supertester.targets.target import Target
 
@@ -122,7 +122,7 @@ async def run_chaos_suite(
     over = False
     with journaled() as journal:
         for number, entry in enumerate(entries):
-            seeded = {"seed": derive_seed(chosen, str(number)), **entry}
+            seeded = {"seed": derive_seed(chosen, str(number)), **entry} if _by_chance(entry) else entry
             reason, report = ("suite_timeout", None) if over else await _run(target, seeded, deadline)
             over = over or reason is _TIMEOUT or (deadline is not None and loop.time() > deadline)
             if report is not None:
@@ -143,6 +143,11 @@ async def run_chaos_suite(
 
 _TIMEOUT: Any = object()
 """The reason of the entry that ran over; an entry may have a reason ``"timeout"`` of its own."""
+
+
+def _by_chance(entry: Mapping[str, Any]) -> bool:
+    kind = entry.get("type")
+    return isinstance(kind, str) and kind in BY_CHANCE
 
 
 def _text(reason: Any) -> Any:

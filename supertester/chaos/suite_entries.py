@@ -27,10 +27,11 @@ from supertester.errors import UsageError
 from supertester.otp.runtime import current_runtime
 from supertester.scenarios import Scenario, run_scenario
 from supertester.targets.adapting import process_of
-from supertester.targets.os_process import ProcessTarget
 
-__all__ = ["ENTRIES", "EntryFailed"]
+__all__ = ["BY_CHANCE", "ENTRIES", "EntryFailed"]
 
+BY_CHANCE = frozenset({"kill_children", "crash", "kill_worker", "random_failures", "fault"})
+"""The types that take a seed."""
 _HANDLING = 1.0
 """Seconds in which one that traps exits has to handle the signal of a crash."""
 
@@ -65,7 +66,6 @@ async def _crash(target: Any, options: dict[str, Any]) -> Any:
 
 
 async def _concurrent(target: Any, options: dict[str, Any]) -> Any:
-    del options["seed"]
     scenario, build = options.pop("scenario", None), options.pop("build", None)
     _refuse_others(options, "scenario", "build")
     if build is not None:
@@ -84,7 +84,7 @@ async def _concurrent(target: Any, options: dict[str, Any]) -> Any:
 
 
 async def _fault(target: Any, options: dict[str, Any]) -> Any:
-    fault, seed = options.pop("fault", None), options.pop("seed")
+    fault, seed = options.pop("fault", None), options.pop("seed", None)
     target, lasting = options.pop("target", target), _Lasting.taken_from(options)
     _refuse_others(options, "fault", "target", "duration_ms", "during")
     if not isinstance(fault, Fault):
@@ -116,29 +116,23 @@ async def _kill_worker(target: Any, options: dict[str, Any]) -> Any:
 async def _random_failures(target: Any, options: dict[str, Any]) -> Any:
     known = {each.name for each in fields(RandomFailures) if each.init}
     given = {name: options.pop(name) for name in known & set(options)}
-    return await _fault(target, {"fault": RandomFailures(**given), "seed": None, **options})
+    return await _fault(target, {"fault": RandomFailures(**given), **options})
 
 
 def _exhaustion(target: Any, *, resource: str, **options: Any) -> Exhaustion:
-    of = None if resource in ("cpu", "disk", "tables") else _real(target)
+    of = None if resource in ("cpu", "disk", "tables") else process_of(target)
     return simulate_resource_exhaustion(resource, target=of, **options)
 
 
 def _memory(target: Any, *, fraction: float, **options: Any) -> Exhaustion:
-    of = None if options.get("scope") in ("own", "machine") else _real(target)
+    of = None if options.get("scope") in ("own", "machine") else process_of(target)
     return consume_memory(fraction, target=of, **options)
-
-
-def _real(target: Any) -> ProcessTarget | None:
-    """Return what is taken away from: the target, if it is a real process, and else this one."""
-    return process_of(target)
 
 
 def _for_a_while(begin: Callable[..., Undoable]) -> Callable[[Any, dict[str, Any]], Awaitable[Any]]:
     """Return what does something for a while, and undoes it: *begin* gets the target and the options."""
 
     async def run(target: Any, options: dict[str, Any]) -> Any:
-        del options["seed"]  # Chance decides nothing here.
         target, lasting = options.pop("target", target), _Lasting.taken_from(options)
         async with begin(target, **options) as evidence:
             await lasting.over(evidence)
@@ -175,7 +169,6 @@ class _Lasting:
 
 
 async def _custom(target: Any, options: dict[str, Any]) -> Any:
-    del options["seed"]
     run = options.pop("run", None)
     _refuse_others(options, "run")
     if not callable(run):

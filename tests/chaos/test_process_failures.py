@@ -242,6 +242,7 @@ class TestSuite(FailureCase):
             {"type": "pause", "during": lambda _: False},
             {"type": "pause", "during": 5},
             {"type": "limit"},
+            {"type": "custom", "run": print, "seed": 5},
         ]
         child = self.child()
         report = await run_chaos_suite(child, entries)
@@ -249,6 +250,7 @@ class TestSuite(FailureCase):
         self.assertEqual(reasons[:2], ["not_delivered", "returned_false"])
         self.assertIn("during must be a function", reasons[2])
         self.assertIn("there is nothing to limit", reasons[3])
+        self.assertIn("unknown option 'seed' of an entry", reasons[4])
         self.assertEqual(self.ask(child, "1 + 1"), "did 2")
 
     async def test_one_that_stands_still_already_is_not_hit(self) -> None:

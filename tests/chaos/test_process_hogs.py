@@ -114,6 +114,10 @@ class TestMemory(ChildCase):
             consume_memory(0.5, scope="machine", target=child)
         with self.assertRaisesRegex(UsageError, "give limit_mb, what the group may have"):
             consume_memory(0.5, scope="cgroup", target=child)
+        with self.assertRaisesRegex(UsageError, "the machine has what it has; leave limit_mb out"):
+            consume_memory(0.5, scope="machine", limit_mb=5)
+        with self.assertRaisesRegex(UsageError, "cap_mb is for what is really taken, and not for scope='worker'"):
+            consume_memory(0.5, target=child, cap_mb=5)
         with self.assertRaisesRegex(UsageError, "no scope 'town'; the scopes are own, worker, cgroup, machine"):
             consume_memory(0.5, scope="town")
         with self.assertRaisesRegex(UsageError, "of the machine's memory are in use already"):
