@@ -13,6 +13,7 @@ from typing import Any, Final
 from supertester._core.waiting import wait_until
 from supertester.errors import Unsupported
 from supertester.targets.os_process import ProcessTarget, family
+from supertester.targets.reaper import reaper
 
 __all__ = ["MemoryGroup"]
 
@@ -55,6 +56,7 @@ class MemoryGroup:
         try:
             folder.mkdir()
             self._folder = folder
+            reaper.folder_made(folder)
             (folder / self._version.limit).write_text(str(limit), encoding="ascii")
             with suppress(OSError):  # Where there is no such file, nothing is swapped out.
                 (folder / self._version.swap).write_text(str(0 if self._version is _SECOND else limit))
@@ -81,6 +83,7 @@ class MemoryGroup:
         if self._folder is None:
             return
         await wait_until(self._removed, f"the group {self._folder} to be empty", timeout=_EMPTYING)
+        reaper.folder_gone(self._folder)
         self._folder = None
 
     def _removed(self) -> bool:

@@ -108,11 +108,11 @@ class SmallDisk(Undoable):
         if not sys.platform.startswith("linux"):
             raise Unsupported(f"small_disk() mounts a file system in memory, which it cannot do on {sys.platform}")
         folder = temporary_folder("disk-")
-        reaper.mounted(str(folder))
+        reaper.folder_made(folder)
         try:
             _mount(folder, self.size)
         except BaseException:
-            reaper.unmounted(str(folder))
+            reaper.folder_gone(folder)
             folder.rmdir()
             raise
         self._folder = folder
@@ -122,7 +122,7 @@ class SmallDisk(Undoable):
         if folder is not None:
             # Who has a file open there goes on with it, and it is gone for everybody else.
             _call("umount2", os.fsencode(folder), _DETACH)
-            reaper.unmounted(str(folder))
+            reaper.folder_gone(folder)
             shutil.rmtree(folder)
 
     def to_dict(self) -> dict[str, Any]:

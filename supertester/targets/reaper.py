@@ -55,11 +55,11 @@ class Reaper:
         """Do that no longer."""
         self._tell(f"r{pid} {started}\n")
 
-    def mounted(self, folder: str) -> None:
-        """Unmount what is in *folder*, once nobody is there to do so."""
+    def folder_made(self, folder: Path) -> None:
+        """Unmount what is in *folder*, and remove it if it is empty, once nobody is there to do so."""
         self._tell(f"m{folder}\n")
 
-    def unmounted(self, folder: str) -> None:
+    def folder_gone(self, folder: Path) -> None:
         """Do that no longer."""
         self._tell(f"u{folder}\n")
 

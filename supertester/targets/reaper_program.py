@@ -2,15 +2,18 @@
 
 It reads from its standard input: first the mark that all of the processes have in their environment, then process
 groups, ``+number`` and ``-number``, a line each; ``s`` or ``r`` with the number and the start of a process that was
-stopped or let go on; ``m`` or ``u`` with a folder in which something was mounted or is no more; and ``k`` with another
-mark, whose processes are to end at once. When the input ends, whoever wrote there is gone, perhaps killed.
+stopped or let go on; ``m`` or ``u`` with a folder, in which something may be mounted, that was made or is gone; and
+``k`` with another mark, whose processes are to end at once. When the input ends, whoever wrote there is gone, perhaps
+killed.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +21,7 @@ from pathlib import Path
 _ROUNDS = 100
 _ADDED = (b"+", b"s", b"m")
 _DETACH = 2
+_PAUSE = 0.01
 
 
 def marked(mark: bytes) -> list[int]:
@@ -39,12 +43,19 @@ def go_on(pid: bytes, started: bytes) -> None:
 
 
 def unmount(folder: bytes) -> None:
-    """Unmount what is in *folder*, and remove it."""
+    """Unmount what is in *folder*, if anything is, and remove it."""
     import ctypes  # Hardly ever needed.
 
     ctypes.CDLL(None).umount2(folder, _DETACH)
-    with suppress(OSError):
-        Path(os.fsdecode(folder)).rmdir()
+    for _ in range(_ROUNDS):
+        try:
+            Path(os.fsdecode(folder)).rmdir()
+        except OSError as error:
+            if error.errno != errno.EBUSY:  # As a group is whose processes are just ending.
+                return
+            time.sleep(_PAUSE)
+        else:
+            return
 
 
 def _kill(kill: Callable[[int, int], None], number: int) -> None:

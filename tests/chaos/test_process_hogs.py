@@ -88,6 +88,16 @@ class TestMemory(ChildCase):
             self.skipTest(str(error))
         self.assertEqual(text_of(f"/proc/{child.pid}/cgroup"), before)
 
+    async def test_no_group_is_left_when_the_test_process_is_killed(self) -> None:
+        tests = await start_process([sys.executable, "-u", "-c", GROUPING])
+        said = await tests.wait_for_output("^there (.*)$|Unsupported: (.*)$")
+        if said.group(2):
+            self.skipTest(said.group(2))
+        group = Path(said.group(1))
+        self.assertTrue(is_there(group))
+        os.kill(tests.pid, signal.SIGKILL)
+        await wait_until(lambda: not is_there(group), "the group to be gone", timeout=20)
+
     async def test_of_the_machine(self) -> None:
         free, physical = limits.free_memory(), limits.physical_memory()
         assert free is not None and physical is not None
@@ -219,6 +229,20 @@ from supertester.chaos import small_disk
 
 async def main():
     print("there", (await small_disk()).folder, flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+GROUPING = """
+import asyncio, sys
+from supertester.chaos import consume_memory
+from supertester.targets import start_process
+
+async def main():
+    child = await start_process([sys.executable, "-c", "input()"])
+    group = await consume_memory(0.5, limit_mb=64, target=child, scope="cgroup")
+    print("there", group.evidence["group"], flush=True)
     await asyncio.Event().wait()
 
 asyncio.run(main())
