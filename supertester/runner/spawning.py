@@ -173,7 +173,7 @@ def _find(wanted: Sequence[tuple[int, str]], loading: Mapping[str, Any]) -> Foun
     others: dict[int, unittest.TestCase] = {}
     for place, name in wanted:
         here = places.get(name, [])
-        if place in here or here:
+        if here:
             tests.append(loaded.tests[place if place in here else here[0]])
         else:
             others[-len(others) - 1] = other = _Elsewhere(name)
