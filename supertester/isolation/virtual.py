@@ -76,7 +76,11 @@ def _running_of(context: IsolationContext, loop: VirtualLoop) -> Iterator[str]:
                 yield "jobs of a pool of processes"
     if births.children:
         for leak in children.find(context):
-            yield f"child process {leak.thing.pid}"
+            is_quiet = getattr(
+                leak.thing, "supertester_is_quiet", None
+            )  # Of those that say when they have nothing to do.
+            if is_quiet is None or not is_quiet():
+                yield f"child process {leak.thing.pid}"
 
 
 # Who waits for whom -------------------------------------------------------------------------------------------------

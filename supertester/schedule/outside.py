@@ -57,6 +57,7 @@ class OutsideWork:
         children: Transports of child processes.
         sockets: Sockets that the loop has been given, as far as nothing else knows them.
         sources: Functions that return the names of further outside work.
+        quiet: For descriptors that belong to somebody who knows, what says whether nothing will come there for now.
         jobs_call_back: Whether a thread waits for a coroutine of the loop, so that a job need not end by itself.
     """
 
@@ -67,6 +68,7 @@ class OutsideWork:
         self.sockets: WeakSet[socket.socket] = WeakSet()
         self.sources: list[Callable[[], Iterable[str]]] = []
         self.jobs_call_back = False
+        self.quiet: dict[int, Callable[[], bool]] = {}
 
     def add_job(self, future: Any) -> None:
         """Take note of a job until its *future* is done."""
@@ -120,6 +122,8 @@ class OutsideWork:
             return
         ends = _Ends(self._known(keys))
         for key in keys:
+            if key.fd in self.quiet and self.quiet[key.fd]():
+                continue
             if not ends.is_inner(key.fd, connecting=bool(key.events & selectors.EVENT_WRITE)):
                 yield key.fd
 

@@ -185,6 +185,15 @@ class TestMessages(OTPAssertions, IsolatedTestCase):
         self.assertEqual(await self.wait_for_process_death(counter, timeout=PATIENCE), "signal SIGSEGV")
 
 
+class TestVirtualTime(IsolatedTestCase, clock="virtual"):
+    async def test_leaps_while_a_server_elsewhere_has_nothing_to_do(self) -> None:
+        counter = await start()
+        for _ in range(3):
+            await asyncio.sleep(3600)
+            await asyncio.wait_for(asyncio.gather(*(counter.call(("add", 1)) for _ in range(3))), 1.0)
+        self.assertEqual(await counter.call("value"), 9)
+
+
 class TestSystemMessages(IsolatedTestCase):
     async def test_state_status_and_statistics(self) -> None:
         counter = await start(5, name="counter")

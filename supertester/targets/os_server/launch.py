@@ -124,6 +124,10 @@ class Launched:
         self._family = arrival.environment[FAMILY_MARK]
         reaper.add(self.pid)
 
+    def says_when_quiet(self, is_quiet: Callable[[], bool]) -> None:
+        """Let those who wait for child processes ask *is_quiet* whether anything is to come from this one."""
+        self._process.supertester_is_quiet = is_quiet
+
     def has_ended(self, timeout: float = 0) -> bool:
         """Say whether it has ended, or does within *timeout* seconds, for which nothing else runs."""
         poll = select.poll()
@@ -153,6 +157,7 @@ class Launched:
         os.close(self.death)
         self._requests.close()
         self._answers.close()
+        self._process.supertester_is_quiet = None
         if code is not None:
             self._process.close()
         return code

@@ -79,10 +79,18 @@ class OsProcess(OsMailbox):
         loop = self.runtime.loop
         loop.add_reader(launched.answers, self._hear)
         loop.add_reader(launched.death, self._has_ended)
+        self._quiet: dict[int, Any] = getattr(getattr(loop, "outside", None), "quiet", {})  # Of a loop in virtual time.
+        for descriptor in (launched.answers, launched.death):
+            self._quiet[descriptor] = self._is_quiet
+        launched.says_when_quiet(self._is_quiet)
         self.task = task = self.new_task(self._live(), loop=loop, context=self.context)
         task.supertester_pid = self  # type: ignore[attr-defined]
         self.runtime.tasks.add(task)
         task.add_done_callback(self.runtime.tasks.discard)
+
+    def _is_quiet(self) -> bool:
+        """Say whether nothing is to come from it, unless somebody else ends it."""
+        return not self.scheduled and self._last_word is _NOTHING
 
     async def _live(self) -> None:
         # As other processes do, it ends with the loop that cancels all tasks.
@@ -124,6 +132,8 @@ class OsProcess(OsMailbox):
         if not self.runtime.loop.is_closed():
             self.runtime.loop.remove_reader(launched.answers)
             self.runtime.loop.remove_reader(launched.death)
+        self._quiet.pop(launched.answers, None)
+        self._quiet.pop(launched.death, None)
         if self._lingering is not None:
             self._lingering.cancel()
         code = launched.close(family=has_family)
