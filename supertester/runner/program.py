@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from supertester.errors import UsageError
+from supertester.runner import collector
 from supertester.runner.loading import load
 from supertester.runner.options import Options
 from supertester.runner.outcomes import RunReport
@@ -70,6 +71,7 @@ def run_program(
     if module is None and arguments[:1] and arguments[0] in COMMANDS:
         from supertester.runner.commands import run_command
 
+        collector.resume()
         raise SystemExit(run_command(arguments[0], arguments[1:]))
     try:
         if module is not None or defaults:
