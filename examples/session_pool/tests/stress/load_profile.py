@@ -38,12 +38,13 @@ class LoadCase(PerformanceMixin, PoolCase, timeout=600):
 
     def assert_promise(self, report: LoadReport) -> None:
         """Hold what users are promised, which leaves much room."""
-        self.assert_load(report, min_success_rate=0.99, max_p95_ms=100, max_p99_ms=500)
+        self.assert_load(report, min_success_rate=0.99)
+        self.assert_gates(report, max_p95_ms=100, max_p99_ms=500)
 
     def assert_gates(self, report: LoadReport, **bounds: float) -> None:
-        """Hold what the pool is known to do on a machine that has nothing else to do, which is much more.
+        """Hold how fast the pool is on a machine that has nothing else to do.
 
-        On any other the test is skipped here, as one that can show no more; its promise was held before.
+        On any other the test is skipped here, as one that can show no more; what may not fail was looked at before.
         """
         if report.foreign_cpu is not None and report.foreign_cpu > QUIET:
             self.skipTest(f"inconclusive: other programs used {report.foreign_cpu:.2g} processors\n{report}")
@@ -59,8 +60,8 @@ class TestProfile(LoadCase):
         pool = self.start_pool(max(POOL_SIZE, (os.cpu_count() or 1) * 2))
         report = await self.load(lambda user: pool.execute_in_session(f"user_{user}", "ping"), SECONDS)
         self.save(report, "profile")
-        self.assert_promise(report)
         self.assertEqual(report.errors, {})
+        self.assert_promise(report)
         self.assert_load(report, min_throughput=0.995 * USERS * RATE)
         self.assert_gates(report, max_p95_ms=5, max_p99_ms=20)
         self.assertLess(report.own_cpu, 0.5)
@@ -68,8 +69,8 @@ class TestProfile(LoadCase):
     async def test_calls_of_nobody_are_served_as_well(self) -> None:
         pool = self.start_pool()
         report = await self.load(lambda _: pool.execute_anonymous("ping"), CHAOS_SECONDS)
-        self.assert_promise(report)
         self.assertEqual(report.errors, {})
+        self.assert_promise(report)
 
     async def test_too_much_to_do_is_noticed(self) -> None:
         """Four workers need 5 ms for each call, so 1,000 in a second are too many; nobody waits politely here."""
@@ -136,9 +137,9 @@ class TestKills(LoadCase):
         report = await self.load(operation, seconds, killing.run)
         self.save(report, "kills")
         self.assert_delivered(pool, killing, int(seconds * 0.9))
-        self.assertEqual(report.errors, {})
-        self.assert_promise(report)
+        self.assertEqual((report.errors, report.success_rate), ({}, 1.0))
         self.assertTrue(pool.await_size(POOL_SIZE, PATIENCE))
+        self.assert_promise(report)
         self.assert_gates(report, max_p99_ms=50)
 
     async def test_nobody_who_tries_again_notices_a_kill_in_each_second(self) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from session_pool import PoolError, PoolWorker, SessionMismatch, SessionPool, WorkerInitFailed
 
+from supertester import tag
 from tests.support import PoolCase
 
 
@@ -163,6 +164,7 @@ STEPS = settings(
 FEW_STEPS = settings(STEPS, stateful_step_count=5)
 
 
+@tag(layer="component")  # Hypothesis first reads the source of all that is imported, which unit tests have no time for.
 class TestTransitions(PoolCase):
     def test_every_sequence_keeps_the_rules(self) -> None:
         run_state_machine_as_test(WorkerMachine, settings=STEPS)
