@@ -22,6 +22,8 @@ SECONDS = float(os.environ.get("WORKER_POOL_LOAD_SECONDS", "60"))
 USERS, RATE = 100, 10.0
 CONTRACT = {"min_success_rate": 0.99, "max_p95_ms": 100, "max_p99_ms": 500}
 """What was promised to users. A hundred times slower than today would keep it, so there are `GATES` inside."""
+FOREIGN = 0.5
+"""Processors that other programs may use, if latencies are to be those of the pool."""
 GATES = {"min_success_rate": 1.0, "max_p95_ms": 10, "max_p99_ms": 40, "min_throughput": 0.995 * USERS * RATE}
 
 
@@ -31,14 +33,20 @@ class LoadCase(PoolCase, timeout=None):
             operation, users=USERS, rate=RATE, duration=seconds, deadline=15.0, chaos=chaos, progress=False
         )
 
+    def assert_fast(self, report: LoadReport, **bounds: float) -> None:
+        """Fail for errors at once, and unless latencies and throughput are those of a machine that is free for this."""
+        self.assertEqual(report.errors, {})
+        if (report.foreign_cpu or 0.0) > FOREIGN:
+            self.skipTest(f"inconclusive: other programs used {report.foreign_cpu:.1f} processors meanwhile\n{report}")
+        self.assert_load(report, **bounds)
+
 
 class TestProfile(LoadCase):
     async def test_a_hundred_users(self) -> None:
         pool = await self.started(4)
         report = await self.load(lambda: pool.execute("ping"), seconds=SECONDS)
-        self.assert_load(report, **CONTRACT)
-        self.assert_load(report, **GATES)
-        self.assertEqual(report.errors, {})
+        self.assert_fast(report, **CONTRACT)
+        self.assert_fast(report, **GATES)
         self.assertLess(report.own_cpu, 1.0)
 
     async def test_a_hundred_sessions(self) -> None:
@@ -49,7 +57,7 @@ class TestProfile(LoadCase):
         report = await self.load(
             lambda user: pool.execute("set_variable", args, session=f"user-{user}"), seconds=min(SECONDS, 20)
         )
-        self.assert_load(report, **GATES)
+        self.assert_fast(report, **GATES)
 
     async def test_an_overload_fails(self) -> None:
         """Each operation takes 5 ms, so four workers that do one at a time can do no more than 800 in a second."""
@@ -58,7 +66,7 @@ class TestProfile(LoadCase):
             lambda: pool.execute("slow", {"seconds": 0.005}, timeout=60.0), seconds=min(SECONDS, 10)
         )
         self.assertGreater(report.p95_ms or 0, 1_000)
-        with self.assertRaisesRegex(AssertionError, "p95 is .* exceeded maximum of 100"):
+        with self.assertRaisesRegex(AssertionError, "p95_ms is .* exceeded maximum of 100"):
             self.assert_load(report, **CONTRACT)
         self.assertLess(report.service.value_at(95) / 1e6, 1_000)  # What a generator would see that waits politely.
 
@@ -74,8 +82,7 @@ class TestKills(LoadCase):
 
         report = await self.load(ask, seconds=min(SECONDS, 20), chaos=kills.chaos)
         self.assert_delivered(kills, 18)
-        self.assertEqual(report.errors, {})
-        self.assert_load(report, min_success_rate=1.0, max_p99_ms=50)
+        self.assert_fast(report, min_success_rate=1.0, max_p99_ms=50)
 
     async def test_kills_that_hit_nobody_are_found(self) -> None:
         pool = await self.started(4)
