@@ -19,6 +19,7 @@ from supertester.otp import (
     NORMAL,
     SHUTDOWN,
     TIMEOUT,
+    Agent,
     ChildSpec,
     Crash,
     Down,
@@ -29,6 +30,7 @@ from supertester.otp import (
     demonitor,
     exit,
     intensity_left,
+    intercept,
     link,
     monitor,
     process_info,
@@ -318,7 +320,13 @@ class TestCleanup(IsolatedTestCase):
         found: list[Any] = []
 
         async def program() -> None:
-            found.append(await start())
+            server = await start()
+            agent = await Agent.start(0)
+            with intercept(agent, lambda message: found.append(message) or []):
+                server.cast(("tell", agent, "hello"))
+                await server.call("value")
+            found.append(server)
 
         await asyncio.to_thread(asyncio.run, program())
-        self.assertEqual([found[0].exit_reason, living(of_processes(found[0].os_pid))], [KILLED, []])
+        message, server = found
+        self.assertEqual([message, server.exit_reason, living(of_processes(server.os_pid))], ["hello", KILLED, []])

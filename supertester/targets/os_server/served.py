@@ -141,8 +141,7 @@ class Line:
         self.process = process
         process.line = self
         process.counters = self.counters
-        if process.parent is not None:
-            routes[process.parent.exported_as[0]] = self._route
+        routes[process.exported_as[0]] = self._route  # It is called by what it is at the other end.
 
     # To the server -----------------------------------------------------------------------------------------------
 
