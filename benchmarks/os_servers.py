@@ -97,8 +97,9 @@ async def _casts(units: int) -> float:
     return passed / units
 
 
-def sleep() -> None:
-    """Be a process that somebody kills."""
+def sleep(connection: Connection) -> None:
+    """Be a process that somebody kills; it has imported the same."""
+    connection.send("here")
     signal.pause()
 
 
@@ -106,12 +107,16 @@ def join(units: int) -> float:
     context = get_context("spawn")
     passed = 0.0
     for _ in range(units):
-        process = context.Process(target=sleep)
+        ours, theirs = context.Pipe()
+        process = context.Process(target=sleep, args=(theirs,))
         process.start()
+        ours.recv()
         begun = perf_counter()
         process.kill()
         process.join()
         passed += perf_counter() - begun
+        ours.close()
+        theirs.close()
     return passed / units
 
 

@@ -151,8 +151,10 @@ class Launched:
         if family:
             signal_group(self.pid, signal.SIGKILL)
             reaper.end_marked(FAMILY_MARK, self._family)
-        self._process.join(_GONE)
         code: int | None = self._process.exitcode
+        if code is None:  # A fork server, whose child it was, has yet to tell.
+            self._process.join(_GONE)
+            code = self._process.exitcode
         reaper.discard(self.pid)
         os.close(self.death)
         self._requests.close()
