@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import signal
 import threading
@@ -69,9 +70,11 @@ class TestKills(ChaosMixin, HarnessMixin, PoolCase):
         pool = self.start_pool(size, kind=kind, max_restarts=1_000)
         before = {worker.id: worker.pid for worker in pool.workers()}
         kills: list[Injection] = []
+        one_by_one = asyncio.Lock()
 
         async def kill() -> None:
-            kills.append(await self.kill_random_worker(pool))
+            async with one_by_one:  # Otherwise two of them might mean the same worker.
+                kills.append(await self.kill_random_worker(pool))
 
         ping = at_operations(
             lambda: pool.execute_anonymous("ping", retries=5, pool_timeout=PATIENCE), {100: kill, 200: kill, 300: kill}
