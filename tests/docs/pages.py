@@ -30,8 +30,11 @@ from typing import Any
 from sybil import Document, Example
 from sybil.parsers.myst import CodeBlockParser
 
+from tests.project.support import ROOT
+
 __all__ = ["LANGUAGES", "Page", "check_languages", "needs_of", "suite_of"]
 
+EXAMPLES = ROOT / "examples"
 # Anything but "python" is shown, not run: commands, output, configuration.
 LANGUAGES = frozenset({"python", "console", "ini", "text"})
 FENCE = re.compile(r"^[ \t]*(?P<ticks>`{3,}|~{3,})(?P<info>[^`\n]*)$", re.MULTILINE)
@@ -50,6 +53,7 @@ class Page:
         self.loop: asyncio.Runner | None = None
 
     def open(self) -> None:
+        self.before = list(sys.path), set(sys.modules)
         sys.modules[self.module.__name__] = self.module
         self.loop = asyncio.Runner()
 
@@ -57,6 +61,12 @@ class Page:
         assert self.loop is not None
         self.loop.close()
         self.loop = None
+        path, modules = self.before
+        sys.path[:] = path
+        # Those of an example would be taken for others of their names: each has a package `tests`.
+        for name in set(sys.modules) - modules:
+            if (file := getattr(sys.modules[name], "__file__", None)) and EXAMPLES in Path(file).parents:
+                del sys.modules[name]
         del sys.modules[self.module.__name__]
 
     def evaluate(self, example: Example) -> None:

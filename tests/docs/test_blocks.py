@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import sys
 import tempfile
 import unittest
 from pathlib import Path
+
+from tests.project.support import ROOT
 
 try:
     from tests.docs.pages import check_languages, suite_of
@@ -52,6 +55,13 @@ class TestBlocks(unittest.TestCase):
     def test_a_failure_names_the_line_of_the_page(self) -> None:
         report = self.assert_breaks("AssertionError", block("x = 1"), block("y = 2\nassert x == y"))
         self.assertIn('page.md", line 10', report)
+
+    def test_what_a_page_puts_on_the_path_and_imports_from_there_goes_with_it(self) -> None:
+        folder = ROOT / "examples" / "session_pool"
+        before = list(sys.path)
+        self.assert_passes(block(f"import sys\nsys.path.insert(0, {str(folder)!r})\nimport session_pool"), blocks=1)
+        self.assertEqual(sys.path, before)
+        self.assertNotIn("session_pool", sys.modules)
 
     def test_a_syntax_error_fails(self) -> None:
         self.assert_breaks("SyntaxError", block("def"))

@@ -127,11 +127,11 @@ class TestIdentity(unittest.IsolatedAsyncioTestCase):
                 receiver, sender = context.Pipe(duplex=False)
                 child = context.Process(target=tell_test, args=(sender,))
                 child.start()
+                sender.close()  # Where only the child can send, its death ends the wait.
                 self.assertEqual(receiver.recv(), self.context.test_id)
                 child.join()
                 child.close()
                 receiver.close()
-                sender.close()
 
     async def test_the_current_span_goes_with_it(self) -> None:
         from opentelemetry import trace

@@ -140,11 +140,11 @@ class TestChildren(unittest.TestCase):
                     receiver, sender = context.Pipe(duplex=False)
                     child = context.Process(target=at_import.tell, args=(sender,))
                     child.start()
+                    sender.close()  # Where only the child can send, its death ends the wait.
                     answers.append(receiver.recv())
                     child.join()
                     child.close()
                     receiver.close()
-                    sender.close()
 
                 self.assertEqual(report_of(body), "")
                 # A forked process has imported nothing anew, and its identity is its parent's.
