@@ -108,8 +108,9 @@ class ProcessTarget(Target):
     def exit_reason(self) -> str | None:
         """How it ended, e.g. ``"signal SIGKILL"`` or ``"exit status 0"``."""
         if self._reason is None:
-            code = self._told()
-            if code is None and not self._life.has_ended():
+            has_ended = self._life.has_ended()
+            code = self._told()  # Asked after that, or nobody would have waited for one that ends just now.
+            if code is None and not has_ended:
                 return None
             code = self._life.status() if code is None else code
             self._reason = self._unknown() if code is None else in_words(code)

@@ -49,6 +49,21 @@ class TestWhatCanBeOne(OTPAssertions, IsolatedTestCase):
             self.assertEqual(await target.wait(), "signal SIGKILL")
             self.assertEqual((target.state, popen.returncode), ("gone", -9))
 
+    async def test_a_popen_that_ends_just_after_it_was_asked_is_waited_for_all_the_same(self) -> None:
+        with started() as popen:
+            target = target_of(popen)
+            ask = popen.poll
+
+            def ask_too_early() -> None:
+                popen.poll = ask
+                popen.send_signal(signal.SIGKILL)
+                os.waitid(os.P_PID, popen.pid, os.WEXITED | os.WNOWAIT)
+
+            popen.poll = ask_too_early  # type: ignore[method-assign, assignment]
+            self.assertIsNone(target.exit_reason)
+            self.assertEqual(target.exit_reason, "signal SIGKILL")
+            self.assertEqual((target.state, popen.returncode), ("gone", -9))
+
     async def test_a_process_of_asyncio(self) -> None:
         process = await asyncio.create_subprocess_exec(*program())
         target = target_of(process)
