@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Any, Final
 from weakref import WeakSet
 
-from supertester._core.waiting import wait_until
 from supertester.errors import UsageError
 from supertester.otp.reasons import KILL, KILLED, NORMAL, SHUTDOWN, Crash
+from supertester.targets.queued import QueueTarget
 from supertester.targets.target import Identity, Target, serial_of
 
 __all__ = ["QueueTaskTarget", "TaskTarget"]
@@ -102,7 +102,7 @@ class TaskTarget(Target):
         return await self.ended(timeout, "it was cancelled")
 
 
-class QueueTaskTarget(TaskTarget):
+class QueueTaskTarget(QueueTarget, TaskTarget):
     """A task that takes what it has to do from a queue; whether it uses ``task_done()`` or not.
 
     Args:
@@ -118,26 +118,8 @@ class QueueTaskTarget(TaskTarget):
         super().__init__(task)
         self.queue = queue
 
-    def queue_len(self) -> int:
-        """Return how much is in the queue."""
-        return self.queue.qsize()
-
-    async def sync(self, timeout: float = 5.0) -> None:
-        """Wait until the queue is empty and the task waits for more.
-
-        Raises:
-            WaitTimeout: That does not happen in so many seconds.
-            UsageError: The task ends before it.
-        """
-        await wait_until(
-            self._waits_for_more,
-            f"{self!r} to have done what is in its queue",
-            timeout=timeout,
-            seen=lambda: f"{self.queue.qsize()} left in the queue",
-        )
-
     def _waits_for_more(self) -> bool:
         if self.task.done():
             raise UsageError(f"{self!r} has left {self.queue.qsize()} in its queue", reason="noproc")
         waited_for: Any = getattr(self.task, "_fut_waiter", None)
-        return self.queue.empty() and waited_for in self.queue._getters  # type: ignore[attr-defined]
+        return self.queue.empty() and waited_for in self.queue._getters

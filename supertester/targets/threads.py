@@ -12,6 +12,7 @@ from typing import Any, Final
 from supertester._core.waiting import wait_until
 from supertester.errors import UsageError
 from supertester.otp.reasons import KILL, NORMAL
+from supertester.targets.queued import QueueTarget
 from supertester.targets.target import Identity, Target, serial_of
 
 __all__ = ["QueueThreadTarget", "ThreadPoolTarget", "ThreadTarget"]
@@ -97,7 +98,7 @@ class ThreadTarget(Target):
         return await self.ended(timeout, "it was asked to")
 
 
-class QueueThreadTarget(ThreadTarget):
+class QueueThreadTarget(QueueTarget, ThreadTarget):
     """A thread that takes what it has to do from a ``queue.Queue``; whether it uses ``task_done()`` or not.
 
     Args:
@@ -125,29 +126,11 @@ class QueueThreadTarget(ThreadTarget):
         self.queue = queue
         self._number = workers
 
-    def queue_len(self) -> int:
-        """Return how much is in the queue."""
-        return self.queue.qsize()
-
-    async def sync(self, timeout: float = 5.0) -> None:
-        """Wait until the queue is empty and its thread, or all of them, wait for more.
-
-        Raises:
-            WaitTimeout: That does not happen in so many seconds.
-            UsageError: The thread ends before it.
-        """
-        await wait_until(
-            self._waits_for_more,
-            f"{self!r} to have done what is in its queue",
-            timeout=timeout,
-            seen=lambda: f"{self.queue.qsize()} left in the queue",
-        )
-
     def _waits_for_more(self) -> bool:
         if not self.thread.is_alive():
             raise UsageError(f"{self!r} has left {self.queue.qsize()} in its queue", reason="noproc")
         with self.queue.mutex:  # Between two looks nobody comes or goes.
-            waiting: Any = self.queue.not_empty._waiters  # type: ignore[attr-defined]
+            waiting: Any = self.queue.not_empty._waiters
             return not self.queue._qsize() and len(waiting) >= self._number
 
 

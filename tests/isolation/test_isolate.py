@@ -2,6 +2,7 @@ import asyncio
 import unittest
 from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 from supertester.env import set_env
 from supertester.errors import UsageError
@@ -178,6 +179,19 @@ class TestEnvironments(unittest.IsolatedAsyncioTestCase):
     async def test_one_that_is_none_is_refused(self) -> None:
         with self.assertRaisesRegex(TypeError, "got env=3"):
             isolate("basic", env=3)  # type: ignore[arg-type]
+
+
+class TestFailingToOpen(unittest.IsolatedAsyncioTestCase):
+    async def test_it_raises_what_failed_and_leaves_nothing_of_itself(self) -> None:
+        with (
+            mock.patch("supertester.isolation.world.enter_world", side_effect=RuntimeError("no world")),
+            self.assertRaisesRegex(RuntimeError, "no world"),
+        ):
+            async with isolate("registry"):
+                self.fail("it opened")
+        self.assertIsNone(fetch_isolation_context())
+        async with isolate("registry") as context:
+            self.assertIs(fetch_isolation_context(), context)
 
 
 class TestContextFunctions(unittest.IsolatedAsyncioTestCase):

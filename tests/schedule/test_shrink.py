@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import unittest
 from collections.abc import Callable
+from unittest import mock
 
 from supertester.schedule.shrink import Attempt, shrink
 from supertester.schedule.token import Switch
@@ -59,3 +61,12 @@ class TestShrink(unittest.TestCase):
         self.assertEqual(shrunk.replays, 30)
         self.assertFalse(shrunk.is_least)
         self.assertEqual(len(shrink(found, attempt, seconds=0).switches), 10)
+
+    def test_it_takes_processor_time_and_no_other(self) -> None:
+        found = tuple(to(turn, B) for turn in range(10))
+        busy = mock.Mock(thread_time=lambda: 0.0, monotonic=itertools.count(step=1_000).__next__)
+        with mock.patch("supertester.schedule.shrink.time", busy):
+            self.assertEqual(shrink(found, program(lambda _: True)).switches, ())
+        slow = mock.Mock(thread_time=itertools.count(step=1_000).__next__)
+        with mock.patch("supertester.schedule.shrink.time", slow):
+            self.assertEqual(shrink(found, program(lambda _: True)).switches, found)

@@ -62,6 +62,7 @@ class TestClose(PoolCase):
             pool = self.start_pool(2)
             pool.close()
             pool.close()
+            self.assertEqual(processes_of(pool.run_id), {})
 
     def test_a_pool_that_is_closed_while_it_starts_a_worker_leaves_none(self) -> None:
         pool = self.start_pool(2)
