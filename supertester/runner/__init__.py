@@ -22,7 +22,7 @@ module                  idea
 ``worker threaded``     runs units, one test at a time or several in threads
 ``recording walking``   a ``unittest`` result and suite for it: one `TestOutcome` per test, fixtures once
 ``queue frames wire``   how they talk: a pipe of units; frames of plain data; values as such
-``capture blame``       what a test writes; the threads that it leaves or lets die
+``capture holes blame`` what a test writes, its middle freed; the threads that it leaves or lets die
 ``ladder forking``      timeouts, and the signals for them
 ``interrupts farewell`` Ctrl-C; and what a forked process does at its end
 ``exceptions replay``   exceptions that survive the way; `TestRunner`, which reports them to any result

@@ -10,12 +10,14 @@ import contextlib
 import os
 import sys
 
+from supertester.runner.holes import free_middle
+
 __all__ = ["MOST", "Capture", "flush", "open_file", "read"]
 
 MOST = 64 * 1024
 """Bytes of output that are kept of a test: half from its beginning, half from its end."""
 _TOO_BIG = 16 * 1024 * 1024
-"""Bytes that the file may hold before the parent empties it, while a test goes on and on."""
+"""Bytes by which the file may grow before the parent frees its middle, while a test goes on and on."""
 
 
 def open_file(name: str) -> int:
@@ -38,48 +40,34 @@ class Capture:
 
     def __init__(self, descriptor: int) -> None:
         self._file = descriptor
-        self._head = b""
-        self._left_out = 0
+        self._freed = 0
 
     def take(self) -> str:
         """Return what was written since the last time, bounded, and empty the file."""
         size = os.fstat(self._file).st_size
-        if not size and not self._left_out:
+        if not size:
             return ""
-        head, left_out, self._head, self._left_out = self._head, self._left_out, b"", 0
-        text = _bounded(self._file, size, head=head, left_out=left_out)
+        text = _bounded(self._file, size)
         os.ftruncate(self._file, 0)
         return text
 
     def limit(self) -> None:
-        """Empty the file if it is too big, and remember how it began."""
+        """Free the middle of the file if it has grown by much; its end, to which others may write, is not touched."""
         size = os.fstat(self._file).st_size
-        if size < _TOO_BIG:
-            return
-        self._head = self._head or os.pread(self._file, MOST // 2, 0)
-        os.ftruncate(self._file, 0)
-        self._left_out += size - (len(self._head) if not self._left_out else 0)
-
-    def carry(self, output: str) -> str:
-        """Return *output*, the end of what a test wrote, after what `limit` took of it."""
-        if not self._left_out:
-            return output
-        head, left_out, self._head, self._left_out = self._head, self._left_out, b"", 0
-        return f"{_text(head)}\n... {left_out} bytes left out ...\n{output}"
+        if size < self._freed:
+            self._freed = 0  # Somebody took it.
+        if size - self._freed >= _TOO_BIG:
+            free_middle(self._file, MOST // 2, size - MOST // 2)
+            self._freed = size
 
 
-def _bounded(descriptor: int, size: int, *, head: bytes = b"", left_out: int = 0) -> str:
-    """Return the *size* bytes of a file as text, after *head*; without its middle if it is long."""
-    if not left_out and size <= MOST:
+def _bounded(descriptor: int, size: int) -> str:
+    """Return the *size* bytes of a file as text; without its middle if it is long."""
+    if size <= MOST:
         return _text(os.pread(descriptor, size, 0))
     half = MOST // 2
-    if not left_out:
-        head = os.pread(descriptor, half, 0)
-        left_out = size - 2 * half
-    else:
-        left_out += max(0, size - half)
-    tail = os.pread(descriptor, half, max(0, size - half))
-    return f"{_text(head)}\n... {left_out} bytes left out ...\n{_text(tail)}"
+    head, tail = os.pread(descriptor, half, 0), os.pread(descriptor, half, size - half)
+    return f"{_text(head)}\n... {size - 2 * half} bytes left out ...\n{_text(tail)}"
 
 
 def _text(data: bytes) -> str:

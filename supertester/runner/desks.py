@@ -11,7 +11,7 @@ from supertester.runner.nursery import WorkerProcess
 from supertester.runner.outcomes import Problem, Running, TestOutcome
 from supertester.runner.plan import Unit
 
-__all__ = ["Desk", "Task", "death", "how_it_ended", "names_of", "ran_out", "with_output", "with_stacks"]
+__all__ = ["Desk", "Task", "death", "how_it_ended", "names_of", "ran_out", "with_stacks"]
 
 
 class Task:
@@ -97,8 +97,3 @@ def with_stacks(outcome: TestOutcome, stacks: str) -> TestOutcome:
     first = outcome.problems[0]
     more = replace(first, details=f"{first.details}\n\nall threads at that time:\n{stacks}")
     return replace(outcome, problems=(more, *outcome.problems[1:]))
-
-
-def with_output(outcome: TestOutcome, output: str) -> TestOutcome:
-    """Return *outcome* with this output."""
-    return outcome if output == outcome.output else replace(outcome, output=output)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from supertester.runner import wire
-from supertester.runner.desks import Desk, Task, with_output, with_stacks
+from supertester.runner.desks import Desk, Task, with_stacks
 from supertester.runner.ledger import Ledger
 from supertester.runner.plan import Plan, Settings, Unit
 
@@ -68,7 +68,7 @@ class Hearing:
         outcome = wire.outcome_from(data, test, worker=desk.worker.number)
         if outcome.outcome == "timeout":
             outcome = with_stacks(outcome, desk.worker.stacks())
-        self._ledger.enter(position, with_output(outcome, desk.worker.capture.carry(outcome.output)))
+        self._ledger.enter(position, outcome)
 
     def _other(self, desk: Desk, kind: str, values: tuple[Any, ...]) -> None:
         if kind == "x":
