@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from supertester._core.clock import TimerHandle
 from supertester._core.forking import free_in_children
+from supertester._core.live_tasks import tasks_of
 from supertester.isolation import tasks
 from supertester.isolation.identity import running_here, unowned
 from supertester.isolation.installed import Undo, install_once, replace_attribute
@@ -269,7 +270,7 @@ class TestLoop:
             self.limit(None)
             if self._virtual_loop is not None:
                 self._virtual_loop.go_with_real_time()
-            left = asyncio.all_tasks(loop)
+            left = tasks_of(loop)
             if left:
                 loop.run_until_complete(tasks.end_tasks(left, _GRACE))
             if getattr(loop, "_asyncgens", True):

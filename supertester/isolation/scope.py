@@ -10,6 +10,7 @@ from contextvars import Token
 from threading import get_ident
 from typing import Any
 
+from supertester._core.live_tasks import tasks_of
 from supertester._core.seeds import derive_seed, run_seed
 from supertester.attachments import attach, is_collecting
 from supertester.context import Isolation, IsolationContext, Problem, current_context
@@ -135,7 +136,7 @@ class Scope:
         self._token = current_context.set(context)
         if self.loop is not None:
             tasks.stamp_tasks(self.loop)
-            self._tasks_before = frozenset(asyncio.all_tasks(self.loop))
+            self._tasks_before = frozenset(tasks_of(self.loop))
             self.enter_loop(self.loop)
         if (policy := self.options.sleeps) is not None and policy != "ignore":
             watch_sleeps(context, policy, self._modules, awaits=self.options.clock == "real")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import traceback
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from supertester._core.awaits import frames_of
+from supertester._core.live_tasks import known_tasks, tasks_of
 from supertester._core.naming import describe
 from supertester._core.origin import creation_line
 from supertester.context import IsolationContext, Problem, current_context
@@ -30,10 +30,6 @@ Task = asyncio.Task[Any]
 
 _TURNS = 10
 """Turns of the loop that a task which is ending already gets to end: no time passes in them."""
-
-# asyncio's own list of tasks also has those that are done, as long as somebody holds them; `all_tasks()` leaves them
-# out. Python 3.11 calls it `_all_tasks`, later ones `_scheduled_tasks`.
-_known: Iterable[Task] = getattr(asyncio.tasks, "_all_tasks" if sys.version_info < (3, 12) else "_scheduled_tasks", ())
 
 
 def owner_of(task: Any) -> IsolationContext | None:
@@ -69,8 +65,7 @@ class _StampingFactory:
 
 def left_running(loop: asyncio.AbstractEventLoop) -> set[Task]:
     """Return the tasks of *loop* that are not done, without the present one and without those of processes."""
-    own = getattr(loop, "tasks", None)  # One that explores has its own list, which is shorter than asyncio's.
-    tasks = asyncio.all_tasks(loop) if own is None else {task for task in own if not task.done()}
+    tasks = tasks_of(loop)
     if tasks:
         tasks.discard(asyncio.current_task(loop))
         tasks = {task for task in tasks if not hasattr(task, "supertester_pid")}
@@ -80,22 +75,14 @@ def left_running(loop: asyncio.AbstractEventLoop) -> set[Task]:
 def failed_tasks(loop: asyncio.AbstractEventLoop) -> Iterator[Task]:
     """Yield the tasks of *loop* that ended with an exception which nobody retrieved so far, and are still held."""
     own: list[Task] | None = getattr(loop, "tasks", None)
-    for task in _snapshot() if own is None else own:
+    for task in known_tasks() if own is None else own:
         if getattr(task, "_log_traceback", False) and task.get_loop() is loop:
             yield task
 
 
 def about_to_begin() -> set[int]:
     """Return the ids of the coroutines that a task in a running loop, of whatever thread, holds and will step."""
-    return {id(task.get_coro()) for task in _snapshot() if task.get_loop().is_running()}
-
-
-def _snapshot() -> list[Task]:
-    while True:
-        try:
-            return list(_known)
-        except RuntimeError:
-            continue  # Another thread made a task meanwhile.
+    return {id(task.get_coro()) for task in known_tasks() if task.get_loop().is_running()}
 
 
 async def end_tasks(tasks: Iterable[Task], timeout: float) -> list[Task]:
@@ -169,7 +156,7 @@ def failure_problem(task: Task) -> Problem:
 def stacks(loop: asyncio.AbstractEventLoop) -> str:
     """Return where every task of *loop* stands, as text, for a test that ran out of time."""
     lines = []
-    for task in sorted(asyncio.all_tasks(loop), key=lambda task: task.get_name()):
+    for task in sorted(tasks_of(loop), key=lambda task: task.get_name()):
         lines.append(f"{task.get_name()}: {describe_task(task)}")
         lines += traceback.format_list(_await_chain(task))
     return "\n".join(line.rstrip("\n") for line in lines)

@@ -14,6 +14,7 @@ from itertools import repeat
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 
+from supertester._core.live_tasks import tasks_of
 from supertester.otp.drive import bury, drive
 from supertester.otp.life import BARE, INIT, UNOPENED, Init
 from supertester.otp.mailbox import Mailbox
@@ -540,7 +541,7 @@ class Process(Mailbox):
         # `asyncio.run` ends a program by cancelling all tasks there are. Then the whole world ends: no supervisor may
         # start anew what nobody would ever stop.
         loop = self.runtime.loop
-        if self.exit_reason is None and all(task.cancelling() for task in asyncio.all_tasks(loop)):
+        if self.exit_reason is None and all(task.cancelling() for task in tasks_of(loop)):
             for process in reversed(list(self.runtime.processes)):
                 process.die(KILLED)
         self.die(KILLED)

@@ -137,9 +137,9 @@ def _running_loop() -> Any:
 
 def _main_tasks(loop: Any) -> list[Any]:
     """Return the tasks that *loop* runs until they are complete, which is what a test waits for; or else all."""
-    import asyncio
+    from supertester._core.live_tasks import tasks_of
 
-    tasks = list(asyncio.all_tasks(loop))
+    tasks = list(tasks_of(loop))
     awaited = [
         task
         for task in tasks
@@ -157,10 +157,10 @@ def _cancel_main(loop: Any) -> None:
 
 
 def _task_stacks(loop: Any) -> str:
-    import asyncio
+    from supertester._core.live_tasks import tasks_of
 
     parts = []
-    for task in sorted(asyncio.all_tasks(loop), key=lambda task: task.get_name()):
+    for task in sorted(tasks_of(loop), key=lambda task: task.get_name()):
         frames = task.get_stack()
         lines = "".join(traceback.format_list([_entry(frame) for frame in frames]))
         parts.append(f"task {task.get_name()!r} ({task.get_coro()!r}):\n{lines}".rstrip())

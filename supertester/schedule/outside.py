@@ -30,6 +30,7 @@ from typing import Any
 from weakref import WeakSet
 
 from supertester._core.awaits import frames_of
+from supertester._core.live_tasks import tasks_of
 
 ioctl: Any
 try:
@@ -289,7 +290,7 @@ def _awaited_processes(loop: asyncio.AbstractEventLoop) -> set[Any]:
     """Return the transports of the child processes whose end some task waits for."""
     return {
         frame.f_locals["self"]._transport
-        for task in asyncio.all_tasks(loop)
+        for task in tasks_of(loop)
         for _, frame in frames_of(task.get_coro())
         if frame.f_code in _WAITING
     }

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from supertester._core.awaits import frames_of
+from supertester._core.live_tasks import tasks_of
 from supertester._core.naming import describe
 from supertester._core.origin import creation_line, is_foreign, show_line
 
@@ -19,7 +20,7 @@ Explain = Callable[[Task], tuple[str | None, Any, str | None]]
 
 def describe_waits(loop: asyncio.AbstractEventLoop, explain: Explain | None = None) -> str:
     """Return a line for each task of *loop* that is not done: who waits for what, and at which line."""
-    tasks = sorted(asyncio.all_tasks(loop), key=_age)
+    tasks = sorted(tasks_of(loop), key=_age)
     return "\n".join(f"  {_line(task, explain or _plainly)}" for task in tasks)
 
 

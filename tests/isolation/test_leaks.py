@@ -439,22 +439,6 @@ class TestTheLoop(unittest.TestCase):
         self.assertRegex(failure_of(body), r"lonely' \(created at .*was left running, and nobody held it")
         self.assertEqual(run_inner(inner_case(body, leaks="ignore")).report, "")
 
-    def test_another_thread_may_make_tasks_meanwhile(self) -> None:
-        class Changing:
-            def __init__(self) -> None:
-                self.looks = 0
-
-            def __iter__(self) -> Any:
-                self.looks += 1
-                if self.looks == 1:
-                    raise RuntimeError("Set changed size during iteration")
-                return iter(())
-
-        changing = Changing()
-        with mock.patch("supertester.isolation.tasks._known", changing):
-            self.assertEqual(run_inner(inner_case(lambda case: case.assertIsNotNone(case.isolation.loop))).report, "")
-        self.assertEqual(changing.looks, 2)
-
 
 class TestHooks(unittest.TestCase):
     def test_know_the_outer_test_again_after_an_inner_one_in_the_same_thread(self) -> None:

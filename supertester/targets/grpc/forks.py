@@ -1,5 +1,6 @@
 """Notices processes that are forked while there are gRPC channels: in the child they are of no use.
 
+A test answers for its own, and for those that belong to no test: its child has nothing to do with those of a neighbour.
 What is started otherwise, by ``subprocess`` or by ``multiprocessing`` with ``spawn``, is no fork.
 """
 
@@ -7,19 +8,21 @@ from __future__ import annotations
 
 import os
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
-from supertester.context import Problem, current_context
+from supertester.context import IsolationContext, Problem, current_context
 
 __all__ = ["watch"]
 
-_open: WeakSet[Any] = WeakSet()
+_open_in: WeakKeyDictionary[IsolationContext, WeakSet[Any]] = WeakKeyDictionary()
+_open_anywhere: WeakSet[Any] = WeakSet()
 _watching: list[int] = []
 
 
 def watch(thing: Any) -> None:
     """Let forks be a problem of the test as long as *thing* is there and its ``is_closed`` is false."""
-    _open.add(thing)
+    context = current_context.get()
+    (_open_anywhere if context is None else _open_in.setdefault(context, WeakSet())).add(thing)
     if not _watching and hasattr(os, "register_at_fork"):
         _watching.append(os.getpid())
         os.register_at_fork(before=_before_fork)  # This cannot be undone, so it is done once.
@@ -29,7 +32,7 @@ def _before_fork() -> None:
     context = current_context.get()
     if context is None or os.environ.get("GRPC_ENABLE_FORK_SUPPORT") in {"1", "true", "yes"}:
         return
-    found = [repr(each) for each in list(_open) if not each.is_closed]
+    found = [repr(each) for each in [*_open_in.get(context, ()), *_open_anywhere] if not each.is_closed]
     if found:
         context.report(
             Problem(

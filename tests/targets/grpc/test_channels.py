@@ -287,8 +287,9 @@ class TestNetworkFaults(ServiceAssertions, ChaosMixin, IsolatedTestCase):
 
 
 FORKING = """
-import os, unittest
+import asyncio, os, threading, unittest
 from supertester import IsolatedTestCase
+from supertester.isolation import isolate
 from supertester.targets import grpc_server, grpc_channel
 
 class Test(IsolatedTestCase):
@@ -306,6 +307,22 @@ class Test(IsolatedTestCase):
     def test_while(self):
         grpc_channel(grpc_server({}))
         self.fork()
+
+    def test_beside_another(self):
+        is_open, is_over = threading.Event(), threading.Event()
+
+        async def neighbour():
+            async with isolate("neighbour"):
+                grpc_channel(grpc_server({}))
+                is_open.set()
+                await asyncio.to_thread(is_over.wait)
+
+        thread = threading.Thread(target=asyncio.run, args=[neighbour()])
+        thread.start()
+        is_open.wait()
+        self.fork()
+        is_over.set()
+        thread.join()
 
 unittest.main(verbosity=2)
 """
@@ -344,9 +361,10 @@ class TestInAProcessOfItsOwn(unittest.TestCase):
         ran = ran_alone(POLLING)
         self.assertEqual(ran.returncode, 0, ran.stderr)
 
-    def test_forks_are_noticed_while_channels_are_open(self) -> None:
+    def test_forks_are_noticed_while_channels_of_the_test_are_open(self) -> None:
         ran = ran_alone(FORKING)
         self.assertRegex(ran.stderr, r"test_after .* ok\n")
+        self.assertRegex(ran.stderr, r"test_beside_another .* ok\n")
         self.assertRegex(
             ran.stderr,
             r"a process was forked while gRPC was in use \(<GrpcChannel .*open>, <GrpcServer .*running>\): in ",
