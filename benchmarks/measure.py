@@ -65,7 +65,6 @@ class Subject:
 
     def sample(self) -> float:
         """Measure once."""
-        gc.collect()
         return statistics.fmean(self.run(self.units) for _ in range(self.repeat))
 
     def smaller(self, by: int) -> Subject:
@@ -151,10 +150,14 @@ class Measured:
         return Verdict.MET if reached == {True} else Verdict.MISSED
 
 
-def measure(figure: Figure, rounds: int) -> Measured:
-    """Measure each subject of *figure* once per round, every second round in reverse order."""
+def measure(figure: Figure, rounds: int, *, before_each: Callable[[], object] = gc.collect) -> Measured:
+    """Measure each subject of *figure* once per round, every second round in reverse order.
+
+    *before_each* sample comes what none of them is to pay for: the garbage of the one before.
+    """
     samples: dict[str, list[float]] = {subject.name: [] for subject in figure.subjects}
     for number in range(rounds):
         for subject in figure.subjects if number % 2 == 0 else reversed(figure.subjects):
+            before_each()
             samples[subject.name].append(subject.sample())
     return Measured(figure, samples)

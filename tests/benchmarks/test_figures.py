@@ -15,20 +15,29 @@ from pathlib import Path
 from benchmarks.__main__ import all_figures, chosen, main
 from benchmarks.beam import BEAM, opened_beam
 from benchmarks.cases import run_cases
-from benchmarks.measure import measure
+from benchmarks.measure import Figure, measure
 from benchmarks.peers import with_peers
 from benchmarks.servers import Actor, World, async_server, direct_server, server, textbook
 from benchmarks.textbook import Textbook
 
-TINY = 50
-"""The most by which the work can be divided so that the sizes of a scale still differ."""
+TINY = (10_000, 1_000, 50)
+"""By how much to divide the work: by the first with which the sizes of a scale still differ."""
+
+
+def nothing() -> None: ...
+
+
+def tiny(figure: Figure) -> Figure:
+    """Return *figure* with hardly any work."""
+    smaller = (figure.smaller(by) for by in TINY)
+    return next(each for each in smaller if len({subject.name for subject in each.subjects}) == len(figure.subjects))
 
 
 class TestTheFigures(unittest.TestCase):
     def test_each_measures_each_of_its_subjects(self) -> None:
         for figure in all_figures(None):
             with self.subTest(figure=figure.name):
-                found = measure(figure.smaller(TINY), 1)
+                found = measure(tiny(figure), 1, before_each=nothing)
                 self.assertEqual(len(found.samples), len(figure.subjects))
                 self.assertTrue(all(value > 0 for samples in found.samples.values() for value in samples))
 
@@ -66,6 +75,29 @@ class TestTheBeam(unittest.TestCase):
     def test_it_is_optional(self) -> None:
         with opened_beam("no-such-command-anywhere") as beam:
             self.assertIsNone(beam)
+
+    def script(self, text: str) -> Path:
+        path = Path(self.enterContext(tempfile.TemporaryDirectory()), "script")
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def test_it_starts_when_it_is_asked_and_ends_with_the_run(self) -> None:
+        script = self.script(
+            'touch "$0.began"; read figure units; echo ${units}000000000; read more || touch "$0.ended"'
+        )
+        began, ended = (script.with_suffix(suffix) for suffix in (".began", ".ended"))
+        with opened_beam("sh", script) as beam:
+            assert beam is not None
+            self.assertFalse(began.exists())
+            self.assertEqual(beam.run("call", 3), 3.0)
+            self.assertEqual((began.exists(), ended.exists()), (True, False))
+        self.assertTrue(ended.exists())
+
+    def test_that_it_ends_by_itself_is_an_error(self) -> None:
+        with opened_beam("sh", self.script("read figure units")) as beam:
+            assert beam is not None
+            with self.assertRaisesRegex(RuntimeError, "the BEAM ended while it measured 'call'"):
+                beam.run("call", 3)
 
     @unittest.skipUnless(shutil.which("elixir"), "elixir is not on the path")
     def test_it_measures_every_figure_that_it_is_in(self) -> None:

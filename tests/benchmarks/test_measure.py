@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import unittest
+import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -11,6 +12,9 @@ from benchmarks.report import as_data, quantity, summary, table
 def giving(values: Iterable[float]) -> Callable[[int], float]:
     left = iter(values)
     return lambda units: next(left)
+
+
+def nothing() -> None: ...
 
 
 def figure(*subjects: Subject, **more: Any) -> Figure:
@@ -28,9 +32,18 @@ class TestMeasuring(unittest.TestCase):
 
             return Subject(name=name, units=1, run=run)
 
-        found = measure(figure(noting("old"), noting("new")), 3)
-        self.assertEqual(order, ["old", "new", "new", "old", "old", "new"])
+        found = measure(figure(noting("old"), noting("new")), 3, before_each=lambda: order.append("-"))
+        self.assertEqual("".join(order), "-old-new-new-old-old-new")
         self.assertEqual({name: len(samples) for name, samples in found.samples.items()}, {"old": 3, "new": 3})
+
+    def test_no_sample_pays_for_garbage_from_before(self) -> None:
+        class Garbage:
+            def __init__(self) -> None:
+                self.cycle = self
+
+        left = weakref.ref(Garbage())
+        found = measure(figure(Subject(name="s", units=1, run=lambda _: float(left() is None))), 1)
+        self.assertEqual(found.samples, {"s": [1.0]})
 
     def test_a_sample_is_the_mean_of_its_repetitions(self) -> None:
         self.assertEqual(Subject(name="s", units=7, repeat=2, run=giving([1.0, 3.0])).sample(), 2.0)
@@ -91,7 +104,7 @@ class TestShowing(unittest.TestCase):
             Subject(name="new", units=1, run=giving([2e-6] * 3), goal=1.8),
             Subject(name="slow", units=1, run=giving([8e-6] * 3), goal=1.8),
         ]
-        self.found = measure(figure(*subjects), 3)
+        self.found = measure(figure(*subjects), 3, before_each=nothing)
 
     def test_the_table_has_a_line_for_each_subject(self) -> None:
         _, old, new, slow, end = table(self.found)
