@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -91,8 +91,9 @@ def _sleeps_in(path: Path) -> Iterator[Finding]:
 
 def sleeping_calls(tree: ast.AST) -> Iterator[ast.Call]:
     """Yield the calls in *tree* that sleep for more than no time, or for how long they do not say."""
-    names = _names(tree)
-    virtual = _virtual_classes(tree)
+    nodes = list(ast.walk(tree))
+    names = _names(nodes)
+    virtual = _virtual_classes(nodes)
     pending = [(tree, _SLEEPS)]
     while pending:
         node, sleeps = pending.pop()
@@ -105,10 +106,10 @@ def sleeping_calls(tree: ast.AST) -> Iterator[ast.Call]:
         pending.extend((child, sleeps) for child in ast.iter_child_nodes(node))
 
 
-def _virtual_classes(tree: ast.AST) -> set[ast.AST]:
+def _virtual_classes(nodes: Iterable[ast.AST]) -> set[ast.AST]:
     """Return the test cases with ``clock="virtual"``, also those that inherit it from one further up in the file."""
     found: dict[str, ast.AST] = {}
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.ClassDef):
             clock = next((word.value for word in node.keywords if word.arg == "clock"), None)
             inherits = any(isinstance(base, ast.Name) and base.id in found for base in node.bases)
@@ -118,16 +119,16 @@ def _virtual_classes(tree: ast.AST) -> set[ast.AST]:
     return set(found.values())
 
 
-def _names(tree: ast.AST) -> dict[str, str]:
+def _names(nodes: Iterable[ast.AST]) -> dict[str, str]:
     """Return what the file calls modules and functions, and what each really is."""
     names: dict[str, str] = {}
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             # `import a.b` binds `a`, `import a.b as c` binds what it says.
             names |= {each.asname or each.name.partition(".")[0]: _imported(each) for each in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names |= {each.asname or each.name: f"{node.module}.{each.name}" for each in node.names}
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Assign) and (meant := _meant(node.value, names)) in _SLEEPS:
             names |= {target.id: meant for target in node.targets if isinstance(target, ast.Name)}
     return names

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.project.source import statements
+
 __all__ = ["LAYERS", "check_layers"]
 
 PACKAGE = "supertester"
@@ -94,7 +96,7 @@ def imports_of(root: Path, path: Path) -> Iterator[Import]:
     if path.name != "__init__.py":
         package.pop()
     name = path.relative_to(root.parent)
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
+    for node in statements(ast.parse(path.read_text(encoding="utf-8"), str(path))):
         if not isinstance(node, (ast.Import, ast.ImportFrom)):
             continue
         place = f"{name}:{node.lineno}"

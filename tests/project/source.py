@@ -8,7 +8,16 @@ from pathlib import Path
 
 from supertester.runner.lint import sleeping_calls
 
-__all__ = ["check_collectable_names", "check_sleeps"]
+__all__ = ["check_collectable_names", "check_sleeps", "statements"]
+
+
+def statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield *tree* and every statement in it. Most of a tree are expressions, which `ast.walk` goes through as well."""
+    yield tree
+    for name in ("body", "handlers", "orelse", "finalbody", "cases"):
+        part = getattr(tree, name, None)
+        for each in part if isinstance(part, list) else ():  # The body of a lambda is none.
+            yield from statements(each)
 
 
 def check_sleeps(folder: Path) -> list[str]:
@@ -16,7 +25,8 @@ def check_sleeps(folder: Path) -> list[str]:
     return [
         f"{path}:{call.lineno}: {ast.unparse(call)} waits for a duration; wait for a condition"
         for path in sorted(folder.rglob("*.py"))
-        for call in sleeping_calls(ast.parse(path.read_text(encoding="utf-8"), str(path)))
+        if "sleep" in (source := path.read_text(encoding="utf-8"))
+        for call in sleeping_calls(ast.parse(source, str(path)))
         if is_positive_constant(call)
     ]
 
@@ -31,14 +41,15 @@ def check_collectable_names(root: Path) -> list[str]:
     return [
         f"{path}:{lineno}: a test runner would collect {name!r}"
         for path in sorted(root.rglob("*.py"))
-        for name, lineno in defined_names(ast.parse(path.read_text(encoding="utf-8"), str(path)))
+        if "test_" in (source := path.read_text(encoding="utf-8"))
+        for name, lineno in defined_names(ast.parse(source, str(path)))
         if name.startswith("test_")
     ]
 
 
 def defined_names(tree: ast.AST) -> Iterator[tuple[str, int]]:
     """Yield functions, methods, classes, and what is assigned at the top of a module or class."""
-    for node in ast.walk(tree):
+    for node in statements(tree):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             yield node.name, node.lineno
         if isinstance(node, (ast.Module, ast.ClassDef)):

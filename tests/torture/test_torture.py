@@ -12,6 +12,7 @@ from typing import Any
 from unittest import mock
 
 from tests.alone import alone, reason_to_be_alone
+from tests.performance.frugal import frugal
 from tests.torture import planted
 from tests.torture.rounds import Report, torture
 from tests.torture.units import Unit, units_of
@@ -47,6 +48,7 @@ class TestPlantedInterference(unittest.TestCase):
         assert Path.cwd() == cls.home, f"what is planted has left the process in {Path.cwd()}"
 
     def setUp(self) -> None:
+        frugal(self)
         # Two that go to a folder and back at once may come back to each other's.
         self.addCleanup(os.chdir, self.home)
         self.addCleanup(random.setstate, random.getstate())
@@ -81,6 +83,9 @@ class TestPlantedInterference(unittest.TestCase):
 
 @alone("compares what the whole process has")
 class TestTheRounds(unittest.TestCase):
+    def setUp(self) -> None:
+        frugal(self)
+
     def units(self, body: Callable[[unittest.TestCase], None], count: int = 3, **members: Any) -> list[Unit]:
         cls: Any = type("Inner", (unittest.TestCase,), {"test": body, **members})
         return [Unit(f"Inner.{number}", ((cls, "test"),), None) for number in range(count)]
