@@ -443,6 +443,45 @@ class TestUninstall(TablesTestCase):
         places = (self.user.alias, self.store.service.store, self.store.slotted.store, self.store.look(), self.late)
         self.assertEqual({id(place) for place in (*places, *self.store.by_default())}, {before["SESSIONS"]})
 
+    def test_puts_two_back_that_one_place_holds(self) -> None:
+        sessions, queue = id(self.store.SESSIONS), id(self.store.QUEUE)
+        source = (
+            f"from {self.name} import *\ndef both(sessions=SESSIONS, queue=QUEUE, limit=1):\n    return sessions, queue"
+        )
+        user = self.module(
+            f"{self.name}_both", source + "\nclass Both:\n    one, two = SESSIONS, QUEUE\npair = [SESSIONS, QUEUE]\n"
+        )
+
+        def places() -> list[list[bool]]:
+            pairs = (user.both(), (user.Both.one, user.Both.two), user.pair)
+            return [[id(one) == sessions, id(two) == queue] for one, two in pairs]
+
+        def body(case: Any) -> None:
+            case.tables.mirror(self.ref("SESSIONS"))
+            case.tables.mirror(self.ref("QUEUE"))
+            self.assertEqual(places(), [[False, False]] * 3)
+
+        self.run_test(body)
+        uninstall()
+        self.assertEqual(places(), [[True, True]] * 3)
+
+    def test_looks_at_the_whole_process_twice_however_many_tables_there_are(self) -> None:
+        def body(case: Any) -> None:
+            for kind in KINDS:
+                case.tables.mirror(self.ref(kind))
+
+        def look(*things: Any) -> list[Any]:
+            looks.append(len(things))
+            return referrers(*things)
+
+        self.run_test(body)
+        looks, referrers = [], gc.get_referrers
+        with mock.patch("gc.get_referrers", look):
+            uninstall()
+        self.assertLessEqual(len(looks), 2)
+        self.assertGreaterEqual(looks[0], len(KINDS))
+        self.assertEqual(self.store.SESSIONS.keys(), {"outside"})
+
     def test_can_be_followed_by_another_test(self) -> None:
         def body(case: Any) -> None:
             case.tables.mirror(self.ref("SESSIONS"))

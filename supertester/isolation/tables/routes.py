@@ -12,7 +12,7 @@ from supertester._core.forking import free_in_children
 from supertester.errors import Unsupported
 from supertester.isolation.installed import Undo, install_once
 from supertester.isolation.tables.copies import CACHED, NATIVE, is_routable
-from supertester.isolation.tables.places import replace_everywhere
+from supertester.isolation.tables.places import replace_all_everywhere, replace_everywhere
 from supertester.isolation.tables.refs import name_of, resolve
 from supertester.isolation.tables.routing import ClassAttribute, Table, table_of
 from supertester.isolation.tables.standin import make_standin, take_strays
@@ -141,8 +141,10 @@ def _install() -> Undo:
 
 def _put_back() -> None:
     with _lock:
-        for table, standin in list(_standins.items()):
-            replace_everywhere(standin, table.source)
+        pairs = list(_standins.items())
+        standins, sources = tuple(standin for _, standin in pairs), tuple(table.source for table, _ in pairs)
+        del pairs  # It holds the stand-ins too, but need not be looked at.
+        replace_all_everywhere(standins, sources)
         for cls_of, name, attribute in _attributes:
             cls = cls_of()
             if cls is not None and vars(cls).get(name) is attribute:
