@@ -2,12 +2,11 @@
 
 Requests and answers are frames: four bytes, big-endian, that say how long it is, and an object in JSON:
 ``{"id", "command", "args", "session"}`` and ``{"id", "success", "result" | "error"}``. It runs as a program, and
-imports nothing of the package.
+imports nothing of the package, and little else: a pool waits for it whenever a worker is replaced.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import signal
@@ -15,8 +14,11 @@ import struct
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
-from typing import Any, BinaryIO
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any, BinaryIO
 
 _HEADER = struct.Struct(">I")
 
@@ -132,12 +134,10 @@ def _end_with(lifeline: int) -> None:
 
 def main(bridge: Bridge) -> None:
     """Serve until the input ends."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--run-id", default="", help="tells whose process this is in a list of processes")
-    parser.add_argument("--lifeline", type=int)
-    lifeline = parser.parse_args().lifeline
-    if lifeline is not None:
-        threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
+    # Names and values, as the pool gives them; `--run-id` is for who looks at a list of processes.
+    options = dict(zip(sys.argv[1::2], sys.argv[2::2], strict=True))
+    if "--lifeline" in options:
+        threading.Thread(target=_end_with, args=(int(options["--lifeline"]),), daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # What a command prints must not get between the frames.

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
-import subprocess
 import sys
-from pathlib import Path
-from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "session_pool"))
+# Here, too, what only some commands need is imported by them.
+sys.path.insert(0, __file__.rpartition("/tests/")[0] + "/session_pool")
 
 import bridge_worker
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _held: list[bytearray] = []
 
@@ -24,6 +25,8 @@ _held: list[bytearray] = []
 class Trouble(bridge_worker.Bridge):
     def do_hold(self, session: str | None, port: int) -> dict[str, Any]:
         """Say who is there, and stay until the other side lets go."""
+        import socket
+
         with socket.create_connection(("127.0.0.1", port)) as connection:
             connection.sendall(f"{os.getpid()}\n".encode())
             while connection.recv(1):
@@ -43,6 +46,8 @@ class Trouble(bridge_worker.Bridge):
         os._exit(status)
 
     def do_start_program(self, _: str | None) -> dict[str, Any]:
+        import subprocess
+
         return {"pid": subprocess.Popen(["sleep", "300"]).pid}
 
     def do_ignore_term(self, _: str | None) -> None:

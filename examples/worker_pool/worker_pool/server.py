@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,12 +11,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from worker_pool import wire
 
 SPARE_THREADS = 2
 """So that a worker that is busy still says that it is well."""
+SERVING = b"\x08\x01"
+"""The state of that name, as the protocol for health has it on the wire."""
 
 
 class Refused(Exception):
@@ -180,6 +179,21 @@ class Service:
             context.abort(grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}")
 
 
+def wellbeing() -> grpc.GenericRpcHandler:
+    """Return a health service for the server as a whole.
+
+    It needs none of the classes of the protocol, whose import would take as long as the half of gRPC.
+    """
+
+    def check(request: bytes, context: Any) -> bytes:
+        if request:
+            context.abort(grpc.StatusCode.NOT_FOUND, "only the server as a whole has a state")
+        return SERVING
+
+    handlers = {"Check": grpc.unary_unary_rpc_method_handler(check)}
+    return grpc.method_handlers_generic_handler("grpc.health.v1.Health", handlers)
+
+
 def watch_lifeline(descriptor: int) -> None:
     """End at once when the other end of the lifeline is closed: by its holder, or because the holder was killed."""
 
@@ -192,28 +206,18 @@ def watch_lifeline(descriptor: int) -> None:
 
 
 def serve(argv: Sequence[str], tools: type[Tools] = Tools) -> None:
-    """Serve until SIGTERM or the end of the lifeline."""
-    parser = argparse.ArgumentParser(prog="worker")
-    parser.add_argument("--id", required=True)
-    parser.add_argument("--run-id", required=True)
-    for name in ("--ready-fd", "--life-fd", "--threads"):
-        parser.add_argument(name, type=int, required=True)
-    options = parser.parse_args(argv)
-    watch_lifeline(options.life_fd)
+    """Serve until SIGTERM or the end of the lifeline; *argv* has names and values, as the pool gives them."""
+    options = dict(zip(argv[::2], argv[1::2], strict=True))
+    watch_lifeline(int(options["--life-fd"]))
     told = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: told.set())
-    server = grpc.server(ThreadPoolExecutor(options.threads + SPARE_THREADS), options=wire.SERVER_OPTIONS)
-    server.add_generic_rpc_handlers((Service(tools(options.id)).handlers(),))
-    wellbeing = health.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(wellbeing, server)
+    threads = ThreadPoolExecutor(int(options["--threads"]) + SPARE_THREADS)
+    server = grpc.server(threads, options=wire.SERVER_OPTIONS)
+    server.add_generic_rpc_handlers((Service(tools(options["--id"])).handlers(), wellbeing()))
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
-    wellbeing.set("", health_pb2.HealthCheckResponse.SERVING)
-    os.write(options.ready_fd, wire.packed({"port": port, "pid": os.getpid(), "run_id": options.run_id}) + b"\n")
-    os.close(options.ready_fd)
+    ready = int(options["--ready-fd"])
+    os.write(ready, wire.packed({"port": port, "pid": os.getpid(), "run_id": options["--run-id"]}) + b"\n")
+    os.close(ready)
     told.wait()
     server.stop(0.2).wait()
-
-
-if __name__ == "__main__":
-    serve(sys.argv[1:])

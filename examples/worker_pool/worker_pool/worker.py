@@ -22,7 +22,7 @@ from worker_pool import wire
 from worker_pool.errors import WorkerStartError
 from worker_pool.stream import Stream
 
-COMMAND = (sys.executable, "-m", "worker_pool.server")
+COMMAND = (sys.executable, "-m", "worker_pool")
 _SHOWN = 2_000
 """Bytes of its errors that a worker that does not start is shown with."""
 # A worker that computes does so with its own threads, not with as many as there are processors for each library.

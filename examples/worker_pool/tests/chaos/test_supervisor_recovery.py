@@ -10,7 +10,8 @@ from typing import Any
 
 from worker_pool import PoolError, RestartIntensityExceeded
 
-from tests.support.pools import PoolCase, strange
+from tests.support.pools import PoolCase
+from tests.support.strange import strange
 
 
 class TestRecovery(PoolCase):

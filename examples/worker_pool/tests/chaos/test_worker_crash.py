@@ -63,7 +63,10 @@ class TestStorm(PoolCase):
 
 
 class _Load:
-    """Callers that ask as fast as they can, until they are stopped or get no answer."""
+    """Callers that ask again and again, until they are stopped or get no answer.
+
+    What they ask for takes a while without taking a processor, so that kills come while calls are under way.
+    """
 
     def __init__(self, pool: WorkerPool, callers: int) -> None:
         self.answers = 0
@@ -78,7 +81,7 @@ class _Load:
     def _ask(self) -> None:
         while not self._over.is_set():
             try:
-                self._pool.execute("ping", timeout=30.0, attempts=6)
+                self._pool.execute("slow", {"seconds": 0.02}, timeout=30.0, attempts=6)
                 with self._lock:
                     self.answers += 1
             except PoolError as error:

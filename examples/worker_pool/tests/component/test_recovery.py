@@ -8,7 +8,8 @@ import signal
 import psutil
 from worker_pool import Heartbeat, PoolError
 
-from tests.support.pools import PoolCase, strange
+from tests.support.pools import PoolCase
+from tests.support.strange import strange
 
 
 class TestRecovery(PoolCase):

@@ -24,7 +24,7 @@ class TestLeaks(PoolCase):
                 left.append(Worker("left", 1, run_id="of nobody"))
 
         result = run_inner(Forgetful("test_forgets"))
-        self.assertRegex(result.report, r"child process .*worker_pool.server.* was left running")
+        self.assertRegex(result.report, r"child process .*-m worker_pool .* was left running")
         [worker] = left
         self.assertTrue(has_died(worker))
         worker.stop(0.0)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -13,6 +18,8 @@ from worker_pool import ToolError, Worker, WorkerLost, WorkerStartError, wire
 from supertester import IsolatedTestCase
 from tests.support.contract import WorkerContract
 from tests.support.pools import PoolCase
+
+HOME = Path(__file__).parents[2]
 
 
 class TestRealWorker(WorkerContract, IsolatedTestCase):
@@ -64,6 +71,41 @@ class TestReadiness(PoolCase):
         self.assertLessEqual(psutil.Process().num_fds(), before)
 
 
+class TestImports(PoolCase):
+    """A worker is ready as soon as it has imported what it needs, so it imports no more."""
+
+    SPARED = ("argparse", "asyncio.events", "google.protobuf", "grpc.aio._call", "subprocess", "worker_pool.pool")
+
+    def imported(self, *program: str) -> set[str]:
+        """Return the modules that a worker has imported which has answered a call and a stream."""
+        worker = self.ready_worker(command=[sys.executable, "-X", "importtime", *program])
+        worker.call(wire.request("ping", {}, None), 10.0)
+        self.assertEqual(list(worker.stream(wire.request("counts", {"n": 2}, None), 10.0)), [0, 1])
+        with suppress(ToolError):
+            worker.call(wire.request("fly", {}, None), 10.0)
+        lines = os.pread(worker._errors.fileno(), 1 << 20, 0).decode().splitlines()
+        return {line.rpartition("|")[2].strip() for line in lines}
+
+    def test_a_worker_imports_nothing_that_it_does_not_use(self) -> None:
+        imported = self.imported("-m", "worker_pool")
+        self.assertIn("grpc", imported)
+        self.assertEqual(imported & set(self.SPARED), set())
+
+    def test_one_that_imports_the_pool_is_found(self) -> None:
+        program = "import sys, worker_pool.pool, worker_pool.server; worker_pool.server.serve(sys.argv[1:])"
+        self.assertEqual(self.imported("-c", program) & set(self.SPARED), set(self.SPARED) - {"argparse"})
+
+    def test_a_module_that_is_spared_is_there_when_it_is_used(self) -> None:
+        program = """
+from worker_pool.later import loaded_when_used
+with loaded_when_used("colorsys"):
+    import colorsys
+print("ONE_SIXTH" in object.__getattribute__(colorsys, "__dict__"), colorsys.ONE_SIXTH)
+"""
+        done = subprocess.run([sys.executable, "-c", program], cwd=HOME, capture_output=True, text=True, check=True)
+        self.assertEqual(done.stdout, f"False {1 / 6}\n")
+
+
 class TestHealth(PoolCase):
     async def test_a_frozen_worker_is_not_healthy_and_one_that_goes_on_is(self) -> None:
         worker = self.ready_worker()
@@ -82,6 +124,15 @@ class TestHealth(PoolCase):
             health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=0.2)
         # Whether it has accepted the connection is up to the system; nobody answers on it.
         self.assertIn(caught.exception.code(), {grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE})
+
+    def test_a_service_that_it_does_not_know_has_no_health(self) -> None:
+        worker = self.ready_worker()
+        with (
+            grpc.insecure_channel(f"127.0.0.1:{worker.port}", options=wire.CLIENT_OPTIONS) as channel,
+            self.assertRaises(grpc.RpcError) as caught,
+        ):
+            health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service="other"), timeout=10.0)
+        self.assertIs(caught.exception.code(), grpc.StatusCode.NOT_FOUND)
 
     def test_a_worker_all_of_whose_threads_are_busy_is_healthy(self) -> None:
         worker = self.ready_worker(threads=1)

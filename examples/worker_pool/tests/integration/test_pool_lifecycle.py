@@ -15,7 +15,8 @@ from worker_pool import PoolClosed, QueueTimeout, WorkerStartError
 
 from tests.support.broken_pools import Inattentive, OneAtATime
 from tests.support.gate import Gate
-from tests.support.pools import POOL_SIZE, PoolCase, strange
+from tests.support.pools import POOL_SIZE, PoolCase
+from tests.support.strange import strange
 
 
 class TestStart(PoolCase):

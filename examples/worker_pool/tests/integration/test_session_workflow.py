@@ -10,7 +10,8 @@ from worker_pool import SessionLost, SessionWorkerUnavailable, ToolError, wire
 
 from supertester.linear import History
 from supertester.targets import Sessions
-from tests.support.pools import PoolCase, strange
+from tests.support.pools import PoolCase
+from tests.support.strange import strange
 
 
 class Recorded:

@@ -9,7 +9,8 @@ from typing import Any
 import psutil
 from worker_pool import CallTimeout, Stream, WorkerLost, WorkerPool, wire
 
-from tests.support.pools import PoolCase, strange
+from tests.support.pools import PoolCase
+from tests.support.strange import strange
 
 CHUNKS = [0, 1, 2, 3, 4]
 

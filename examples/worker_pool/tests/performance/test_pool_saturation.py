@@ -8,7 +8,8 @@ from typing import Any
 from worker_pool import Saturated, WorkerPool
 
 from tests.support.gate import Gate
-from tests.support.pools import POOL_SIZE, PoolCase, strange
+from tests.support.pools import POOL_SIZE, PoolCase
+from tests.support.strange import strange
 
 
 class TestSaturation(PoolCase):

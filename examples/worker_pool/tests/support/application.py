@@ -9,7 +9,7 @@ import threading
 from worker_pool import WorkerPool
 from worker_pool.worker import COMMAND
 
-from tests.support.pools import strange
+from tests.support.strange import strange
 
 if __name__ == "__main__":
     state, size, *plant = sys.argv[1:]

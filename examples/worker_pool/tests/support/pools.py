@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -21,16 +19,12 @@ from supertester import (
     ServiceAssertions,
 )
 from supertester.targets import target_of
+from tests.support.strange import strange
 
-__all__ = ["POOL_SIZE", "PoolCase", "strange"]
+__all__ = ["POOL_SIZE", "PoolCase"]
 
 POOL_SIZE = int(os.environ.get("SUPERTESTER_POOL_SIZE", "4"))
 """Workers of a pool where a test does not need a certain number of them."""
-
-
-def strange(plant: str) -> list[str]:
-    """Return the command of a worker with *plant* wrong with it, or nothing, but with more tools."""
-    return [sys.executable, str(Path(__file__).with_name("strange_server.py")), plant]
 
 
 class PoolCase(

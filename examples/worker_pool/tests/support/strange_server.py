@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -17,8 +16,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from grpc_health.v1 import health, health_pb2
-from worker_pool import server
+from worker_pool.later import loaded_when_used
+
+with loaded_when_used("asyncio", "grpc.aio"):
+    from worker_pool import server
 
 
 class StrangeTools(server.Tools):
@@ -38,6 +39,8 @@ class StrangeTools(server.Tools):
         return {"pid": os.getpid()}
 
     def do_forget_to_end_a_child(self, call: server.Call) -> Any:
+        import subprocess  # It takes a while, which each of these workers would wait for.
+
         return {"pid": subprocess.Popen(["sleep", "300"], stdin=subprocess.DEVNULL).pid}
 
     def stream_burst(self, call: server.Call) -> Iterator[Any]:
@@ -86,8 +89,7 @@ def prepare(plant: str) -> None:
     if plant.startswith("dies from now on") and Path(plant.removeprefix("dies from now on ")).exists():
         sys.exit("never again")
     if plant == "is not serving":
-        health.HealthServicer.set = lambda *_: None  # type: ignore[method-assign]
-        health.HealthServicer.Check = lambda *_: health_pb2.HealthCheckResponse(status=2)  # type: ignore[method-assign]
+        server.SERVING = b"\x08\x02"
     if plant == "keeps sessions":
         StrangeTools.do_cleanup_session = refuse  # type: ignore[method-assign]
     if plant in {"has no lifeline", "is deaf"}:
