@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import gc
 import importlib.util
 import inspect
 import io
@@ -55,12 +56,14 @@ class Page:
     def open(self) -> None:
         self.before = list(sys.path), set(sys.modules)
         sys.modules[self.module.__name__] = self.module
+        gc.freeze()  # Who looks for leaks collects again and again, and before the page there was much to look at.
         self.loop = asyncio.Runner()
 
     def close(self) -> None:
         assert self.loop is not None
         self.loop.close()
         self.loop = None
+        gc.unfreeze()
         path, modules = self.before
         sys.path[:] = path
         # Those of an example would be taken for others of their names: each has a package `tests`.

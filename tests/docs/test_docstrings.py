@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import doctest
+import gc
 import importlib
 import unittest
+from typing import Any
 
 from tests.project.support import PACKAGE
 
@@ -35,5 +37,7 @@ class TestTheSearch(unittest.TestCase):
 
 
 def load_tests(loader: unittest.TestLoader, tests: unittest.TestSuite, pattern: str | None) -> unittest.TestSuite:
-    tests.addTests(doctest.DocTestSuite(importlib.import_module(name)) for name in modules())
+    # Who looks for leaks collects again and again, and beside an example there is much to look at.
+    frugal: dict[str, Any] = {"setUp": lambda _: gc.freeze(), "tearDown": lambda _: gc.unfreeze()}
+    tests.addTests(doctest.DocTestSuite(importlib.import_module(name), **frugal) for name in modules())
     return tests
