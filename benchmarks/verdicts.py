@@ -17,11 +17,13 @@ from functools import partial
 from time import perf_counter
 from typing import Any
 
-from supertester.performance import probe_regression
+from supertester.performance import Rounds, probe_regression
 
 __all__ = ["busy_machine", "main", "verdicts"]
 
 SIZE = 300
+MOST = 320
+"""Rounds of a verdict, unless another number is asked for: those of `probe_regression`."""
 
 
 def operation(size: int = SIZE) -> int:
@@ -58,12 +60,13 @@ def busy_machine(processes: int) -> Iterator[None]:
             process.join()
 
 
-async def verdicts(fn: Callable[[], Any], by: str, times: int) -> tuple[Counter[str], float]:
-    """Return the verdicts on *fn* against `operation`, and the seconds that each took."""
+async def verdicts(fn: Callable[[], Any], by: str, times: int, most: int = MOST) -> tuple[Counter[str], float]:
+    """Return the verdicts on *fn* against `operation`, in *most* rounds, and the seconds that each took."""
+    rounds = Rounds(first=min(20, most), most=most)
     found: Counter[str] = Counter()
     begun = perf_counter()
     for _ in range(times):
-        found[(await probe_regression(fn, operation, by=by)).verdict.value] += 1
+        found[(await probe_regression(fn, operation, by=by, rounds=rounds)).verdict.value] += 1
     return found, (perf_counter() - begun) / times
 
 
@@ -71,13 +74,14 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.verdicts", description=__doc__)
     parser.add_argument("--times", type=int, default=1_000, help="verdicts for each row (1,000)")
     parser.add_argument("--busy", type=int, default=os.cpu_count() or 1, help="other processes that compute meanwhile")
+    parser.add_argument("--most", type=int, default=MOST, help=f"rounds after which a verdict is left open ({MOST})")
     options = parser.parse_args(arguments)
     print(f"{options.times} verdicts each, {options.busy} other processes computing, {os.cpu_count()} processors")
     print(f"{'':12} {'by':>5} {'pass':>6} {'fail':>6} {'inconclusive':>13} {'seconds each':>13}")
     with busy_machine(options.busy):
         for name, fn in CASES.items():
             for by in ("cpu", "time"):
-                found, seconds = asyncio.run(verdicts(fn, by, options.times))
+                found, seconds = asyncio.run(verdicts(fn, by, options.times, options.most))
                 cells = f"{found['pass']:>6} {found['fail']:>6} {found['inconclusive']:>13} {seconds:>13.2f}"
                 print(f"{name:12} {by:>5} {cells}", flush=True)
     return 0

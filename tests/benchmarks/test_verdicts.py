@@ -14,7 +14,7 @@ class TestVerdicts(unittest.TestCase):
     def test_each_is_counted(self) -> None:
         output = io.StringIO()
         with contextlib.redirect_stdout(output):
-            self.assertEqual(main(["--times", "1", "--busy", "0"]), 0)
+            self.assertEqual(main(["--times", "1", "--busy", "0", "--most", "1"]), 0)
         rows = [line.split() for line in output.getvalue().splitlines()[2:]]
         self.assertEqual([row[-5] for row in rows], ["cpu", "time", "cpu", "time"])
         self.assertEqual([sum(map(int, row[-4:-1])) for row in rows], [1, 1, 1, 1])
