@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import re
-import shutil
-import subprocess
 import tempfile
 import unittest
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 from supertester.performance import LeakReport, LeakRound
@@ -17,23 +14,23 @@ from supertester.performance.load import LoadReport, Timeline
 from supertester.reporting import load_page, load_table, memory_page, save_page, text_table
 from supertester.reporting.svg import Series, chart, linear_axis, log_axis
 from tests.performance.load.test_plan import latencies, report
+from tests.runner.browser import Browser, browser_path, opened
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser", "chrome"))), None)
-PROBE = """
-<script>
-const texts = [...document.querySelectorAll("svg text")].map(text => {
-  const own = text.getBoundingClientRect(), box = text.closest("svg").getBoundingClientRect();
-  return own.width > 0 && own.left >= box.left - 1 && own.right <= box.right + 2
-    && own.top >= box.top - 1 && own.bottom <= box.bottom + 1;
-});
-document.body.textContent = "FOUND" + JSON.stringify({
-  charts: [...document.querySelectorAll("svg")].map(svg => svg.getBoundingClientRect().height > 100),
-  lines: [...document.querySelectorAll("svg polyline")].map(line => line.getTotalLength() > 50),
-  texts: texts.every(Boolean) && texts.length > 10,
-  fits: document.documentElement.scrollWidth <= innerWidth,
-  paper: getComputedStyle(document.body).backgroundColor,
-}) + "END";
-</script>
+SEEN = """
+(() => {
+  const texts = [...document.querySelectorAll("svg text")].map(text => {
+    const own = text.getBoundingClientRect(), box = text.closest("svg").getBoundingClientRect();
+    return own.width > 0 && own.left >= box.left - 1 && own.right <= box.right + 2
+      && own.top >= box.top - 1 && own.bottom <= box.bottom + 1;
+  });
+  return {
+    charts: [...document.querySelectorAll("svg")].map(svg => svg.getBoundingClientRect().height > 100),
+    lines: [...document.querySelectorAll("svg polyline")].map(line => line.getTotalLength() > 50),
+    texts: texts.every(Boolean) && texts.length > 10,
+    fits: document.documentElement.scrollWidth <= innerWidth,
+    paper: getComputedStyle(document.body).backgroundColor,
+  };
+})()
 """
 
 
@@ -110,33 +107,29 @@ class TestPages(unittest.TestCase):
             path = save_page(memory_page(LEAK), Path(folder) / "reports" / "memory.html")
             self.assertIn("<!DOCTYPE html>", path.read_text(encoding="utf-8"))
 
-    @unittest.skipIf(BROWSER is None, "there is no Chromium")
+    @unittest.skipIf(browser_path() is None, "there is no Chromium")
     def test_are_shown_by_a_browser_light_and_dark(self) -> None:
-        assert BROWSER is not None
-        papers = set()
-        with tempfile.TemporaryDirectory() as folder:
-            for name, text in (("load", load_page(busy_report())), ("memory", memory_page(LEAK))):
-                # To look, the test needs a script, which pages themselves do not allow.
-                probed = re.sub(r"<meta http-equiv[^\n]*\n", "", text).replace("</body>", PROBE + "</body>")
-                path = save_page(probed, Path(folder) / f"{name}.html")
-                for scheme in ("0", "1"):
-                    found = self.shown(path, folder, scheme)
-                    self.assertTrue(all(found["charts"]) and found["charts"], found)
-                    self.assertTrue(all(found["lines"]) and found["lines"], found)
-                    self.assertTrue(found["texts"] and found["fits"], found)
-                    papers.add((scheme, found["paper"]))
-        self.assertEqual(papers, {("0", "rgb(20, 24, 29)"), ("1", "rgb(255, 255, 255)")})
+        folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        load = save_page(load_page(busy_report()), folder / "load.html")
+        memory = save_page(memory_page(LEAK), folder / "memory.html")
+        with opened(load) as browser:
+            self.assert_readable(browser)
+            browser.open(memory)
+            self.assert_readable(browser)
 
-    def shown(self, path: Path, folder: str, scheme: str) -> dict[str, object]:
-        command = [
-            BROWSER, "--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=900,1200",
-            f"--user-data-dir={folder}/profile", f"--blink-settings=preferredColorScheme={scheme}", "--dump-dom",
-            path.as_uri(),
-        ]  # fmt: skip
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-        match = re.search(r"FOUND(\{.*\})END", done.stdout)
-        assert match is not None, done.stderr[-2_000:]
-        found: dict[str, object] = json.loads(match[1])
+    def assert_readable(self, browser: Browser) -> None:
+        for scheme, paper in (("dark", "rgb(20, 24, 29)"), ("light", "rgb(255, 255, 255)")):
+            found = self.seen(browser, scheme)
+            self.assertTrue(all(found["charts"]) and found["charts"], found)
+            self.assertTrue(all(found["lines"]) and found["lines"], found)
+            self.assertTrue(found["texts"] and found["fits"], found)
+            self.assertEqual(found["paper"], paper)
+
+    def seen(self, browser: Browser, scheme: str) -> dict[str, Any]:
+        size = {"width": 900, "height": 1200, "deviceScaleFactor": 1, "mobile": False}
+        browser.command("Emulation.setDeviceMetricsOverride", **size)
+        browser.command("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        found: dict[str, Any] = browser.value(SEEN)
         return found
 
 

@@ -41,7 +41,7 @@ def browser_path() -> str | None:
 
 
 class Browser:
-    """One page in a browser; commands are those of the DevTools protocol, messages end with a NUL."""
+    """A browser and the page that it shows; commands are those of the DevTools protocol, messages end with a NUL."""
 
     def __init__(self, process: subprocess.Popen[bytes], send: int, receive: int) -> None:
         self.process = process
@@ -73,7 +73,9 @@ class Browser:
         return json.loads(message)  # type: ignore[no-any-return]
 
     def open(self, path: Path) -> None:
-        """Show the page in *path* and return once its script has run."""
+        """Show the page in *path* and return once its script has run; what other pages complained of is forgotten."""
+        self._session = None
+        self.events.clear()
         target = self.command("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.command("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log"):

@@ -77,18 +77,24 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 OURS = frozenset({"in this process", "one worker", "two workers", "threads", "spawned workers"})
 
 
+def understood(arguments: tuple[str, ...]) -> tuple[str, ...]:
+    """Return those of *arguments* that `unittest` has too."""
+    return tuple(each for each in arguments if not each.startswith(("-j", "--threads", "--start-method")))
+
+
 @cache
 def runs() -> dict[str, tuple[dict[str, str], int, Finished]]:
     """What `unittest` and we make of each command."""
     files = {**PLAIN, **EVERYTHING}
-
-    def both(name: str) -> tuple[dict[str, str], int, Finished]:
-        arguments = COMMANDS[name]
-        theirs = [each for each in arguments if not each.startswith(("-j", "--threads", "--start-method"))]
-        return *run_unittest(files, *theirs), run_suite(files, *arguments)
-
+    theirs = list(dict.fromkeys(map(understood, COMMANDS.values())))
     with ThreadPoolExecutor(2) as pool:
-        return dict(zip(COMMANDS, pool.map(both, COMMANDS), strict=True))
+        by_unittest = pool.map(lambda arguments: run_unittest(files, *arguments), theirs)
+        by_us = pool.map(lambda arguments: run_suite(files, *arguments), COMMANDS.values())
+        found = dict(zip(theirs, by_unittest, strict=True))
+        return {
+            name: (*found[understood(arguments)], ours)
+            for (name, arguments), ours in zip(COMMANDS.items(), by_us, strict=True)
+        }
 
 
 class TestSameOutcomes(unittest.TestCase):
