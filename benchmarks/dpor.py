@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from time import perf_counter
 
 from benchmarks.measure import Compared, Figure, Subject
@@ -30,7 +30,7 @@ def runs_of(program: Program) -> Callable[[int], float]:
     return run
 
 
-def compared(seeds: range, *, plain: bool) -> tuple[int, int, int]:
+def compared(seeds: Iterable[int], *, plain: bool) -> tuple[int, int, int]:
     """Compare the outcomes of random programs with and without reduction; return how many, and the runs of both.
 
     Args:

@@ -8,7 +8,7 @@ from benchmarks.dpor import compared
 from benchmarks.reduction.every_order import EveryOrder
 from benchmarks.reduction.explored import explore
 from benchmarks.reduction.programs import Number, actors, casts, counter, independent, philosophers
-from benchmarks.reduction.random_programs import RandomProgram, random_program
+from benchmarks.reduction.random_programs import OPERATIONS, RandomProgram, random_program
 from supertester.errors import UsageError
 from supertester.schedule.access_loop import AccessLoop, loop_for
 from supertester.schedule.explore import explore_schedules
@@ -69,14 +69,55 @@ class TestRuns(unittest.TestCase):
 
 
 class TestNothingIsLost(unittest.TestCase):
+    # Of the random programs with up to 130 orders those that can come to more than one thing: all first ones, and some
+    # for operations that are not in them. A program of more orders costs most and is left out, one of a single outcome
+    # shows nothing.
+    numbers = (
+        *(
+            2,
+            3,
+            6,
+            11,
+            18,
+            25,
+            29,
+            31,
+            45,
+            47,
+            49,
+            56,
+            64,
+            66,
+            71,
+            82,
+            88,
+            89,
+            92,
+            99,
+            101,
+            105,
+            109,
+            115,
+            127,
+            129,
+            132,
+        ),
+        *(136, 137, 139, 141, 146, 147, 149, 154, 155, 158, 160, 177, 179, 181, 185, 188, 193, 194, 195, 196, 197, 198),
+        *(199, 215, 537, 977),
+    )
+
     def test_random_programs_come_to_the_same(self):
-        count, every, some = compared(range(40), plain=False)
-        self.assertGreater(count, 15)
-        self.assertLess(some, every)
+        count, every, some = compared(self.numbers, plain=False)
+        self.assertGreaterEqual(count, len(self.numbers) - 2)  # Those of task groups have many orders on Python 3.11.
+        self.assertLess(some, every / 5)
+
+    def test_random_programs_have_every_operation(self):
+        scripts = [script for number in self.numbers for script in random_program(number).scripts]
+        self.assertEqual({operation for script in scripts for operation, _, _ in script}, set(OPERATIONS))
 
     def check(self, *scripts, strict=False, faults=None):
         program = RandomProgram(list(scripts), strict=strict)
-        every, some = explore(program, EveryOrder(), faults=faults), explore(program, Dpor(), faults=faults)
+        every, some = (explore(program, each, faults=faults) for each in (EveryOrder(), Dpor(watches_lines=False)))
         self.assertEqual(set(some.outcomes), set(every.outcomes))
         self.assertLess(len(some.outcomes), len(every.outcomes))
 
@@ -160,7 +201,8 @@ class TestTheLoop(unittest.TestCase):
         self.assertIs(loop.accesses, strategy.accesses)
 
     def test_a_schedule_is_the_same_whether_or_not_somebody_notes_it(self):
-        for seed in range(150):
+        # The first ones, and those of the next hundred in which something is cancelled, taken back or made to fail.
+        for seed in (*range(40), 46, 51, 53, 56, 61, 80, 88, 101, 105, 109, 115, 120):
             runs = [self.run_at_random(kind, seed) for kind in (ExploringLoop, AccessLoop)]
             self.assertEqual(runs[0], runs[1], f"seed {seed}")
 

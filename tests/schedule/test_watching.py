@@ -353,8 +353,26 @@ class TestWhatCannotBeSeen(unittest.TestCase):
 
 class TestNothingIsLost(unittest.TestCase):
     def test_random_programs_on_plain_state_come_to_the_same(self):
-        count, every, some = compared(range(40, 65), plain=True)
-        self.assertGreater(count, 8)
+        numbers = (
+            6,
+            11,
+            29,
+            47,
+            49,
+            92,
+            99,
+            101,
+            109,
+            146,
+            155,
+            181,
+            194,
+            196,
+            197,
+            198,
+        )  # Small, of several outcomes.
+        count, every, some = compared(numbers, plain=True)
+        self.assertGreaterEqual(count, len(numbers) - 2)  # Those of task groups have many orders on Python 3.11.
         self.assertLess(some, every)
 
 
