@@ -68,10 +68,10 @@ class Timeline:
     events: list[Event] = field(default_factory=list)
 
     def note(self, at: float, ok: bool, latency_ms: float) -> None:  # noqa: FBT001 - names take time
-        """Note an operation that ended *at* so many seconds."""
+        """Note an operation that ended *at* so many seconds. The first one may end before the beginning."""
         index = int(at / self.interval) if at > 0 else 0
         if index >= len(self.slots):
-            index = self._grow(at)
+            index = self._grow(max(at, 0.0))
         slot = self.slots[index]
         if ok:
             slot.succeeded += 1
@@ -82,8 +82,8 @@ class Timeline:
 
     def note_successes(self, ends_ns: Sequence[int], latencies_ns: Sequence[int]) -> None:
         """Note operations that ended well, so many nanoseconds after the beginning."""
-        last = int(max(ends_ns) / 1e9 / self.interval)
-        if last < len(self.slots) and int(min(ends_ns) / 1e9 / self.interval) == last:
+        first, last = (max(0, int(end / 1e9 / self.interval)) for end in (min(ends_ns), max(ends_ns)))
+        if first == last < len(self.slots):
             self.slots[last].add(Slot(len(ends_ns), 0, max(latencies_ns) / 1e6))
         else:
             for end, latency in zip(ends_ns, latencies_ns, strict=True):

@@ -74,6 +74,20 @@ class TestPlans(unittest.TestCase):
 
 
 class TestTimelines(unittest.TestCase):
+    def test_what_ended_before_the_beginning_is_of_the_first_part(self) -> None:
+        # The first operation ends long before the rest begins where it is slow to find out what the generator can do.
+        for ends in ([-5.0], [-5.0, -3.0], [-5.0, 0.5], [-2.0, 2.5]):
+            with self.subTest(ends):
+                one, batch = Timeline(), Timeline()
+                for end in ends:
+                    one.note(end, True, 3.0)
+                batch.note_successes([int(end * 1e9) for end in ends], [3_000_000] * len(ends))
+                self.assertEqual(batch, one)
+                self.assertEqual(sum(slot.succeeded for slot in one.slots), len(ends))
+                self.assertEqual(one.slots[0].succeeded, sum(end < 1 for end in ends))
+                batch.note_successes([-4_000_000_000], [1])
+                self.assertEqual(batch.slots[0].succeeded, one.slots[0].succeeded + 1)
+
     def test_hours_fit_into_the_memory_of_minutes(self) -> None:
         timeline = Timeline()
         for second in range(7_200):
