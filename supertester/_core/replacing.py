@@ -61,12 +61,15 @@ def replace_attribute(holder: Any, name: str, replacement: Any) -> Undo:
 
 def importers(functions: Mapping[str, Any]) -> Iterator[tuple[Any, str]]:
     """Yield each loaded module that has one of *functions* under its name, and the name."""
+    wanted = functions.keys()
     for module in list(sys.modules.values()):
         try:
             # Not by way of the module: that would load one that is to be loaded when first used.
             names = object.__getattribute__(module, "__dict__")
         except AttributeError:
             continue
+        if wanted.isdisjoint(names.keys()):
+            continue  # So are nearly all, and there may be thousands.
         for name, function in functions.items():
             if names.get(name) is function:
                 yield module, name

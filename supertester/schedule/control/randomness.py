@@ -16,14 +16,13 @@ __all__ = ["install"]
 
 def install() -> list[Undo]:
     """Serve ``random``, ``os.urandom``, ``uuid`` and ``secrets``, the last two by way of the first."""
-    urandom, seed, uuid1 = os.urandom, random.Random.seed, uuid.uuid1
-    served_urandom = _serve_urandom(urandom)
+    before = {"urandom": os.urandom, "uuid1": uuid.uuid1}
+    served = {"urandom": _serve_urandom(os.urandom), "uuid1": _serve_uuid1(uuid.uuid1)}
     return [
         route_random(_own, first=True),
-        *(replace_attribute(module, name, served_urandom) for module, name in importers({"urandom": urandom})),
-        replace_attribute(random, "_urandom", served_urandom),
-        replace_attribute(random.Random, "seed", _serve_seed(seed)),
-        *(replace_attribute(module, name, _serve_uuid1(uuid1)) for module, name in importers({"uuid1": uuid1})),
+        replace_attribute(random, "_urandom", served["urandom"]),
+        replace_attribute(random.Random, "seed", _serve_seed(random.Random.seed)),
+        *(replace_attribute(module, name, served[name]) for module, name in importers(before)),
     ]
 
 
