@@ -112,7 +112,8 @@ class StartFailed(Exception):
             )
             if part
         )
-        return f"{what} did not start: {self.reason!r}"
+        is_text = isinstance(self.reason, str) and "\n" in self.reason  # As what a program has written.
+        return f"{what} did not start: {self.reason if is_text else repr(self.reason)}"
 
 
 class UnknownMessage(Exception):

@@ -6,11 +6,12 @@ import contextvars
 import os
 import subprocess
 import sys
-import uuid
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import Final
+
+from supertester.errors import UsageError
 
 __all__ = ["MARK", "reaper"]
 
@@ -37,44 +38,48 @@ class Reaper:
 
     def add(self, group: int) -> None:
         """Watch over a process group."""
-        self._tell(f"+{group}\n")
+        self._tell(f"+{group}")
 
     def discard(self, group: int) -> None:
         """Watch over it no longer, because it has ended and another may get its number."""
-        self._tell(f"-{group}\n")
+        self._tell(f"-{group}")
 
     def end_marked(self, variable: str, value: str) -> None:
         """End all processes that have a variable of this *value* in their environment, soon."""
-        self._tell(f"k{variable}={value}\n")
+        self._tell(f"k{variable}={value}")
 
     def stopped(self, pid: int, started: float | None) -> None:
         """Let a process go on that stands still, once nobody is there to do so."""
-        self._tell(f"s{pid} {started}\n")
+        self._tell(f"s{pid} {started}")
 
     def resumed(self, pid: int, started: float | None) -> None:
         """Do that no longer."""
-        self._tell(f"r{pid} {started}\n")
+        self._tell(f"r{pid} {started}")
 
     def folder_made(self, folder: Path) -> None:
         """Unmount what is in *folder*, and remove it if it is empty, once nobody is there to do so."""
-        self._tell(f"m{folder}\n")
+        self._tell(f"m{folder}")
 
     def folder_gone(self, folder: Path) -> None:
         """Do that no longer."""
-        self._tell(f"u{folder}\n")
+        self._tell(f"u{folder}")
 
-    def _tell(self, line: str) -> None:
+    def _tell(self, words: str) -> None:
+        if "\n" in words:
+            raise UsageError(
+                f"a name with a line break cannot be watched over, got {words[1:]!r}; choose another"
+            )
         with self._lock:
             self._start()
             with suppress(BrokenPipeError):  # Somebody has killed it; that is no reason to fail here.
-                os.write(self._pipe, line.encode())
+                os.write(self._pipe, os.fsencode(f"{words}\n"))
 
     def _start(self) -> None:
         if self._owner == os.getpid():
             return
         if self._pipe >= 0:
             os.close(self._pipe)  # That of the process which this one is a fork of, and which may not live on by it.
-        self.mark = uuid.uuid4().hex
+        self.mark = os.urandom(16).hex()
         reading, self._pipe = contextvars.Context().run(os.pipe)
         try:
             # In no test: it lives as long as this process does.

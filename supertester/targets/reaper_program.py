@@ -4,7 +4,7 @@ It reads from its standard input: first the mark that all of the processes have 
 groups, ``+number`` and ``-number``, a line each; ``s`` or ``r`` with the number and the start of a process that was
 stopped or let go on; ``m`` or ``u`` with a folder, in which something may be mounted, that was made or is gone; and
 ``k`` with another mark, whose processes are to end at once. When the input ends, whoever wrote there is gone, perhaps
-killed.
+killed. It says of a line that means nothing to it that this is so, and goes on: what the others say is to be done.
 """
 
 from __future__ import annotations
@@ -20,13 +20,16 @@ from pathlib import Path
 
 _ROUNDS = 100
 _ADDED = (b"+", b"s", b"m")
+_UNDONE = {b"-": b"+", b"r": b"s", b"u": b"m"}
 _DETACH = 2
 _PAUSE = 0.01
 
 
 def marked(mark: bytes) -> list[int]:
     """Return the processes that have *mark* in their environment, where there is a ``/proc``."""
-    found = []
+    found: list[int] = []
+    if b"=" not in mark:  # An empty one is to be found in every process there is.
+        return found
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             if mark in (folder / "environ").read_bytes().split(b"\0"):
@@ -73,6 +76,31 @@ def end(mark: bytes) -> None:
             return
 
 
+def take(line: bytes, left_behind: dict[bytes, set[bytes]]) -> None:
+    """Do what *line* says, or note in *left_behind* what is to be done in the end.
+
+    Raises:
+        ValueError: It means nothing.
+    """
+    kind, rest = line[:1], line[1:-1]
+    if not line.endswith(b"\n") or not _makes_sense(_UNDONE.get(kind, kind), rest):
+        raise ValueError(f"not understood: {line!r}")
+    if kind == b"k":
+        end(rest)
+    elif kind in _UNDONE:
+        left_behind[_UNDONE[kind]].discard(rest)
+    else:
+        left_behind[kind].add(rest)
+
+
+def _makes_sense(kind: bytes, rest: bytes) -> bool:
+    if kind == b"+":
+        return rest.isdigit()
+    if kind == b"s":
+        return len(rest.split()) == 2 and rest.split()[0].isdigit()
+    return bool(rest) and kind in (b"m", b"k")
+
+
 def main() -> None:
     """Wait for the end of the input, and kill what is left."""
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -80,13 +108,10 @@ def main() -> None:
     mark = sys.stdin.buffer.readline().strip()
     left_behind: dict[bytes, set[bytes]] = {kind: set() for kind in _ADDED}
     for line in sys.stdin.buffer:
-        kind, rest = line[:1], line[1:-1]
-        if kind == b"k":
-            end(rest)
-        elif kind in _ADDED:
-            left_behind[kind].add(rest)
-        else:
-            left_behind[_ADDED[b"-ru".index(kind)]].discard(rest)
+        try:
+            take(line, left_behind)
+        except ValueError as error:
+            sys.stderr.write(f"{error}\n")
     for process in left_behind[b"s"]:
         go_on(*process.split())
     for group in left_behind[b"+"]:

@@ -145,7 +145,8 @@ class TestReadiness(IsolatedTestCase):
 
     async def test_who_ends_first_was_never_ready(self) -> None:
         with self.assertRaisesRegex(
-            StartFailed, r"(?s)it ended with exit status 3 before it was ready\\noutput of .*\| sorry"
+            StartFailed,
+            r"(?ms)start: it ended with exit status 3 before it was ready\noutput of .*^ *\| sorry$",
         ) as raised:
             await start_process(program("print('sorry')\nraise SystemExit(3)"), ready=LineReady("never"))
         self.assertEqual(raised.exception.kind, "program")

@@ -8,11 +8,17 @@ import signal
 import subprocess
 import sys
 import unittest
+from pathlib import Path
 
 import psutil
 
+from supertester.errors import UsageError
+from supertester.targets import reaper_program
 from supertester.targets.reaper import Reaper
+from supertester.targets.reaper_program import marked
 from tests.targets.orphans import ENDINGS, STATES, family_of, is_zombie, left, run
+
+PROGRAM = [sys.executable, "-I", "-S", str(reaper_program.__file__)]
 
 
 class TestOrphans(unittest.TestCase):
@@ -61,6 +67,24 @@ class TestReaper(unittest.TestCase):
         os.waitpid(reaper.pid, 0)
         reaper.add(1 << 22)
         os.close(reaper._pipe)
+
+    def test_the_program_says_which_line_means_nothing_and_does_what_the_others_say(self) -> None:
+        argv = [sys.executable, "-c", "import signal; signal.pause()"]
+        nonsense = [b"?what", b"+many", b"-", b"s1", b"sone 2", b"m", b"k", b""]
+        with subprocess.Popen(argv, start_new_session=True) as grouped:
+            lines = [b"REAPER=of nobody", *nonsense, b"+%d" % grouped.pid, b"+12 but cut of"]
+            done = subprocess.run(PROGRAM, input=b"\n".join(lines), capture_output=True, check=True)
+            self.assertEqual(grouped.wait(60), -9)
+        said = [f"not understood: {line!r}" for line in [*(each + b"\n" for each in nonsense), lines[-1]]]
+        self.assertEqual(done.stderr.decode().splitlines(), said)
+
+    def test_what_has_a_line_break_in_its_name_is_refused(self) -> None:
+        reaper = Reaper()
+        with self.assertRaisesRegex(UsageError, r"a line break cannot be watched over, got '/tmp/a"):
+            reaper.folder_made(Path("/tmp/a\nb"))
+
+    def test_no_process_has_the_mark_of_one_that_was_killed_before_it_had_one(self) -> None:
+        self.assertEqual(marked(b""), [])
 
     def test_the_matrix_is_whole(self) -> None:
         self.assertEqual(len(list(itertools.product(ENDINGS, STATES))), 15)
