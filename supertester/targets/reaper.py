@@ -66,9 +66,7 @@ class Reaper:
 
     def _tell(self, words: str) -> None:
         if "\n" in words:
-            raise UsageError(
-                f"a name with a line break cannot be watched over, got {words[1:]!r}; choose another"
-            )
+            raise UsageError(f"a name with a line break cannot be watched over, got {words[1:]!r}; choose another")
         with self._lock:
             self._start()
             with suppress(BrokenPipeError):  # Somebody has killed it; that is no reason to fail here.

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import pickle
+import subprocess
+import sys as python
 import tempfile
 import threading
 import unittest
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,7 @@ from supertester.otp import (
 )
 from supertester.otp.process import Process
 from supertester.targets import os_child_spec, start_os_server
+from supertester.targets.os_server.frames import REPLY, Frame, FrameReader, framed
 from supertester.testing import failure_of
 from tests.targets.os_servers import PATIENCE, Counter, Odd, Slow, Unimportable, add_ten, start
 
@@ -183,6 +186,43 @@ class TestMessages(OTPAssertions, IsolatedTestCase):
         self.assertEqual((await counter.call("os"))[0], process_info(counter).os_pid)
         os.kill(process_info(counter).os_pid, 11)
         self.assertEqual(await self.wait_for_process_death(counter, timeout=PATIENCE), "signal SIGSEGV")
+
+
+def carried(chunks: Iterable[bytes]) -> list[Frame]:
+    """Return the frames that *chunks* are for who reads them from a pipe."""
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb", 0), os.fdopen(writing, "wb", 0) as pipe:
+        os.set_blocking(reading, False)
+        os.set_blocking(writing, False)
+        reader = FrameReader(reading)
+        seen: list[Frame] = []
+        for chunk in chunks:
+            rest = chunk
+            while rest:
+                with suppress(BlockingIOError):
+                    rest = rest[os.write(writing, rest) :]
+                with suppress(BlockingIOError):
+                    while True:
+                        seen += reader.read()
+        pipe.close()
+        seen += reader.read()
+        assert reader.has_ended
+    return seen
+
+
+class TestFrames(unittest.TestCase):
+    def test_of_any_size_come_as_they_were_sent(self) -> None:
+        edges = [479, 4096, 1 << 16, 1 << 18]
+        sizes = [0, 1, *(edge + nearby for edge in edges for nearby in (-14, -13, -12, -1, 0, 1)), 500, 500, 0, 3, 3]
+        sent = [(REPLY, number, os.urandom(size)) for number, size in enumerate(sizes)]
+        self.assertEqual(carried(framed(*frame) for frame in sent), sent)
+        self.assertEqual(carried([b"".join(framed(*frame) for frame in sent)]), sent)
+
+    def test_the_process_of_a_server_imports_little(self) -> None:
+        source = "import sys, supertester.targets.os_server.child, supertester.targets.os_server.start\n"
+        source += "print({'tempfile', 'random', 'shutil', 'uuid', 'multiprocessing.connection'} & set(sys.modules))"
+        done = subprocess.run([python.executable, "-c", source], capture_output=True, check=True)
+        self.assertEqual(done.stdout, b"set()\n")
 
 
 class TestVirtualTime(IsolatedTestCase, clock="virtual"):

@@ -6,9 +6,7 @@ import asyncio
 import os
 import pickle
 import sys
-from dataclasses import dataclass
 from functools import partial
-from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from supertester.errors import StartFailed
@@ -32,35 +30,13 @@ from supertester.targets.tree import has_children
 
 if TYPE_CHECKING:
     from supertester.otp.process import Process
+    from supertester.targets.os_server.arrival import Arrival
 
-__all__ = ["Arrival", "main"]
+__all__ = ["main"]
 
 _STARTS = frozenset({"os.fork", "os.forkpty", "os.posix_spawn", "os.system", "subprocess.Popen"})
 _CRASHED = 70
 """The exit status of a process whose server has crashed: that of an internal error, as BSD has them."""
-
-
-@dataclass(frozen=True)
-class Arrival:
-    """What the new process is given.
-
-    Attributes:
-        requests: The end of the pipe from which it reads.
-        answers: That to which it writes.
-        counters: The memory that both see.
-        parent_pid: Of the operating system.
-        known_as: The reference of the server's pid.
-        environment: Variables by which its own children are known.
-        what: Class, arguments, keyword arguments, name and parent of the server, pickled.
-    """
-
-    requests: Connection
-    answers: Connection
-    counters: Connection
-    parent_pid: int
-    known_as: Reference
-    environment: dict[str, str]
-    what: bytes
 
 
 def main(arrival: Arrival) -> None:
@@ -69,15 +45,15 @@ def main(arrival: Arrival) -> None:
     os.setpgid(0, 0)
     end_with(arrival.parent_pid)
     os.environ.update(arrival.environment)
-    answers = arrival.answers.fileno()
+    answers: int = arrival.answers
     try:
         what = pickle.loads(arrival.what)
     except BaseException as error:  # noqa: BLE001  # Whatever an import does.
         _tell(answers, framed(REFUSED, 0, packed(Crash(error))))
         raise SystemExit(_CRASHED) from None
-    counters = Counters(arrival.counters.fileno()).values
+    counters = Counters(arrival.counters).values
     sys.addaudithook(partial(_note_start, counters))
-    line = Line(arrival.requests.fileno(), answers, counters)
+    line = Line(arrival.requests, answers, counters)
     with asyncio.Runner(loop_factory=ServerLoop) as runner:
         try:
             runner.run(_live(line, arrival.known_as, what))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable
 from functools import partial
+from pickle import dumps
 from typing import TYPE_CHECKING, Any
 
 from supertester.errors import Unsupported, UsageError
 from supertester.otp import sys
 from supertester.otp.messages import ENVELOPES, Barrier, Call, CastBox, Exit, Info, System, Terminate
+from supertester.otp.results import NOTHING
 from supertester.targets.os_server.frames import BARRIER, CALL, CALL_FROM, CAST, EXIT, INFO, SYSTEM, TERMINATE
 from supertester.targets.os_server.reasons import packed
 from supertester.targets.os_server.served import forward_events
@@ -17,7 +18,7 @@ from supertester.targets.os_server.served import forward_events
 if TYPE_CHECKING:
     from supertester.otp.process import Process
 
-__all__ = ["encoded", "encoded_call", "translated"]
+__all__ = ["encoded", "encoded_call", "encoded_request", "translated"]
 
 
 def encoded(process: Process, entry: Any) -> tuple[int, bytes]:
@@ -30,14 +31,14 @@ def encoded(process: Process, entry: Any) -> tuple[int, bytes]:
     if cls is Call:
         return encoded_call(process, entry.request, entry.caller)
     if cls not in ENVELOPES:
-        return CAST, _pickled(process, entry, entry)
+        return CAST, encoded_request(process, entry)
     if cls is Info or cls is CastBox:
-        return (INFO if cls is Info else CAST), _pickled(process, entry.message, entry.message)
+        return (INFO if cls is Info else CAST), encoded_request(process, entry.message)
     if cls is System or cls is Barrier:
         operation, _ = translated(process, entry.request)
-        return (SYSTEM if cls is System else BARRIER), _pickled(process, operation, operation)
+        return (SYSTEM if cls is System else BARRIER), encoded_request(process, operation)
     if cls is Exit:
-        return EXIT, pickle.dumps((entry.pid, packed(entry.reason)), 5)
+        return EXIT, dumps((entry.pid, packed(entry.reason)), 5)
     if cls is Terminate:
         return TERMINATE, packed(entry.reason)
     raise Unsupported(f"{entry!r} cannot be sent to {process!r}, which is in another process")
@@ -46,14 +47,20 @@ def encoded(process: Process, entry: Any) -> tuple[int, bytes]:
 def encoded_call(process: Process, request: Any, caller: Any) -> tuple[int, bytes]:
     """Return the same for a call of *caller*."""
     if caller is None:
-        return CALL, _pickled(process, request, request)
-    return CALL_FROM, _pickled(process, request, (request, caller))
+        return CALL, encoded_request(process, request)
+    return CALL_FROM, encoded_request(process, (request, caller), request)
 
 
-def _pickled(process: Process, shown: Any, what: Any) -> bytes:
+def encoded_request(process: Process, what: Any, shown: Any = NOTHING) -> bytes:
+    """Return *what* goes to *process*, as bytes; a complaint shows that, or what is to be *shown* of it.
+
+    Raises:
+        UsageError: It cannot be pickled.
+    """
     try:
-        return pickle.dumps(what, 5)
+        return dumps(what, 5)
     except Exception as error:
+        shown = what if shown is NOTHING else shown
         raise UsageError(
             f"{shown!r} is to go to {process!r}, which is in another process, and cannot be pickled: {error}"
         ) from error

@@ -41,11 +41,15 @@ Frame = tuple[int, int, bytes]
 
 HEADER: Final = Struct("<IBQ")
 """Bytes that follow, kind, and number of the call."""
+_unpack: Final = HEADER.unpack_from
+_read: Final = os.read
 _SIZE: Final = HEADER.size
-_READ: Final = 1 << 12
-"""Bytes that are read at once ..."""
+_READ: Final = 479
+"""Bytes that are read at once: with what Python adds to them, as many as it has a place ready for ..."""
+_MORE: Final = 1 << 12
+"""... where frames are larger than that ..."""
 _MANY: Final = 1 << 18
-"""... and where there are more."""
+"""... and where there are many."""
 
 
 # What a frame is: first those to the server, then those from it. Plain numbers, which are looked up in no time.
@@ -86,18 +90,20 @@ class FrameReader:
 
     def read(self) -> list[Frame]:
         """Read once, and return the frames that are whole then: kind, number, body."""
-        data = os.read(self.descriptor, self._next)
-        if len(data) == self._next:
-            self._next = _MANY  # There is more.
+        asked = self._next
+        data = _read(self.descriptor, asked)
+        length = len(data)
+        if length == asked:
+            self._next = _MORE if asked == _READ else _MANY  # There is more.
+        elif asked != _READ:
+            self._next = _MORE if asked == _MANY or self._parts or length >= _READ else _READ
+        if not self._parts and length >= _SIZE:
+            size, kind, number = _unpack(data)
+            if length == _SIZE + size:
+                return [(kind, number, data[_SIZE:])]
         elif not data:
             self.has_ended = True
             return []
-        else:
-            self._next = _READ
-        if not self._parts and len(data) >= _SIZE:
-            size, kind, number = HEADER.unpack_from(data)
-            if len(data) == _SIZE + size:
-                return [(kind, number, data[_SIZE:])]
         elif self._parts:
             self._parts.append(data)
             self._missing -= len(data)

@@ -10,12 +10,11 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing import get_context
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 
 from supertester.errors import Unsupported, UsageError
-from supertester.targets.os_server.child import Arrival, main
+from supertester.targets.os_server.arrival import Arrival
 from supertester.targets.os_server.counters import Counters
 from supertester.targets.reaper import reaper
 from supertester.targets.tree import has_children, kill_tree, signal_group
@@ -80,7 +79,7 @@ class Launched:
     """The process, with the pipes to it.
 
     Args:
-        arrive: Makes of both pipes what the process is given.
+        arrive: Makes what the process is given, of the descriptors of its ends of both pipes and of the counters.
         start_method: How `multiprocessing` starts it.
         name: What it is called there.
         counters: What both see.
@@ -94,20 +93,21 @@ class Launched:
 
     def __init__(
         self,
-        arrive: Callable[[Connection, Connection, Connection], Arrival],
+        arrive: Callable[[int, int, int], Arrival],
         start_method: str,
         name: str,
         counters: Counters,
     ) -> None:
+        from supertester.targets.os_server.child import main  # Which needs what not every system has.
+
         context: Any = get_context(start_method)
         theirs, self._requests = context.Pipe(duplex=False)
         self._answers, theirs_too = context.Pipe(duplex=False)
-        memory = Connection(counters.descriptor)
         try:
             for each in (self._requests, self._answers):
                 os.set_blocking(each.fileno(), False)
                 _widen(each.fileno())
-            arrival = arrive(theirs, theirs_too, memory)
+            arrival = arrive(theirs.fileno(), theirs_too.fileno(), counters.descriptor)
             self._process = context.Process(target=main, args=(arrival,), name=name)
             self._process.start()
         except BaseException:
@@ -115,8 +115,9 @@ class Launched:
             self._answers.close()
             raise
         finally:
-            for each in (theirs, theirs_too, memory):
-                each.close()
+            theirs.close()
+            theirs_too.close()
+            os.close(counters.descriptor)
         self.pid: int = self._process.pid
         self.requests: int = self._requests.fileno()
         self.answers: int = self._answers.fileno()

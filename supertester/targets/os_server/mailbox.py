@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import pickle
 import select
 from collections import deque
 from collections.abc import Callable
+from pickle import loads
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,8 +18,8 @@ from supertester.otp.process import Process
 from supertester.otp.reasons import Crash
 from supertester.otp.runtime import Runtime, current
 from supertester.targets.os_server.counters import HANDLED, OWN, RESTED, SUSPENDED, TRAPS_EXITS, Counters
-from supertester.targets.os_server.encoding import encoded, encoded_call, translated
-from supertester.targets.os_server.frames import HEADER, REPLY, TELL_REST, Frame, FrameReader, framed
+from supertester.targets.os_server.encoding import encoded, encoded_call, encoded_request, translated
+from supertester.targets.os_server.frames import CALL, HEADER, REPLY, TELL_REST, Frame, FrameReader, framed
 from supertester.targets.os_server.launch import Launched
 
 __all__ = ["OsMailbox"]
@@ -34,6 +34,7 @@ _AT_ONCE: Final = 64
 """Calls that may be answered so, one after the other."""
 _SLOW: Final = 16
 """Calls for which the loop goes on as ever after one that was not answered so soon."""
+_pack: Final = HEADER.pack
 _BUSY: Final = object()
 """In place of the message that the server handles."""
 
@@ -79,7 +80,6 @@ class OsMailbox(Process):
         self._frames = 0
         self._messages = 0
         self._unhandled: deque[Any] = deque()
-        self._calls = 0
         self._buffer: list[bytes] = []
         self._buffered = 0
         self._backlog = bytearray()
@@ -93,6 +93,7 @@ class OsMailbox(Process):
         """Hand over from now on to the process that was *launched*."""
         self.launched = launched
         self.reader = FrameReader(launched.answers)
+        self._read = self.reader.read
         # What the loop has to do next; other loops than asyncio's tell nobody.
         self._next_steps: Any = getattr(self.runtime.loop, "_ready", True)
         polled = select.poll()
@@ -183,7 +184,10 @@ class OsMailbox(Process):
         elif timeout * 1000 >= _BRIEF:
             slot = self._ask_at_once(request, caller)
             if slot.__class__ is bytes:
-                return self.unpickled(slot, ("call", self, request, timeout))
+                try:
+                    return loads(slot)
+                except Exception as error:
+                    raise self.not_unpickled(error, ("call", self, request, timeout)) from error
         if slot is None:
             slot = self._new_call(request, caller)
             (self.put or refuse)(slot)
@@ -214,11 +218,10 @@ class OsMailbox(Process):
             or self.record is not None
         ):
             return None
-        kind, body = encoded_call(self, request, caller)
-        number = self._calls = self._calls + 1
-        self._frames += 1
+        kind, body = (CALL, encoded_request(self, request)) if caller is None else encoded_call(self, request, caller)
+        number = self._frames = self._frames + 1
         self._messages += 1
-        data = HEADER.pack(len(body), kind, number) + body
+        data = _pack(len(body), kind, number) + body
         written = self._write(data)
         frames: list[Frame] = []
         if written == len(data) and self._poll(_BRIEF):
@@ -226,9 +229,11 @@ class OsMailbox(Process):
             if self._at_once == _AT_ONCE:
                 self._at_once = 0
                 self._others_turn = 1
-            frames = self.reader.read()
-            if len(frames) == 1 and frames[0][1] == number and frames[0][0] == REPLY:
-                return frames[0][2]
+            frames = self._read()
+            if len(frames) == 1:
+                kind, answered, body = frames[0]
+                if answered == number and kind == REPLY:
+                    return body
         else:
             self._others_turn = _SLOW
         slot = self.awaiting[number] = self._new_call(request, caller)
@@ -237,17 +242,10 @@ class OsMailbox(Process):
         self.take(frames)
         return slot
 
-    def unpickled(self, body: bytes, call: tuple[Any, ...]) -> Any:
-        """Return a reply, for the *call* that it answers.
-
-        Raises:
-            CallExit: It cannot be made here.
-        """
-        try:
-            return pickle.loads(body)
-        except Exception as error:
-            error.add_note(f"while a reply of {self!r} was unpickled")
-            raise CallExit(Crash(error), call) from error
+    def not_unpickled(self, error: Exception, call: tuple[Any, ...] = ()) -> CallExit:
+        """Return what is raised for the *call* whose reply cannot be made here, because of an *error*."""
+        error.add_note(f"while a reply of {self!r} was unpickled")
+        return CallExit(Crash(error), call)
 
     # All that is sent ------------------------------------------------------------------------------------------------
 
@@ -267,7 +265,7 @@ class OsMailbox(Process):
         number = 0
         if isinstance(entry, Call):
             is_alone = not self.awaiting
-            number = self._calls = self._calls + 1
+            number = self._frames + 1  # That of the frame which brings it.
             self.awaiting[number] = entry
         if isinstance(entry, System):
             if (then := translated(self, entry.request)[1]) is not None:

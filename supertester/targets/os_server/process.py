@@ -7,7 +7,7 @@ import pickle
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from supertester.errors import CallExit, Unsupported
+from supertester.errors import Unsupported
 from supertester.otp.drive import wake
 from supertester.otp.messages import PENDING, Call, Failure, SystemEvent
 from supertester.otp.reasons import NORMAL
@@ -171,9 +171,9 @@ class OsProcess(OsMailbox):
     def _take_answer(self, slot: Call, number: int, value: Any) -> None:
         if value.__class__ is bytes:
             try:
-                value = self.unpickled(value, ())
-            except CallExit as error:
-                value = Failure(error.reason)
+                value = pickle.loads(value)
+            except Exception as error:  # noqa: BLE001  # Whatever unpickling does.
+                value = Failure(self.not_unpickled(error).reason)
         if self.then and (then := self.then.pop(number, None)) is not None and value.__class__ is not Failure:
             value = then()
         if slot.value is PENDING:

@@ -26,6 +26,7 @@ from supertester.otp.messages import (
 )
 from supertester.otp.process import Process
 from supertester.otp.reasons import Crash
+from supertester.otp.results import SPECIAL
 from supertester.otp.sys import set_tracer
 from supertester.targets.os_server.counters import HANDLED, OWN, RESTED, SUSPENDED, TRAPS_EXITS
 from supertester.targets.os_server.frames import (
@@ -66,10 +67,9 @@ class Served(Process):
     line: Line
     counters: memoryview
 
-    def _counted(index: int, convert: Callable[[int], Any] | None = None) -> Any:  # type: ignore[misc]  # noqa: N805
+    def _counted(index: int, convert: Callable[[int], Any] = int) -> Any:  # type: ignore[misc]  # noqa: N805
         def look(self: Any) -> Any:
-            value = self.counters[index]
-            return value if convert is None else convert(value)
+            return convert(self.counters[index])
 
         def change(self: Any, value: Any) -> None:
             self.counters[index] = value
@@ -85,6 +85,34 @@ class Served(Process):
         if self.put is not refuse:
             self.put = self._put_own
         return queue
+
+    def serve(self, slot: Call) -> None:
+        """Handle the one call to the idle server, as other processes do, where what it takes is nothing unusual."""
+        if self.record is not None:
+            super().serve(slot)
+            return
+        self.current = slot
+        self.counters[HANDLED] += 1
+        try:
+            result = self.server.handle_call(slot.request, slot)  # type: ignore[union-attr]
+        except BaseException as error:  # noqa: BLE001  # Which ends the server.
+            self._after(self._failed_or_interrupted(slot, error))
+            return
+        if result.__class__ in SPECIAL or slot.value is not PENDING or self.unanswered is not None:
+            self._after(self._special(slot, result))
+            return
+        slot.value = result
+        future: Any = slot.future
+        if future.__class__ is _ReplyTo:
+            slot.future = None  # They hold each other.
+            future.line.reply(future.number, result)
+        elif future is not None and not future.done():
+            future.set_result(None)  # Of a caller in this process.
+        self.current = None
+        self.scheduled = False
+        if self.queue or self.runtime.idle_watches:
+            self.scheduled = True
+            self._rest()
 
     def _put_own(self, entry: Any) -> None:
         """Take a message from this process itself: what comes by the line is put into the mailbox as it is."""

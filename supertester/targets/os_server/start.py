@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from functools import partial
-from multiprocessing.connection import Connection
 from threading import get_ident
 from typing import Any, Final
 
@@ -18,7 +17,7 @@ from supertester.otp.pid import Pid
 from supertester.otp.process import Process
 from supertester.otp.refs import claim, holder_of
 from supertester.otp.runtime import ProcessExited, Runtime, current, current_runtime
-from supertester.targets.os_server.child import Arrival
+from supertester.targets.os_server.arrival import Arrival, Handed
 from supertester.targets.os_server.launch import FAMILY_MARK, START_METHODS, Launched, check_system, pickled
 from supertester.targets.os_server.process import OsProcess
 from supertester.targets.reaper import reaper
@@ -108,11 +107,10 @@ async def start_os_server(
         raise
 
 
-def _arrival(
-    known_as: Reference, content: bytes, requests: Connection, answers: Connection, counters: Connection
-) -> Arrival:
-    family = {FAMILY_MARK: f"{known_as[0]}-{known_as[1]}"}
-    return Arrival(requests, answers, counters, os.getpid(), known_as, {**reaper.environment(), **family}, content)
+def _arrival(known_as: Reference, content: bytes, requests: int, answers: int, counters: int) -> Arrival:
+    pipes = Handed(requests), Handed(answers)
+    environment = {**reaper.environment(), FAMILY_MARK: f"{known_as[0]}-{known_as[1]}"}
+    return Arrival(*pipes, Handed(counters), os.getpid(), known_as, environment, content)
 
 
 def os_child_spec(
