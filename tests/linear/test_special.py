@@ -40,18 +40,40 @@ class TestAgainstBruteForce(unittest.TestCase):
             self.assertRegex(found.explanation, f"^no order of these operations is one of a {name}.*\n")
         return found
 
-    def test_on_random_histories(self) -> None:
-        for name in OBJECTS:
-            seen: Counter[str] = Counter()
-            for seed in range(EACH):
-                history = small(name, seed)
-                found = self.check(name, history, seed)
-                seen[found.verdict] += 1
-                seen["pending"] += any(each.pending for each in history)
-                seen["searched"] += found.configurations > 0
-            with self.subTest(name):
-                self.assertGreater(min(seen["linearizable"], seen["not_linearizable"], seen["pending"]), EACH // 20)
-                self.assertLess(seen["searched"], EACH // 10)
+    def on_random(self, name: str) -> None:
+        seen: Counter[str] = Counter()
+        for seed in range(EACH):
+            history = small(name, seed)
+            found = self.check(name, history, seed)
+            seen[found.verdict] += 1
+            seen["pending"] += any(each.pending for each in history)
+            seen["searched"] += found.configurations > 0
+        self.assertGreater(min(seen["linearizable"], seen["not_linearizable"], seen["pending"]), EACH // 20)
+        self.assertLess(seen["searched"], EACH // 10)
+
+    def test_on_random_registers(self) -> None:
+        self.on_random("register")
+
+    def test_on_random_maps(self) -> None:
+        self.on_random("map")
+
+    def test_on_random_counters(self) -> None:
+        self.on_random("counter")
+
+    def test_on_random_queues(self) -> None:
+        self.on_random("queue")
+
+    def test_on_random_stacks(self) -> None:
+        self.on_random("stack")
+
+    def test_on_random_sets(self) -> None:
+        self.on_random("set")
+
+    def test_on_random_locks(self) -> None:
+        self.on_random("lock")
+
+    def test_on_random_objects_of_every_kind(self) -> None:
+        self.assertLessEqual({f"test_on_random_{name}s" for name in OBJECTS}, set(dir(self)))
 
     def test_on_longer_ones_of_what_nests(self) -> None:
         for name in ("queue", "stack"):

@@ -208,10 +208,13 @@ class TestRandomPrograms(unittest.TestCase):
         self.assertGreaterEqual(checked, least)
 
     def test_what_can_be_seen_at_random_is_seen_by_reduction(self) -> None:
-        self.check(range(30), limit=150, least=15)
+        # Small programs that can come to more than one thing.
+        numbers = (4, 5, 6, 7, 11, 13, 18, 19, 23, 24, 26, 28, 37, 39, 46, 49, 53, 56, 57, 62, 63, 66, 69)
+        self.check(numbers, limit=150, least=len(numbers))
 
     def test_so_is_what_supervisors_and_registries_make_of_it(self) -> None:
-        self.check(range(100, 112), limit=100, least=2, with_tree=True)
+        numbers = (101, 105, 110, 112, 128, 130, 138)  # Small ones: most have more than a hundred schedules.
+        self.check(numbers, limit=100, least=len(numbers), with_tree=True)
 
     def test_a_schedule_is_the_same_whether_or_not_somebody_asks_what_it_touches(self) -> None:
         for number in range(40):
