@@ -26,6 +26,8 @@ __all__ = ["figures"]
 
 _WARM = 200
 """Round trips before those that count."""
+_PATIENCE = 600.0
+"""Seconds, so that however busy the machine is, there is a figure."""
 
 
 @contextmanager
@@ -72,11 +74,11 @@ def pipe(units: int) -> float:
 
 
 async def _calls(callers: int, units: int) -> float:
-    server = await start_os_server(Echo)
+    server = await start_os_server(Echo, timeout=_PATIENCE)
 
     async def go(rounds: int) -> None:
         for number in range(rounds):
-            await server.call(("echo", number))
+            await server.call(("echo", number), _PATIENCE)
 
     await go(_WARM)
     share = -(-units // callers)
@@ -88,11 +90,11 @@ async def _calls(callers: int, units: int) -> float:
 
 
 async def _casts(units: int) -> float:
-    server = await start_os_server(Echo)
+    server = await start_os_server(Echo, timeout=_PATIENCE)
     begun = perf_counter()
     for number in range(units):
         server.cast(number)
-    await server.call("are you there?")
+    await server.call("are you there?", _PATIENCE)
     passed = perf_counter() - begun
     await server.stop()
     return passed / units
@@ -124,7 +126,7 @@ def join(units: int) -> float:
 async def _death(kill: Callable[[Any], object], units: int) -> float:
     passed = 0.0
     for _ in range(units):
-        server: Any = await start_os_server(Echo)
+        server: Any = await start_os_server(Echo, timeout=_PATIENCE)
         seen: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         server.on_exit(lambda _, seen=seen: seen.set_result(perf_counter()))
         begun = perf_counter()

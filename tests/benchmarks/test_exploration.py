@@ -14,6 +14,7 @@ from benchmarks import exploration
 from benchmarks.command import all_figures, chosen, main
 from benchmarks.measure import Compared, Figure, Subject
 from tests.alone import alone
+from tests.performance.frugal import frugal
 
 
 class TestPromises(unittest.TestCase):
@@ -39,6 +40,8 @@ class TestPromises(unittest.TestCase):
 
     @alone("replaces functions of modules")
     def test_strict_figures_end_with_1_if_they_miss_their_target(self) -> None:
+        frugal(self)
+
         def figure(goal: float) -> Figure:
             slow = Subject(name="slow", run=lambda _: 2.0, units=1)
             fast = Subject(name="fast", run=lambda _: 1.0, units=1, goal=goal)

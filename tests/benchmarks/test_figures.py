@@ -19,6 +19,8 @@ from benchmarks.measure import Figure, measure
 from benchmarks.peers import with_peers
 from benchmarks.servers import Actor, World, async_server, direct_server, server, textbook
 from benchmarks.textbook import Textbook
+from tests.alone import alone
+from tests.performance.frugal import frugal
 
 TINY = (10_000, 1_000, 50)
 """By how much to divide the work: by the first with which the sizes of a scale still differ."""
@@ -156,7 +158,9 @@ class TestTheCommand(unittest.TestCase):
             self.assertEqual(main(arguments), 0)
         return output.getvalue()
 
+    @alone("collects garbage without looking at what was there before")
     def test_it_prints_the_table_and_writes_the_data(self) -> None:
+        frugal(self)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "out.json")
             output = self.run_main("sync-case", "--quick", "--rounds", "1", "--json", str(path))

@@ -8,10 +8,14 @@ import unittest
 
 from benchmarks import growth
 from tests.alone import alone
+from tests.performance.frugal import frugal
 
 
 @alone("counts what the whole process has")
 class TestGrowth(unittest.TestCase):
+    def setUp(self) -> None:
+        frugal(self)
+
     def test_counts_after_so_many_tests(self) -> None:
         found = growth.growth((10, 20))
         self.assertEqual(list(found), [10, 20])
