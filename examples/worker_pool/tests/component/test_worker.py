@@ -65,10 +65,9 @@ class TestReadiness(PoolCase):
         self.assertIn("said that it was ready, and is not healthy", found)
 
     def test_a_program_that_does_not_exist(self) -> None:
-        before = psutil.Process().num_fds()
+        """By then it has opened pipes and a file; one that it left open would fail this test, as it would any."""
         with self.assertRaisesRegex(WorkerStartError, "cannot be started: .*No such file"):
             self.worker(command=["/nowhere/python"])
-        self.assertLessEqual(psutil.Process().num_fds(), before)
 
 
 class TestImports(PoolCase):
