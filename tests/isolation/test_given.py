@@ -605,18 +605,18 @@ class TestPytest(unittest.TestCase):
             async def asyncSetUp(self):
                 self.agent = await self.setup_isolated_genserver(Agent, init_args=(0,))
 
-            @settings(database=None, deadline=None)
+            @settings(database=None, deadline=None, max_examples=30)
             @given(number=st.integers(0, 1000))
             async def test_passes(self, number):
                 self.assertEqual(await Agent.get(self.agent), 0)
                 await Agent.update(self.agent, lambda state: number)
 
-            @settings(database=None, deadline=None)
+            @settings(database=None, deadline=None, max_examples=30)
             @given(number=st.integers(0, 1000))
             async def test_fails(self, number):
                 self.assertLess(number, 17)
 
-            @settings(database=None, deadline=None)
+            @settings(database=None, deadline=None, max_examples=30)
             @given(number=st.integers(0, 1000))
             async def test_leaks(self, number):
                 if number > 17:

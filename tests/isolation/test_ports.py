@@ -285,7 +285,7 @@ class TestRegistry(Small):
             "            pass\n"
             "registry.add('tcp', 8)\n"
             "def fork():\n"
-            "    for _ in range(100):\n"
+            "    for _ in range(30):\n"
             "        child = os.fork()\n"
             "        if not child:\n"
             "            os._exit(0)\n"
