@@ -60,6 +60,10 @@ async def mixed(server: Any) -> list[int]:
 
 
 class TestMeasuring(Case):
+    def setUp(self) -> None:
+        super().setUp()
+        frugal(self)
+
     async def test_reductions_are_counted_beside_a_profiler_which_goes_on(self) -> None:
         wanted = (await self.measure_operation(work)).reductions
         profiler = cProfile.Profile()
@@ -301,6 +305,9 @@ class TestMailboxes(Case):
 
 
 class TestAssertionsFail(unittest.TestCase):
+    def setUp(self) -> None:
+        frugal(self)
+
     def fails(self, body: Callable[[Any], Any], *patterns: str) -> None:
         result = run_inner(inner_case(body, Case))
         self.assertEqual([kind for kind in result.kinds if kind not in ("start", "stop")], ["failure"], result.report)
@@ -357,7 +364,6 @@ class TestAssertionsFail(unittest.TestCase):
 
     @alone("measures the memory of the process")
     def test_leaks(self) -> None:
-        frugal(self)
         kept: list[bytes] = []
 
         async def body(case: Case) -> None:

@@ -16,6 +16,7 @@ from supertester.performance import (
     measure_memory_usage,
 )
 from tests.alone import alone
+from tests.performance.frugal import frugal
 
 
 class TestBounds(unittest.TestCase):
@@ -49,6 +50,9 @@ class TestBounds(unittest.TestCase):
 
 @alone("measures the memory of the process")
 class TestMemory(unittest.IsolatedAsyncioTestCase):
+    def setUp(self) -> None:
+        frugal(self)
+
     async def test_that_is_kept_is_found_with_its_place(self) -> None:
         kept: list[Any] = []
         usage = await measure_memory_usage(lambda: kept.append(bytearray(1_000_000)))

@@ -15,6 +15,7 @@ from supertester.performance import Interval, Rounds, Verdict, benchmark, compar
 from supertester.performance.baseline import Baseline, fingerprint, load_baseline, save_baseline
 from supertester.performance.sampling import Sample, Sampler, ratios
 from tests.alone import alone
+from tests.performance.frugal import frugal
 
 FEW = Rounds(first=10, most=10)
 
@@ -38,6 +39,9 @@ async def waits() -> int:
 
 @alone("counts the calls of the process, as it is no isolated test")
 class TestComparing(unittest.IsolatedAsyncioTestCase):
+    def setUp(self) -> None:
+        frugal(self)
+
     async def test_has_all_with_ratios_to_the_first(self) -> None:
         found = await compare_performance({"one": work, "two": twice, "async": waits}, rounds=FEW)
         self.assertEqual(list(found), ["one", "two", "async"])
@@ -96,6 +100,7 @@ class TestRegressions(unittest.IsolatedAsyncioTestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.path = Path(folder.name) / "baselines" / "speed.json"
+        frugal(self)
 
     async def test_more_calls_are_one_whatever_the_times_are(self) -> None:
         found = await probe_regression(twice, work, rounds=FEW)

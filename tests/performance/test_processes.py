@@ -24,6 +24,7 @@ from supertester.performance.load.process_load import ProcessLoad
 from supertester.performance.verdict import Verdict
 from supertester.testing import failure_of
 from tests.chaos.processes import PARENT, ChildCase
+from tests.performance.frugal import frugal
 
 MB = 1 << 20
 REMEMBER = "kept.append(b'x' * 4096 * 10)"
@@ -61,6 +62,10 @@ class TestUsage(ChildCase):
 
 
 class TestMeasurement(ChildCase):
+    def setUp(self) -> None:
+        super().setUp()
+        frugal(self)
+
     async def test_what_an_operation_costs_a_child(self) -> None:
         child = self.child()
         measured = await measure_operation(lambda: self.ask(child, f"{OPEN} or {COMPUTE}"), process=child)
@@ -102,6 +107,10 @@ class TestMeasurement(ChildCase):
 
 
 class TestLeaks(ChildCase):
+    def setUp(self) -> None:
+        super().setUp()
+        frugal(self)
+
     async def leak(self, line: str, iterations: int = 30, **options: Any) -> str:
         child = self.child()
 
