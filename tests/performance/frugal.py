@@ -7,13 +7,16 @@ import unittest
 
 __all__ = ["frugal"]
 
+_AT_FIRST = gc.get_freeze_count()
+"""How many objects are left out already: Python 3.12 begins with some."""
+
 
 def frugal(case: unittest.TestCase) -> None:
     """Let the collector leave out, in *case*, what was there before.
 
-    That is for the whole process, so *case* has to run alone, unless it is left out for all tests already, as where they
+    That is for the whole process, so *case* has to run alone, unless all tests have it left out already, as where they
     run in threads; then nothing is done.
     """
-    if not gc.get_freeze_count():
+    if gc.get_freeze_count() <= _AT_FIRST:
         gc.freeze()
         case.addCleanup(gc.unfreeze)
