@@ -39,6 +39,8 @@ HANGING = {
     "test_hanging.py": """
         import asyncio, threading, unittest
 
+        __tags__ = {"timeout": 0.2}
+
         class TestHanging(unittest.IsolatedAsyncioTestCase):
             async def test_waits(self): await asyncio.Event().wait()
             def test_computes(self):
@@ -78,7 +80,7 @@ class TestThreads(unittest.TestCase):
         self.assertEqual(finished.count("ok"), 21, finished.text)
 
     def test_run_out_of_time_one_by_one(self) -> None:
-        finished = run_suite({**PLAIN, **HANGING}, "--threads=4", "--timeout=1", "--grace=0.3")
+        finished = run_suite({**PLAIN, **HANGING}, "--threads=4", "--grace=0.3")
         self.assertEqual(finished.count("TIMEOUT"), 3, finished.text)
         self.assertEqual(finished.count("ok"), 20, finished.text)
         self.assertIn("declared 23, executed 23", finished.text)
