@@ -9,11 +9,13 @@ import os
 import signal
 import sys as python
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from supertester import otp
 from supertester.otp import IGNORE, NOREPLY, Continue, GenServer, Pid, Reply, Stop
+from supertester.otp.messages import PENDING
 
 __all__ = [
     "FOREVER",
@@ -22,6 +24,7 @@ __all__ = [
     "Counter",
     "Fragile",
     "Odd",
+    "Sleeper",
     "Slow",
     "Unimportable",
     "add_ten",
@@ -179,6 +182,40 @@ class Counter(GenServer):
 
     def handle_continue(self, arg: Any) -> None:
         self.state = ("continued", arg)
+
+
+class Sleeper(GenServer):
+    """Answers when something other than a message wakes it; what, it is asked."""
+
+    def handle_call(self, request: Any, sender: Any) -> Any:
+        loop: Any = asyncio.get_running_loop()
+        match request:
+            case "by a thread":
+                wake = partial(sender.reply, request)
+            case "by a signal":
+                signal.signal(signal.SIGUSR1, lambda *_: loop.call_soon_threadsafe(sender.reply, request))
+                wake = partial(self.signal_until_answered, sender)
+            case "by a signal that the loop handles":
+                loop.add_signal_handler(signal.SIGUSR1, sender.reply, request)
+                wake = partial(os.kill, os.getpid(), signal.SIGUSR1)
+            case "by a descriptor":
+                reading, writing = os.pipe()
+                loop.add_reader(reading, lambda: sender.reply(f"{request}: {os.read(reading, 1)!r}"))
+                wake = partial(os.write, writing, b"!")
+            case "by a timer":
+                wake = partial(loop.call_soon_threadsafe, loop.call_later, 0.001, sender.reply, request)
+        threading.Thread(target=self.wake_asleep, args=(loop, wake)).start()
+        return NOREPLY
+
+    def wake_asleep(self, loop: Any, wake: Any) -> None:
+        while loop._serving._is_alone and not loop._serving._is_reading:
+            os.sched_yield()
+        wake()
+
+    def signal_until_answered(self, sender: Any) -> None:
+        while sender.value is PENDING:  # One that comes just before it goes to sleep does not keep it awake.
+            os.kill(os.getpid(), signal.SIGUSR1)
+            os.sched_yield()
 
 
 class Careful(GenServer):

@@ -13,6 +13,7 @@ import unittest
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 from supertester import OTPAssertions, explore, otp
@@ -38,7 +39,7 @@ from supertester.otp.process import Process
 from supertester.targets import os_child_spec, start_os_server
 from supertester.targets.os_server.frames import REPLY, Frame, FrameReader, framed
 from supertester.testing import failure_of
-from tests.targets.os_servers import PATIENCE, Counter, Odd, Slow, Unimportable, add_ten, start
+from tests.targets.os_servers import PATIENCE, Counter, Odd, Sleeper, Slow, Unimportable, add_ten, start
 
 
 @contextmanager
@@ -159,6 +160,14 @@ class TestMessages(OTPAssertions, IsolatedTestCase):
         results = await asyncio.gather(*(asyncio.to_thread(work) for _ in range(3)))
         self.assertEqual(max(results), 300)
 
+    async def test_whatever_wakes_it_does_so_at_once(self) -> None:
+        plans = {"by a thread": 100, "by a timer": 10, "by a signal": 10, "by a descriptor": 1}
+        plans["by a signal that the loop handles"] = 10
+        for how, times in plans.items():
+            sleeper = await start(cls=Sleeper)
+            for _ in range(times):
+                self.assertIn(how, await sleeper.call(how, PATIENCE))
+
     async def test_pids_travel_and_come_back_as_themselves(self) -> None:
         counter = await start(name="counter")
         me = self_pid()
@@ -217,6 +226,23 @@ class TestFrames(unittest.TestCase):
         sent = [(REPLY, number, os.urandom(size)) for number, size in enumerate(sizes)]
         self.assertEqual(carried(framed(*frame) for frame in sent), sent)
         self.assertEqual(carried([b"".join(framed(*frame) for frame in sent)]), sent)
+
+    def test_none_is_waited_for_when_a_thread_has_called_at_the_last_moment(self) -> None:
+        source = """
+            import os
+            from supertester.targets.os_server.loop import ServerLoop
+
+            def read():
+                raise SystemExit("it would sleep")
+
+            loop = ServerLoop()
+            loop.serve(os.pipe()[0], read, print, lambda: loop.call_soon_threadsafe(loop.stop))
+            loop.run_forever()
+            loop.close()
+            print("awake")
+        """
+        done = subprocess.run([python.executable, "-c", dedent(source)], capture_output=True, check=False)
+        self.assertEqual([done.stdout, done.stderr], [b"awake\n", b""])
 
     def test_the_process_of_a_server_imports_little(self) -> None:
         source = "import sys, supertester.targets.os_server.child, supertester.targets.os_server.start\n"

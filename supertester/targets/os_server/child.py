@@ -94,7 +94,7 @@ async def _live(line: Line, known_as: Reference, what: tuple[Any, ...]) -> None:
     line.write(framed(READY))
     ended = runtime.loop.create_future()
     loop: Any = runtime.loop
-    loop.serve(line.requests, line.take, line.rest)
+    loop.serve(line.requests, line.read, line.take, line.rest)
 
     def end(_: Process) -> None:
         loop.cease()

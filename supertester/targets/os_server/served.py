@@ -45,6 +45,7 @@ from supertester.targets.os_server.frames import (
     ROUTED,
     SYSTEM,
     TELL_REST,
+    Frame,
     FrameReader,
     framed,
 )
@@ -160,6 +161,7 @@ class Line:
         self.reason: Any = None
         self._answers = answers
         self._reader = FrameReader(requests)
+        self.read = self._reader.read
         self._writing = Lock()
         self._seen = 0
         self._tell_rest = False
@@ -173,10 +175,9 @@ class Line:
 
     # To the server -----------------------------------------------------------------------------------------------
 
-    def take(self) -> None:
-        """Read what has come, and let the server handle it."""
+    def take(self, frames: list[Frame]) -> None:
+        """Let the server handle what was read."""
         process = self.process
-        frames = self._reader.read()
         if self._reader.has_ended:
             end_at_once()  # Nobody is there any more.
         queue = process.queue
