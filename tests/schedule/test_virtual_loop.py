@@ -379,7 +379,7 @@ class ScriptedLoop(asyncio.SelectorEventLoop):
 
 class TestParity(unittest.TestCase):
     def test_random_programs_do_the_same_as_on_asyncios_own_loop_with_a_scripted_clock(self) -> None:
-        for seed in range(300):
+        for seed in range(100):
             with asyncio.Runner(loop_factory=ScriptedLoop) as runner:
                 expected = runner.run(Program(seed, HOUR).main())
             self.assertEqual(run(Program(seed, HOUR).main()), expected, f"seed {seed}")
