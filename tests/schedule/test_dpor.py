@@ -88,20 +88,20 @@ class RandomSystem:
 
 
 class TestReduction(unittest.TestCase):
+    # Those of the first eighty that have no more than 300 orders.
+    numbers = (
+        *(0, 1, 3, 4, 7, 8, 9, 11, 12, 13, 14, 15, 16, 17, 21, 22, 23, 25, 28, 31, 32, 35, 36, 39, 40, 41, 42, 43, 44),
+        *(45, 46, 47, 48, 49, 53, 55, 59, 60, 61, 63, 64, 66, 67, 70, 72, 73, 76, 77),
+    )
+
     def test_it_comes_to_everything_that_all_orders_come_to(self):
-        compared = 0
-        for seed in range(80):
+        for seed in self.numbers:
             with self.subTest(seed=seed):
-                try:
-                    every, _ = outcomes(RandomSystem(seed), EveryOrder(), 300)
-                except AssertionError:
-                    continue  # Too many orders to run them all.
+                every, _ = outcomes(RandomSystem(seed), EveryOrder(), 300)
                 some, strategy = outcomes(RandomSystem(seed), Dpor(), 300)
                 self.assertEqual(set(some), set(every))
                 self.assertTrue(strategy.exhausted)
                 self.assertLessEqual(len(some) - strategy.redundant, len(every))
-                compared += 1
-        self.assertGreater(compared, 25)
 
     def test_independent_lanes_need_one_run(self):
         def program(toy):
