@@ -19,6 +19,7 @@ from benchmarks.measure import Figure, measure
 from benchmarks.peers import with_peers
 from benchmarks.servers import Actor, World, async_server, direct_server, server, textbook
 from benchmarks.textbook import Textbook
+from supertester import tag
 from tests.alone import alone
 from tests.performance.frugal import frugal
 
@@ -36,6 +37,7 @@ def tiny(figure: Figure) -> Figure:
 
 
 class TestTheFigures(unittest.TestCase):
+    @tag(layer="system")
     def test_each_measures_each_of_its_subjects(self) -> None:
         for figure in all_figures(None):
             with self.subTest(figure=figure.name):

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import ast
 import asyncio
-import gc
 import importlib.util
 import inspect
 import io
@@ -31,6 +30,7 @@ from typing import Any
 from sybil import Document, Example
 from sybil.parsers.myst import CodeBlockParser
 
+from tests.performance.frugal import frugal
 from tests.project.support import ROOT
 
 __all__ = ["LANGUAGES", "Page", "check_languages", "needs_of", "suite_of"]
@@ -56,14 +56,12 @@ class Page:
     def open(self) -> None:
         self.before = list(sys.path), set(sys.modules)
         sys.modules[self.module.__name__] = self.module
-        gc.freeze()  # Who looks for leaks collects again and again, and before the page there was much to look at.
         self.loop = asyncio.Runner()
 
     def close(self) -> None:
         assert self.loop is not None
         self.loop.close()
         self.loop = None
-        gc.unfreeze()
         path, modules = self.before
         sys.path[:] = path
         # Those of an example would be taken for others of their names: each has a package `tests`.
@@ -116,6 +114,9 @@ class BlockTest(unittest.TestCase):
     def __init__(self, example: Example) -> None:
         super().__init__("runTest")
         self.example = example
+
+    def setUp(self) -> None:
+        frugal(self)
 
     def runTest(self) -> None:
         self.example.evaluate()
