@@ -19,6 +19,7 @@ from supertester.otp import (
     whereis,
 )
 from tests.otp.support import Asynchronous, RuntimeCase
+from tests.performance.frugal import frugal
 
 
 class Small(GenServer):
@@ -36,6 +37,10 @@ class Small(GenServer):
 
 class Scale(RuntimeCase):
     processes = messages = 100_000
+
+    def setUp(self) -> None:
+        super().setUp()
+        frugal(self)  # So many objects set the collector off, which then looks at all that is loaded.
 
     async def test_rule_01_very_many_processes_start_work_and_die(self) -> None:
         pids = [await self.start(Small) for _ in range(self.processes)]
