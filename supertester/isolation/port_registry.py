@@ -120,13 +120,18 @@ class PortRegistry:
             time.sleep(_PAUSE)
 
 
-_forking = free_in_children(threading.Lock())
+_forking = free_in_children(threading.RLock())
+_hooked: list[int] = []
 
 
 def _let_forks_wait() -> Undo:
-    """Let forks of other threads wait while the lock is taken or given back: ``filelock`` 4 refuses them then."""
+    """Let forks wait for each other, and while the lock is taken or given back: ``filelock`` 4 refuses them then."""
     if not hasattr(os, "fork"):
         return lambda: None
+    if not _hooked:
+        _hooked.append(os.getpid())
+        # For those that do not call `os.fork`, as of `subprocess` with a `preexec_fn`. This cannot be undone.
+        os.register_at_fork(before=_forking.acquire, after_in_parent=_forking.release)
     previous = os.fork
 
     @functools.wraps(previous)

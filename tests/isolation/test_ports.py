@@ -303,6 +303,33 @@ class TestRegistry(Small):
         done = subprocess.run(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
 
+    @unittest.skipUnless(hasattr(os, "fork"), "there is no fork")
+    def test_others_may_fork_meanwhile_in_ways_of_their_own(self) -> None:
+        code = (
+            "import os, pathlib, subprocess, sys, threading\n"
+            "from supertester.isolation.port_registry import PortRegistry\n"
+            "first, is_forking, is_about_to = [1], threading.Event(), threading.Event()\n"
+            "def meanwhile():\n"
+            "    while first:\n"
+            "        first.pop()\n"
+            "        is_forking.set()\n"
+            "        is_about_to.wait()\n"
+            "os.register_at_fork(before=meanwhile)\n"  # Such hooks run in reverse order.
+            "PortRegistry(pathlib.Path(sys.argv[1])).add('tcp', 8)\n"
+            "thread = threading.Thread(target=subprocess.run, args=[['true']], kwargs={'preexec_fn': int})\n"
+            "thread.start()\n"
+            "is_forking.wait()\n"
+            "is_about_to.set()\n"
+            "child = os.fork()\n"
+            "if not child:\n"
+            "    os._exit(0)\n"
+            "os.waitpid(child, 0)\n"
+            "thread.join()\n"
+        )
+        command = [sys.executable, "-W", "ignore", "-c", code, str(self.folder)]
+        done = subprocess.run(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
     def test_a_later_process_with_the_same_number_is_another(self) -> None:
         self.rows({"kind": "tcp", "number": 7, "pid": os.getpid(), "started": 12.5, "token": "x"})
         self.registry.add("tcp", 8)
