@@ -621,6 +621,7 @@ class TestInterruption(unittest.TestCase):
         self.assertNotEqual(ended.returncode, 0)
 
 
+@tag(layer="system")
 class TestPytest(unittest.TestCase):
     SCRIPT = """
         import asyncio, threading

@@ -594,6 +594,7 @@ class TestSideBySide(unittest.TestCase):
         self.assertEqual(reports, [""] * 3)
 
 
+@tag(layer="system")
 class TestPytest(unittest.TestCase):
     SCRIPT = """
         import asyncio
@@ -632,6 +633,7 @@ class TestPytest(unittest.TestCase):
             self.assertIn(expected, ended.stdout)
 
 
+@tag(layer="system")
 class TestLaziness(unittest.TestCase):
     def test_who_has_no_such_test_never_imports_hypothesis(self) -> None:
         script = """

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from supertester.case import IsolatedTestCase
+from supertester.case import IsolatedTestCase, tag
 from supertester.errors import Unsupported, UsageError
 from supertester.isolation.port_registry import PortRegistry
 from supertester.isolation.ports import Ports, ReservedPort, _bound
@@ -273,6 +273,7 @@ class TestRegistry(Small):
         self.registry.add("tcp", 9)
         self.assertEqual([row["number"] for row in self.registry.rows()], [8, 9])
 
+    @tag(layer="system")
     @unittest.skipUnless(hasattr(os, "fork"), "there is no fork")
     def test_other_threads_may_fork_meanwhile(self) -> None:
         code = (
@@ -377,6 +378,7 @@ class TestRegistry(Small):
         with self.assertRaisesRegex(PermissionError, "belongs to another user"):
             self.registry.add("tcp", 8)
 
+    @tag(layer="system")
     def test_processes_that_reserve_many_at_once_never_get_the_same(self) -> None:
         code = (
             "import json, pathlib, sys\n"

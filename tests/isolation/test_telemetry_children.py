@@ -23,6 +23,8 @@ from supertester.telemetry import TEST_ID, TelemetryEvent, channel
 from supertester.testing import inner_case, run_inner
 from tests.project.support import ROOT, run_python
 
+__tags__ = {"layer": "system"}
+
 tracer = trace.get_tracer("tests.children")
 
 CHILD = """

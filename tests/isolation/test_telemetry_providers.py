@@ -9,6 +9,8 @@ from unittest import mock
 from tests.project.support import run_python
 from tests.test_telemetry import APPLICATION
 
+__tags__ = {"layer": "system"}
+
 MODULE = """
 import unittest
 from opentelemetry import _logs, metrics, trace

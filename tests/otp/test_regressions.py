@@ -18,6 +18,7 @@ from typing import Any
 from unittest import mock
 
 import supertester
+from supertester.case import tag
 from supertester.errors import WaitTimeout
 from supertester.otp import (
     KILL,
@@ -834,6 +835,7 @@ class InterruptRegressions(unittest.TestCase):
             self.interrupted(main)
 
 
+@tag(layer="system")
 class TeardownRegressions(unittest.TestCase):
     """A plain program may end at any time: nothing complains about what it has left behind."""
 

@@ -21,6 +21,8 @@ from supertester.otp import (
 from tests.otp.support import Asynchronous, RuntimeCase
 from tests.performance.frugal import frugal
 
+__tags__ = {"layer": "stress"}
+
 
 class Small(GenServer):
     def init(self, other: Pid | None = None) -> Any:

@@ -29,6 +29,8 @@ from supertester.otp import (
     whereis,
 )
 
+__tags__ = {"layer": "system"}
+
 
 class Counter(GenServer):
     def init(self, start: int = 0) -> Any:

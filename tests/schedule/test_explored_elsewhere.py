@@ -15,6 +15,8 @@ from tests.alone import alone
 from tests.project.support import ROOT, run_python
 from tests.schedule.planted import lost_update
 
+__tags__ = {"layer": "system"}
+
 SCRIPT = """
 import unittest
 from supertester import IsolatedTestCase, explore

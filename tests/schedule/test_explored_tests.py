@@ -13,7 +13,7 @@ import unittest
 import uuid
 from typing import Any
 
-from supertester import GenServer, IsolatedTestCase, explore
+from supertester import GenServer, IsolatedTestCase, explore, tag
 from supertester.errors import UsageError
 from supertester.testing import RecordingResult, run_inner
 from tests.project.support import ROOT
@@ -293,6 +293,7 @@ if __name__ == "__main__":
 """
 
 
+@tag(layer="system")
 class TestCommand(IsolatedTestCase):
     def test_the_printed_command_replays_the_failure_in_another_process(self) -> None:
         (self.tmp_path / "test_bank.py").write_text(SCRIPT)
