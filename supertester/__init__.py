@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from supertester._core.lazy import lazy_attributes
 
 if TYPE_CHECKING:
-    from supertester.case import IsolatedTestCase, tag
+    from supertester._core.tags import tag
+    from supertester.case import IsolatedTestCase
     from supertester.context import Isolation, IsolationContext
     from supertester.errors import (
         CallExit,
@@ -76,7 +77,8 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
-    "supertester.case": ("IsolatedTestCase", "tag"),
+    "supertester._core.tags": ("tag",),
+    "supertester.case": ("IsolatedTestCase",),
     "supertester.context": ("Isolation", "IsolationContext"),
     "supertester.errors": (
         "CallExit",

@@ -14,6 +14,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from supertester._core.tags import module_tags, tag, tags_of
 from supertester.context import IsolationContext
 from supertester.env import current_env
 from supertester.errors import UsageError
@@ -26,7 +27,6 @@ from supertester.isolation.loops import TestLoop
 from supertester.isolation.modes import isolation_timeout
 from supertester.isolation.options import Options, explored_options
 from supertester.isolation.scope import Scope
-from supertester.isolation.tags import module_tags, tag, tags_of
 from supertester.mixins.fixtures import Fixtures
 from supertester.mixins.telemetry import TelemetryAssertions
 

@@ -3,6 +3,7 @@
 `supertester.case.IsolatedTestCase` does all this for a ``unittest`` test; `isolate` does it anywhere else.
 """
 
+from supertester._core.tags import tag
 from supertester.context import Isolation, IsolationContext, Problem, ProcessInfo
 from supertester.env import Env, current_env, set_env
 from supertester.isolation.children import parent_test_id
@@ -21,7 +22,6 @@ from supertester.isolation.standalone import (
     put_isolation_context,
     verify_test_isolation,
 )
-from supertester.isolation.tags import tag
 
 __all__ = [
     "FEATURES",

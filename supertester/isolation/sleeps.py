@@ -25,11 +25,11 @@ from typing import Any, TypeVar
 
 from supertester._core.origin import caller, is_foreign, show_line
 from supertester._core.replacing import StandIn
+from supertester._core.tags import tag
 from supertester.context import IsolationContext, Problem
 from supertester.errors import UsageError
 from supertester.isolation.identity import owner
 from supertester.isolation.installed import Undo, install_once, replace_attribute
-from supertester.isolation.tags import tag
 
 __all__ = ["Watched", "allow_sleep", "is_test_module", "watch"]
 

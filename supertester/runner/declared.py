@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
 
+from supertester._core.tags import module_tags, tags_of
 from supertester._core.values import dataclass
 
 __all__ = ["DeclaredTest", "declare", "fixture_of", "id_of"]
@@ -83,19 +84,7 @@ def id_of(test: Any) -> str:
 
 
 def _tags_of(cls: type, function: object) -> Mapping[str, Any]:
-    # `tag` is a part of much more, which takes its time to load; who has not loaded that has decorated nothing.
-    if "supertester.isolation.tags" not in sys.modules and not _has_tags(cls.__module__):
-        return {}
-    from supertester.isolation.tags import module_tags, tags_of
-
     return {**module_tags(cls.__module__), **tags_of(cls), **tags_of(function)}
-
-
-def _has_tags(module: str) -> bool:
-    """Say whether *module*, or a package that it is in, has tags of its own."""
-    parts = module.split(".")
-    names = (".".join(parts[:end]) for end in range(1, len(parts) + 1))
-    return any(hasattr(sys.modules.get(name), "__tags__") for name in names)
 
 
 def _why_alone(cls: type, tags: Mapping[str, Any]) -> str:

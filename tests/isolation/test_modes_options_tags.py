@@ -4,12 +4,12 @@ import unittest
 from typing import Any
 from unittest import mock
 
+from supertester._core.tags import module_tags, tag, tags_of
 from supertester.case import IsolatedTestCase
 from supertester.context import Isolation, IsolationContext
 from supertester.errors import UsageError
 from supertester.isolation import isolation_allows_async, isolation_timeout
 from supertester.isolation.options import Options
-from supertester.isolation.tags import module_tags, tag, tags_of
 from supertester.testing import run_inner
 
 
