@@ -59,6 +59,9 @@ class TestWeight(unittest.TestCase):
     def test_the_facade_loads_nothing_heavy(self) -> None:
         self.assertEqual(loaded_by("import supertester", names=(*HEAVY, "asyncio")), [])
 
+    def test_a_test_that_only_has_a_tag_loads_nothing_heavy(self) -> None:
+        self.assertEqual(loaded_by("from supertester import tag", names=(*HEAVY, "asyncio")), [])
+
     def test_the_runtime_loads_none_of_the_test_tools(self) -> None:
         self.assertEqual(loaded_by("import supertester.otp"), [])
 
