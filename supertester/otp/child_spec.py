@@ -86,6 +86,13 @@ class ChildSpec:
             raise UsageError(f"a child id must be hashable, got id={self.id!r}") from None
 
     @cached_property
+    def server_start(self) -> tuple[tuple[Any, ...], dict[str, Any], Any, Any]:
+        """What a server is started with: the arguments of its ``init``, its name, and the timeout."""
+        kwargs = dict(self.kwargs)
+        name, timeout = kwargs.pop("name", None), kwargs.pop("timeout", None)
+        return tuple(self.args), kwargs, name, timeout
+
+    @cached_property
     def is_server(self) -> bool:
         """Whether `start` is a class of our own whose start was not overridden, so that no coroutine is needed."""
         start = self.start

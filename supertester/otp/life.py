@@ -40,6 +40,8 @@ INIT: Final = Init()
 UNOPENED: Final[deque[Any]] = deque(maxlen=0)
 """The mailbox of every process that never got a message."""
 _opening = threading.Lock()
+_new = tuple.__new__
+"""Makes a named tuple in half the time: what its class adds is written in Python."""
 
 
 _NO_CONTEXT: Final = Context()
@@ -183,15 +185,19 @@ class Life(Pid):
 
     def open_mailbox(self) -> deque[Any]:
         """Return the mailbox, made when it is first needed: an idle process does without its 600 bytes."""
-        with _opening:  # Several threads may be the first.
+        _opening.acquire()  # Several threads may be the first. Twice as fast as `with`, and every process pays it once.
+        try:
             if self.queue is UNOPENED and self.exit_reason is None:
-                self.queue = deque()
+                queue: deque[Any] = deque()
+                self.queue = queue
                 if self.context is BARE:  # Looked at second: whoever makes it bare looks at the mailbox second.
                     self.context = self._own_context()
-                self.put = self.queue.append
+                self.put = queue.append
                 if not self.is_alive():  # It has died meanwhile, which waits for no lock.
                     self.queue = UNOPENED
                     self.put = refuse
+        finally:
+            _opening.release()
         return self.queue
 
     def _own_context(self) -> Context:
@@ -244,7 +250,7 @@ class Life(Pid):
         name = self.name
         if name is not None and runtime.names.get(name) is self:
             del runtime.names[name]
-        runtime.deaths.append(Death(self, reason, runtime.clock.time()))
+        runtime.deaths.append(_new(Death, (self, reason, runtime.clock.time())))
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
@@ -296,7 +302,7 @@ class Life(Pid):
                 signal((watcher.take_down, Down(ref, shown, reason)))
             self.watchers = None
         if self.links:
-            exit = Exit(self, reason)
+            exit = _new(Exit, (self, reason))
             for linked in self.links:
                 signal((linked.lose_link, exit))
             self.links = None
@@ -335,11 +341,13 @@ class Life(Pid):
     def link(self, other: Process) -> None:
         """Tie the two lives together."""
         if self.links is None:
-            self.links = {}
+            self.links = {other: None}
+        else:
+            self.links[other] = None
         if other.links is None:
-            other.links = {}
-        self.links[other] = None
-        other.links[self] = None  # type: ignore[index]
+            other.links = {self: None}  # type: ignore[dict-item]
+        else:
+            other.links[self] = None  # type: ignore[index]
 
     def unlink(self, other: Process) -> None:
         """Untie them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 from asyncio.tasks import _enter_task, _leave_task, current_task
+from collections.abc import Collection
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,12 @@ from supertester.otp.drive import PAUSE
 from supertester.otp.life import UNOPENED, Life
 from supertester.otp.messages import ENVELOPES, PENDING, Call, CastBox, Exit, Failure, Info, Terminate
 from supertester.otp.reasons import INFINITY, KILL, KILLED, NOPROC, NORMAL, TIMEOUT, checked_reason, is_reason
-from supertester.otp.runtime import DIRECT_TURNS, ProcessExited, Runtime, current
+from supertester.otp.runtime import CALLS_A_ROUND, DIRECT_TURNS, ProcessExited, Runtime, current
 
 __all__ = ["Mailbox"]
+
+_EAGER_TASKS: Collection[Any] = getattr(asyncio.tasks, "_eager_tasks", ())
+"""Whose first step is taken inside of a step of whoever made them, which nothing may come between."""
 
 
 class Mailbox(Life):
@@ -30,7 +34,7 @@ class Mailbox(Life):
 
         def serve(self, slot: Call) -> None: ...
 
-    async def call(self, request: Any, timeout: float = 5.0) -> Any:  # noqa: C901  # The hottest path, in one piece.
+    async def call(self, request: Any, timeout: float = 5.0) -> Any:  # noqa: C901, PLR0915  # The hottest path, in one piece.
         runtime = self.runtime
         caller = current.get()
         if caller.__class__ is Runtime:
@@ -69,13 +73,17 @@ class Mailbox(Life):
                     runtime.schedule(self)  # type: ignore[arg-type]
                     if runtime.loop.is_closed():
                         raise CallExit(NOPROC, ("call", self, request, timeout))
-            try:
-                await PAUSE
-            except BaseException:
-                if task is not None:
-                    runtime.schedule(self)  # type: ignore[arg-type]
-                slot.abandon()
-                raise
+            if task is not None and not runtime.upcoming and runtime.calls_left and not _EAGER_TASKS:
+                runtime.calls_left -= 1  # That step would be all that the loop's next round runs, so it goes on here.
+            else:
+                runtime.calls_left = CALLS_A_ROUND
+                try:
+                    await PAUSE
+                except BaseException:
+                    if task is not None:
+                        runtime.schedule(self)  # type: ignore[arg-type]
+                    slot.abandon()
+                    raise
             if task is not None:
                 self._run_within(task)
         value = slot.value

@@ -87,7 +87,11 @@ class Process(Mailbox):
         server = self.server
         assert server is not None
         try:
-            result = server._otp_enter(args, kwargs) if server._otp_supervises else server.init(*args, **kwargs)
+            result: Any
+            if server._otp_supervises:
+                result = server._otp_enter(args, kwargs)
+            else:  # Most take no arguments, and to unpack none takes as long as all the rest of the call.
+                result = server.init(*args, **kwargs) if args or kwargs else server.init()
         except BaseException as error:  # noqa: BLE001
             self._failed_or_interrupted(INIT, error)
             self._unwound()

@@ -34,6 +34,10 @@ def resolve(target: Any) -> Process | None:
     """
     if target.__class__ is str:  # As most names are; it can be nothing else.
         return current_runtime().names.get(target)
+    return target if isinstance(target, Process) else _followed(target)
+
+
+def _followed(target: Any) -> Process | None:
     for _ in range(10):
         if isinstance(target, (Process, PidElsewhere)):
             return target  # type: ignore[return-value]  # Of which the latter says itself what it cannot do.
@@ -85,7 +89,9 @@ def whereis(name: Any) -> Pid | None:
     Raises:
         TypeError: *name* can be no name.
     """
-    process = current_runtime().names.get(name) if name.__class__ is str else resolve(name)
+    if name.__class__ is str:
+        return current_runtime().names.get(name)  # Which none but the living have.
+    process = resolve(name)
     return process if process is not None and process.exit_reason is None else None
 
 

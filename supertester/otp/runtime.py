@@ -10,7 +10,7 @@ import asyncio
 import concurrent.futures
 import contextvars
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from itertools import count
 from threading import get_ident
 from types import TracebackType
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from supertester.otp.root import Root
 
 __all__ = [
+    "CALLS_A_ROUND",
     "DIRECT_TURNS",
     "Death",
     "ProcessExited",
@@ -47,6 +48,8 @@ T = TypeVar("T")
 
 _BUDGET: Final = 1000
 """Messages that a process may handle before others get their turn."""
+CALLS_A_ROUND: Final = 16
+"""Calls in a row for which the loop need not go round where nothing else is ready; there it looks at timers, too."""
 DIRECT_TURNS: Final = 128
 """Direct calls after which a caller lets the loop go round."""
 _DEFAULT_TIMEOUT: Final = 5.0
@@ -151,6 +154,7 @@ class Runtime:
         self.ordinary = True
         self._taken_over = False
         self.direct_turns = DIRECT_TURNS
+        self.calls_left = CALLS_A_ROUND
         self.on_spawn: list[Callable[[Process], object]] = []
         self.ids = count(1)
         self.schedule: Callable[[Process], None] = self._schedule_next
@@ -171,6 +175,8 @@ class Runtime:
 
     def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = self.loop = loop
+        # What the loop runs in its next round. One that does not show it may have something to run at any time.
+        self.upcoming: Collection[Any] = getattr(loop, "_ready", (None,))
         self.thread = get_ident()
         self.clock: Clock = self._clock or LoopClock(loop)
         self.injected_clock = self._clock is not None

@@ -103,9 +103,9 @@ class Intensity:
     def allows(self, now: float) -> bool:
         """Count one restart at time *now* and say whether it is still allowed."""
         times = self._times
-        if times and times[0] < now - self.max_seconds:
-            self._forget(now)
         times.append(now)
+        if times[0] < now - self.max_seconds:
+            self._forget(now)
         return len(times) <= self.max_restarts
 
     def left(self, now: float) -> int:
@@ -260,13 +260,12 @@ class BaseSupervisor(GenServer):
         """Return the process of a new start, or a coroutine that returns it when it has started."""
         if not spec.is_server:
             return self._start_by_function(spec)
-        kwargs = dict(spec.kwargs)
-        name, timeout = kwargs.pop("name", None), kwargs.pop("timeout", None)
         server: Any = spec.start
+        args, kwargs, name, timeout = spec.server_start
         try:
             if timeout is not None:
                 checked_timeout(timeout)
-            process = spawn(self.pid.runtime, server, tuple(spec.args), kwargs, name, self.pid, link=True)
+            process = spawn(self.pid.runtime, server, args, kwargs, name, self.pid, link=True)
         except (UsageError, TypeError) as error:
             raise StartFailed(Crash(error), module=server) from error
         return process if process.exit_reason is None and process.started is None else wait_started(process, timeout)

@@ -6,6 +6,7 @@ from typing import Any
 
 from supertester.otp import Runtime
 from tests.otp import test_kill as kill
+from tests.otp import test_rounds as rounds
 from tests.otp import test_rules_01_04_identity as identity
 from tests.otp import test_rules_05_10_signals as signals
 from tests.otp import test_rules_11_14_callbacks as callbacks
@@ -69,6 +70,7 @@ ON_UVLOOP: tuple[type[RuntimeCase], ...] = (
     threads.CallsFromOtherThreads,
     for_tests.Rule36SeededSchedules,
     for_tests.Rule36DirectCalls,
+    rounds.CallsAndTheirTurn,
 )
 
 
