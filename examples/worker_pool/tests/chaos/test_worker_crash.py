@@ -42,7 +42,7 @@ class TestStorm(PoolCase):
         load = _Load(pool, callers=2)
         await self.killed(pool)
         await self.assert_eventually(lambda: pool.over is not None, within=20.0)
-        load.stop()
+        load.wait()  # Nobody is stopped, who might not have asked since then.
         self.assertEqual({type(error) for error in load.errors}, {RestartIntensityExceeded})
         self.assertFalse(pool.await_size(2, 0))
 
@@ -90,6 +90,10 @@ class _Load:
 
     def stop(self) -> None:
         self._over.set()
+        self.wait()
+
+    def wait(self) -> None:
+        """Return when no caller is left."""
         for thread in self._threads:
             thread.join()
 
