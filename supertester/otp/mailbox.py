@@ -73,7 +73,7 @@ class Mailbox(Life):
                     runtime.schedule(self)  # type: ignore[arg-type]
                     if runtime.loop.is_closed():
                         raise CallExit(NOPROC, ("call", self, request, timeout))
-            if task is not None and not runtime.upcoming and runtime.calls_left and not _EAGER_TASKS:
+            if task is not None and not runtime.upcoming and runtime.calls_left and task not in _EAGER_TASKS:
                 runtime.calls_left -= 1  # That step would be all that the loop's next round runs, so it goes on here.
             else:
                 runtime.calls_left = CALLS_A_ROUND
