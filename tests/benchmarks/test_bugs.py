@@ -11,12 +11,12 @@ import unittest
 from collections import Counter
 from pathlib import Path
 
+from benchmarks.__main__ import main as benchmarks
 from benchmarks.bugs import HELD_OUT, KNOWN, Bug, Program, programs
 from benchmarks.bugs.__main__ import main
 from benchmarks.bugs.peers import peers
 from benchmarks.bugs.search import Found, count, search, share
 from benchmarks.bugs.table import goals
-from benchmarks.command import main as benchmarks
 from supertester.schedule import explore_schedules
 from tests.alone import alone
 

@@ -11,7 +11,7 @@ from typing import Any
 from unittest import mock
 
 from benchmarks import exploration
-from benchmarks.command import all_figures, chosen, main
+from benchmarks.__main__ import all_figures, chosen, main
 from benchmarks.measure import Compared, Figure, Subject
 from tests.alone import alone
 from tests.performance.frugal import frugal
@@ -51,6 +51,6 @@ class TestPromises(unittest.TestCase):
 
         for goal, status in ((1.5, 0), (3.0, 1)):
             figures = mock.Mock(return_value=[figure(goal)])
-            with mock.patch("benchmarks.command.all_figures", figures), contextlib.redirect_stdout(io.StringIO()):
+            with mock.patch("benchmarks.__main__.all_figures", figures), contextlib.redirect_stdout(io.StringIO()):
                 once = ["it", "--rounds", "1"]
                 self.assertEqual((main([*once, "--strict"]), main(once)), (status, 0))

@@ -12,9 +12,9 @@ import unittest
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.__main__ import all_figures, chosen, main
 from benchmarks.beam import BEAM, opened_beam
 from benchmarks.cases import run_cases
-from benchmarks.command import all_figures, chosen, main
 from benchmarks.measure import Figure, measure
 from benchmarks.peers import with_peers
 from benchmarks.servers import Actor, World, async_server, direct_server, server, textbook

@@ -10,7 +10,7 @@ import unittest
 
 import psutil
 
-from benchmarks.command import main
+from benchmarks.__main__ import main
 from benchmarks.orphans import Ended, ended, run_cell, summary
 
 

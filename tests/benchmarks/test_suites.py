@@ -6,7 +6,7 @@ import contextlib
 import io
 import unittest
 
-from benchmarks.command import main
+from benchmarks.__main__ import main
 from benchmarks.suites import HOWS, compare
 from tests.runner.suites import PLAIN, folder_with
 from tests.runner.test_drop_in import EVERYTHING

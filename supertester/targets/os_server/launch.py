@@ -144,8 +144,8 @@ class Launched:
                 signal.pidfd_send_signal(self.death, signal.SIGKILL)
             self.has_ended(_GONE)
 
-    def close(self, *, family: bool) -> int | None:
-        """Take leave of one that has ended: return its exit code, negative for a signal.
+    def outcome(self, *, family: bool) -> int | None:
+        """Return the exit code of one that has ended, negative for a signal.
 
         If it may leave a *family* behind, that is killed.
         """
@@ -156,14 +156,17 @@ class Launched:
         if code is None:  # A fork server, whose child it was, has yet to tell.
             self._process.join(_GONE)
             code = self._process.exitcode
+        return code
+
+    def close(self) -> None:
+        """Take leave of one whose `outcome` has been asked for."""
         reaper.discard(self.pid)
         os.close(self.death)
         self._requests.close()
         self._answers.close()
         self._process.supertester_is_quiet = None
-        if code is not None:
+        if self._process.exitcode is not None:
             self._process.close()
-        return code
 
 
 def _watched(pid: int) -> int:

@@ -113,11 +113,15 @@ class OsProcess(OsMailbox):
             return
         if self.launched is not None:
             reason = self._leave(self.launched, reason)
-        super().die(reason)
-        self.current = None
-        self.runtime.doomed.discard(self)
-        self.disconnect()
-        wake(self._gone)
+        try:
+            super().die(reason)
+        finally:  # Not before: somebody waits to hear of it.
+            if self.launched is not None:
+                self.launched.close()
+            self.current = None
+            self.runtime.doomed.discard(self)
+            self.disconnect()
+            wake(self._gone)
 
     def _leave(self, launched: Launched, reason: Any) -> Any:
         """See to it that the process is gone; return why it has ended: for *reason* only if that did it."""
@@ -136,7 +140,7 @@ class OsProcess(OsMailbox):
         self._quiet.pop(launched.death, None)
         if self._lingering is not None:
             self._lingering.cancel()
-        code = launched.close(family=has_family)
+        code = launched.outcome(family=has_family)
         if self._last_word is not _NOTHING:
             return self._last_word
         return of_exit_code(code) if ended_itself else reason
