@@ -403,7 +403,7 @@ class TestFailures(RuntimeCase):
         self.assertIsInstance(report.error[1], OSError)
 
     async def test_of_performance(self) -> None:
-        scenario = self.scenario(performance_expectations={"max_reductions": 0})
+        scenario = self.scenario(performance_expectations={"max_reductions": 0}, timeout_ms=60_000)
         report = await self.fails(scenario, "performance_failed")
         self.assertRegex(report.error[1], r"reductions is \d+, exceeded maximum of 0")
 

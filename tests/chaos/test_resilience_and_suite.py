@@ -154,7 +154,7 @@ class TestFailures(RuntimeCase):
 
     def test_of_bounds(self) -> None:
         async def body(case: Case) -> None:
-            scenario = case.simple_genserver_scenario(Counter, ["value"], 2)
+            scenario = case.simple_genserver_scenario(Counter, ["value"], 2, timeout_ms=60_000)
             await case.run_with_performance(scenario, max_reductions=0, msg="the budget")
 
         self.fails(body, r"performance_failed reductions is \d+, exceeded maximum of 0[\s\S]* : the budget")

@@ -314,6 +314,7 @@ class TestAssertionsFail(unittest.TestCase):
         for pattern in patterns:
             self.assertRegex(result.report, pattern)
 
+    @alone("measures the memory of the process")
     def test_bounds(self) -> None:
         async def body(case: Case) -> None:
             bounds = {"max_reductions": 1, "max_memory_bytes": 0}
