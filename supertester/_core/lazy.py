@@ -1,15 +1,19 @@
-"""Third-party packages, imported where they are used and only then."""
+"""Modules, imported where they are used and only then."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
+from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
+from typing import Any
 
 from supertester.errors import UsageError
 
-__all__ = ["lazy_attributes", "lazy_import"]
+__all__ = ["lazy_attributes", "lazy_import", "loaded_when_used"]
 
 
 def lazy_import(name: str, *, purpose: str, extra: str | None = None) -> ModuleType:
@@ -54,3 +58,69 @@ def lazy_attributes(name: str, homes: Mapping[str, str]) -> Callable[[str], obje
         return value
 
     return imported
+
+
+@contextmanager
+def loaded_when_used(*names: str) -> Iterator[None]:
+    """Let the modules *names* be imported in the body without being run; to use what is in one runs it.
+
+    One that is loaded already stays as it is, and one that is not to be had cannot be imported.
+    """
+    finder = _LaterFinder(names)
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+
+
+class _LaterFinder:
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        found = PathFinder.find_spec(name, path, target) if name in self._names else None
+        if found is not None and found.loader is not None:
+            found.loader = _LaterLoader(found.loader)  # type: ignore[assignment]
+        return found
+
+
+class _LaterLoader:
+    """Makes a module that a loader of the usual kind fills when it is used.
+
+    `importlib.util.LazyLoader` fills it when it is imported for the second time: then its ``__spec__`` is looked at.
+    """
+
+    def __init__(self, loader: Any) -> None:
+        self._loader = loader
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return _LaterModule(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__dict__["__later__"] = self._loader
+
+
+class _LaterModule(ModuleType):
+    def __getattr__(self, name: str) -> Any:
+        with _filling:
+            loader = self.__dict__.pop("__later__", None)
+            if loader is not None:
+                self._fill(loader)
+        return getattr(self, name) if type(self) is ModuleType else super().__getattribute__(name)
+
+    def _fill(self, loader: Any) -> None:
+        try:
+            loader.exec_module(self)
+        except BaseException:
+            self.__dict__["__later__"] = loader
+            raise
+        self.__loader__ = loader
+        if self.__spec__ is not None:
+            self.__spec__.loader = loader
+        self.__class__ = ModuleType  # type: ignore[assignment]
+
+
+_filling = threading.RLock()

@@ -185,11 +185,13 @@ class TestGivenAway(Small):
                     self.assertEqual(bind_error(port, reuse=False), errno.EADDRINUSE)
                     self.assertIsNone(bind_error(port, reuse=True))
 
+    @alone("until it runs its program, a process that another test starts holds a copy of every socket")
     def test_for_a_server_that_does_not_reuse_addresses(self) -> None:
         port = self.ports.reserve()
         port.release_to(time_wait=False)
         self.assertIsNone(bind_error(port, reuse=False))
 
+    @alone("until it runs its program, a process that another test starts holds a copy of every socket")
     def test_of_a_socket_that_has_become_a_server(self) -> None:
         async def main() -> int:
             port = self.ports.reserve()

@@ -39,7 +39,7 @@ from supertester.otp.process import Process
 from supertester.targets import os_child_spec, start_os_server
 from supertester.targets.os_server.frames import REPLY, Frame, FrameReader, framed
 from supertester.testing import failure_of
-from tests.targets.os_servers import PATIENCE, Counter, Odd, Sleeper, Slow, Unimportable, add_ten, start
+from tests.targets.os_servers import PATIENCE, Ciphering, Counter, Odd, Sleeper, Slow, Unimportable, add_ten, start
 
 
 @contextmanager
@@ -246,9 +246,20 @@ class TestFrames(unittest.TestCase):
 
     def test_the_process_of_a_server_imports_little(self) -> None:
         source = "import sys, supertester.targets.os_server.child, supertester.targets.os_server.start\n"
-        source += "print({'tempfile', 'random', 'shutil', 'uuid', 'multiprocessing.connection'} & set(sys.modules))"
+        source += (
+            "print({'tempfile', 'random', 'shutil', 'uuid', '_ssl', 'multiprocessing.connection'} & set(sys.modules))"
+        )
         done = subprocess.run([python.executable, "-c", source], capture_output=True, check=True)
         self.assertEqual(done.stdout, b"set()\n")
+
+
+class TestCiphering(IsolatedTestCase):
+    async def test_is_there_when_it_is_used(self) -> None:
+        for method in ("spawn", "forkserver"):
+            with self.subTest(method):
+                server = await start(cls=Ciphering, start_method=method)
+                for _ in range(2):
+                    self.assertEqual(await server.call("hello"), b"\x16\x03")  # A handshake, of TLS 1.
 
 
 class TestVirtualTime(IsolatedTestCase, clock="virtual"):

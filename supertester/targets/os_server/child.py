@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from supertester.targets.os_server import tls_later  # noqa: F401
+
+# isort: split
 import asyncio
 import os
 import pickle
