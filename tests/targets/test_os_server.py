@@ -214,6 +214,7 @@ def carried(chunks: Iterable[bytes]) -> list[Frame]:
                     while True:
                         seen += reader.read()
         pipe.close()
+        os.set_blocking(reading, True)  # A process that another test has just forked may hold the other end open.
         seen += reader.read()
         assert reader.has_ended
     return seen
