@@ -19,7 +19,7 @@ from supertester.context import IsolationContext
 from supertester.env import current_env
 from supertester.errors import UsageError
 from supertester.isolation.failures import add_evidence, explain, trim
-from supertester.isolation.features import check_tags
+from supertester.isolation.features import check_tags, has_feature
 from supertester.isolation.given import EXPLORED, Examples, is_given
 from supertester.isolation.identity import innermost
 from supertester.isolation.leaks import allowed
@@ -301,7 +301,9 @@ class IsolatedTestCase(Fixtures, TelemetryAssertions, _Stock):
         else:
             method, timeout = getattr(self, self._testMethodName), self.__options.timeout
             if is_given(method):
-                self._examples = Examples(timeout)
+                options = self.__options
+                own_environment = has_feature("environment", options.isolation, options.features)
+                self._examples = Examples(timeout, own_environment=own_environment)
                 return  # Its fixtures are those of each example.
             if (settings := getattr(method, EXPLORED, None)) is not None:
                 from supertester.isolation.explored import Schedules  # Few tests need it.

@@ -17,7 +17,7 @@ from supertester.context import IsolationContext
 from supertester.errors import UsageError
 from supertester.isolation.environment.handle import Environment, check_setting
 
-__all__ = ["FEATURES", "Feature", "FeatureSet", "check_tags", "checked_setting", "early_features"]
+__all__ = ["FEATURES", "Feature", "FeatureSet", "check_tags", "checked_setting", "early_features", "has_feature"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,6 +148,11 @@ def _is_on(feature: Feature, mode: str, settings: Mapping[str, Any]) -> bool:
     return not _is_off(setting)
 
 
+def has_feature(name: str, mode: str, settings: Mapping[str, Any]) -> bool:
+    """Say whether the feature *name* is on in this mode with these settings."""
+    return _is_on(FEATURES[name], mode, settings)
+
+
 def checked_setting(name: str, setting: Any) -> Any:
     """Return *setting*, if the feature *name* can be set to it.
 
@@ -200,7 +205,7 @@ class FeatureSet:
 
     def has(self, name: str) -> bool:
         """Say whether the feature *name* is on."""
-        return _is_on(FEATURES[name], self._context.mode, self._settings)
+        return has_feature(name, self._context.mode, self._settings)
 
     def open(self, name: str) -> Any:
         """Enter the feature *name* and return its handle.

@@ -16,10 +16,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from supertester._core.forking import free_in_children
+from supertester.isolation.environment.handle import between_tests
 from supertester.isolation.loops import TestTimeout
 
 __all__ = ["EXPLORED", "Examples", "is_given", "run_parts"]
@@ -41,10 +42,12 @@ class Examples:
 
     Args:
         timeout: Seconds that they may take together; ``None`` for no limit.
+        own_environment: Whether each has one.
     """
 
-    def __init__(self, timeout: float | None) -> None:
+    def __init__(self, timeout: float | None, *, own_environment: bool) -> None:
         self._timeout = timeout
+        self._own_environment = own_environment
         self._deadline = None if timeout is None else time.monotonic() + timeout
         self._count = 0
         self._failure: Exception | None = None
@@ -57,7 +60,8 @@ class Examples:
         """
         _let_run_whole_tests(method)
         try:
-            call(method)
+            with between_tests() if self._own_environment else nullcontext():
+                call(method)
         except _OutOfTime:
             assert self._failure is not None
             raise self._failure from None

@@ -2,9 +2,11 @@
 
 import asyncio
 import contextvars
+import random
 import threading
 import time
 import unittest
+import warnings
 from importlib.util import find_spec
 from typing import Any, ClassVar
 
@@ -30,6 +32,7 @@ from supertester.case import IsolatedTestCase
 from supertester.isolation import fetch_isolation_context
 from supertester.otp import Agent, GenServer, self_pid, whereis
 from supertester.testing import RecordingResult, run_inner
+from tests.alone import alone
 from tests.planted import forever
 from tests.test_case import run_python
 
@@ -476,6 +479,31 @@ class TestHypothesis(unittest.TestCase):
 
         self.assertEqual(report_of(Inner), "")
         self.assertEqual(log, [*["set up", "test", "torn down"] * 2, "cleanup"])
+
+    @alone("draws from the generator of the process, as Hypothesis does")
+    def test_others_may_draw_random_numbers_while_it_makes_an_example(self) -> None:
+        def make(number: int) -> int:
+            thread = threading.Thread(target=random.random)
+            thread.start()
+            thread.join()
+            return number
+
+        class Inner(IsolatedTestCase):
+            @plain
+            @given(number=st.integers().map(make))
+            def test(self, number: int) -> None:
+                self.assertNotEqual(random.random(), random.random())
+
+        class Modest(Inner, isolation="registry"):
+            """Has nothing of its own, so that others disturb it."""
+
+        self.assertEqual(report_of(Inner), "")
+        before = random.getstate()
+        run_inner(Inner("test"))
+        self.assertNotEqual(random.getstate(), before)  # Of the process, by the threads.
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            self.assertIn("Do not use the `random` module inside strategies", report_of(Modest))
 
     def test_any_signature_will_do(self) -> None:
         class Inner(IsolatedTestCase):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,7 +23,7 @@ from supertester.isolation.environment.overrides import Overrides, check_target,
 from supertester.isolation.environment.state import FIRST_USE, State
 from supertester.isolation.installed import Undo, install_once
 
-__all__ = ["Environment", "check_setting"]
+__all__ = ["Environment", "between_tests", "check_setting"]
 
 
 class Environment(State):
@@ -148,6 +148,17 @@ def _own(target: Any) -> tuple[Any, bool]:
     table = getattr(type(target), "_supertester_table", None)
     seen = target if table is None else table.route()
     return seen, variables.is_routed(target) or (table is not None and seen is not table.source)
+
+
+@contextmanager
+def between_tests() -> Iterator[None]:
+    """Let nobody else disturb what surrounds the tests of this thread in the body, nor be disturbed by that.
+
+    Hypothesis seeds ``random`` for each example, and looks whether it was used while the example was made.
+    """
+    install_once(_install)
+    with randomness.own_generator():
+        yield
 
 
 def check_setting(setting: object) -> None:
