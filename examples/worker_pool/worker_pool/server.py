@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from queue import SimpleQueue
 from typing import Any
 
 import grpc
@@ -209,8 +210,8 @@ def serve(argv: Sequence[str], tools: type[Tools] = Tools) -> None:
     """Serve until SIGTERM or the end of the lifeline; *argv* has names and values, as the pool gives them."""
     options = dict(zip(argv[::2], argv[1::2], strict=True))
     watch_lifeline(int(options["--life-fd"]))
-    told = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: told.set())
+    told: SimpleQueue[None] = SimpleQueue()  # A handler that sets an `Event` on which its own thread waits may hang.
+    signal.signal(signal.SIGTERM, lambda *_: told.put(None))
     threads = ThreadPoolExecutor(int(options["--threads"]) + SPARE_THREADS)
     server = grpc.server(threads, options=wire.SERVER_OPTIONS)
     server.add_generic_rpc_handlers((Service(tools(options["--id"])).handlers(), wellbeing()))
@@ -219,5 +220,5 @@ def serve(argv: Sequence[str], tools: type[Tools] = Tools) -> None:
     ready = int(options["--ready-fd"])
     os.write(ready, wire.packed({"port": port, "pid": os.getpid(), "run_id": options["--run-id"]}) + b"\n")
     os.close(ready)
-    told.wait()
+    told.get()
     server.stop(0.2).wait()

@@ -42,6 +42,14 @@ class TestStopping(PoolCase):
         self.assertTrue(has_died(worker))
         self.assertEqual(worker.stop(0.0), 0)
 
+    def test_it_hears_sigterm_at_any_moment(self) -> None:
+        for line in range(1, 6):
+            with self.subTest(line=line):
+                worker = self.ready_worker(f"is told at {line}")
+                worker.kill(signal.SIGTERM)
+                self.assertTrue(has_died(worker))
+                self.assertEqual(worker.stop(0.0), 0)
+
     def test_one_that_is_deaf_is_killed(self) -> None:
         worker = self.ready_worker("is deaf")
         began = time.monotonic()

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from worker_pool.later import loaded_when_used
@@ -76,11 +77,33 @@ def refuse(*_: object) -> Any:
     raise RuntimeError("no")
 
 
-def prepare(plant: str) -> None:
+def tell_at(line: int) -> None:
+    """Let SIGTERM come when so many lines have run since the worker said that it is ready."""
+    lines = -1
+
+    def traced(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal lines
+        if lines < 0 and frame.f_code is server.serve.__code__ and is_closed(frame.f_locals.get("ready")):
+            lines = 0
+        if lines >= 0 and event == "line":
+            lines += 1
+            if lines == line + 1:
+                os.kill(os.getpid(), signal.SIGTERM)
+        return traced
+
+    sys.settrace(traced)
+
+
+def is_closed(descriptor: int | None) -> bool:
+    try:
+        return descriptor is not None and not os.fstat(descriptor)
+    except OSError:
+        return True
+
+
+def die(plant: str) -> None:
     if plant == "dies":
         sys.exit("no module named 'torch'")
-    if plant == "is mute":
-        threading.Event().wait()
     if plant.startswith("dies once"):
         flag = Path(plant.removeprefix("dies once "))
         if not flag.exists():
@@ -88,11 +111,19 @@ def prepare(plant: str) -> None:
             sys.exit("this was the first time")
     if plant.startswith("dies from now on") and Path(plant.removeprefix("dies from now on ")).exists():
         sys.exit("never again")
+
+
+def prepare(plant: str) -> None:
+    die(plant)
+    if plant == "is mute":
+        threading.Event().wait()
     if plant == "is not serving":
         server.SERVING = b"\x08\x02"
     if plant == "keeps sessions":
         StrangeTools.do_cleanup_session = refuse  # type: ignore[method-assign]
-    if plant in {"has no lifeline", "is deaf"}:
+    if plant.startswith("is told at "):
+        tell_at(int(plant.removeprefix("is told at ")))
+    if plant.startswith(("has no lifeline", "is deaf", "is told at ")):
         server.watch_lifeline = lambda _: None
     if plant == "is deaf":
         server.signal.signal = lambda *_: signal.SIG_DFL  # type: ignore[assignment]
