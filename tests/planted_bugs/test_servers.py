@@ -178,7 +178,7 @@ class Partner(GenServer):
     async def handle_call(self, request: Any, sender: Any) -> Any:
         if request == "opinion":
             return "yes"
-        return await self.state.call(self.question(), timeout=0.2)
+        return await self.state.call(self.question(), timeout=5.0)
 
     def question(self) -> str:
         return "opinion"
@@ -215,12 +215,12 @@ class TestCallers(PlantedBugs):
             call = asyncio.create_task(case.call_with_timeout(one, "and now?", 5.0))
             try:
                 await asyncio.sleep(0)
-                await case.until_idle(one, other, timeout=0.05)
+                await case.until_idle(one, other, timeout=0.5)
             finally:
                 call.cancel()
                 await asyncio.wait([call])
 
-        self.assert_found(body, Partner, Indecisive, OTPAssertions, says="not idle within 0.05 s: <Pid 2 Indecisive")
+        self.assert_found(body, Partner, Indecisive, OTPAssertions, says="not idle within 0.5 s: <Pid 2 Indecisive")
 
     def test_a_mailbox_that_grows_without_bound(self) -> None:
         async def patient(case: Any, ledger: Any) -> None:
