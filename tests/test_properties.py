@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import unittest
 from typing import Any
 
 from hypothesis import HealthCheck, find, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 
+from supertester import IsolatedTestCase
 from supertester.errors import UsageError
 from supertester.harness import Scenario, from_property_config, run_scenario
 from supertester.otp import GenServer
@@ -39,7 +39,7 @@ async def double(register: Any) -> None:
     await register.call(("set", 2 * await register.call("get")))
 
 
-class TestSequences(unittest.TestCase):
+class TestSequences(IsolatedTestCase):
     @quick
     @given(genserver_operation_sequence(["a", ("cast", "b")], min_length=2, max_length=3))
     def test_are_normalized(self, sequence: list[Any]) -> None:
@@ -76,7 +76,7 @@ class TestSequences(unittest.TestCase):
             concurrent_scenario(operations=["a"], max_ops_per_thread=0)
 
 
-class TestScenarios(unittest.TestCase):
+class TestScenarios(IsolatedTestCase):
     @quick
     @given(concurrent_scenario(operations=["get", ("set", 3)], max_threads=3, timeout_ms=4000))
     def test_run(self, config: dict[str, Any]) -> None:

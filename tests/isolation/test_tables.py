@@ -13,7 +13,7 @@ from supertester.case import IsolatedTestCase, tag
 from supertester.errors import UsageError
 from supertester.isolation import isolate, uninstall
 from supertester.isolation.identity import owner
-from supertester.isolation.tables import routes, routing
+from supertester.isolation.tables import places, routes, routing
 from supertester.otp import GenServer
 from supertester.telemetry.emission import add_listener, remove_listener
 from supertester.testing import inner_case, run_inner
@@ -354,6 +354,25 @@ class TestMirrors(TablesTestCase):
         self.thread.join(20)
         self.assertIn("let the test wait for it", seen[0])
         self.assertEqual(self.store.SESSIONS, {"outside": [1]})
+
+    def test_are_made_while_others_add_names_to_modules(self) -> None:
+        """Where somebody listens to what Python does, other threads run between one look at a name and the next."""
+        queue, seen = self.get("QUEUE"), list[int]()
+
+        def told(value: Any) -> int:
+            if value is queue:
+                seen.append(id(value))
+                for module in (self.store, self.user):
+                    setattr(module, f"added_{len(seen)}", None)
+            return id(value)
+
+        def body(case: Any) -> None:
+            with mock.patch.object(places, "id", told, create=True):
+                case.tables.mirror(self.ref("QUEUE"))
+            case.assertEqual(self.get("QUEUE"), [])
+
+        self.run_test(body)
+        self.assertTrue(seen)
 
 
 class TestCreated(TablesTestCase):

@@ -7,7 +7,6 @@ import functools
 import gc
 import sys
 import types
-from collections.abc import Iterable
 from typing import Any
 
 from supertester._core.naming import describe
@@ -39,7 +38,7 @@ def replace_all_everywhere(olds: tuple[Any, ...], news: tuple[Any, ...]) -> list
     for module in list(sys.modules.values()):
         namespace = getattr(module, "__dict__", None)
         if isinstance(namespace, dict):
-            for number in _held(dict.values(namespace), numbers):
+            for number in _held(list(dict.values(namespace)), numbers):
                 _replace_values(namespace, olds[number], news[number])
     holders = [each for each in gc.get_referrers(*olds) if each is not olds and not _is_left_alone(each)]
     owners = _owners(holders)
@@ -55,8 +54,11 @@ def replace_all_everywhere(olds: tuple[Any, ...], news: tuple[Any, ...]) -> list
     return left
 
 
-def _held(values: Iterable[Any], numbers: dict[int, int]) -> list[int]:
-    """Return the numbers of those objects that are among *values*, each once."""
+def _held(values: list[Any], numbers: dict[int, int]) -> list[int]:
+    """Return the numbers of those objects that are among *values*, each once.
+
+    They are in a list because Python may run code here, and with it other threads: ``id`` tells audit hooks.
+    """
     return sorted(numbers[each] for each in numbers.keys() & set(map(id, values)))
 
 
