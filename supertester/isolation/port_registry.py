@@ -16,6 +16,8 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +26,7 @@ from supertester._core.lazy import lazy_import
 from supertester.isolation.installed import Undo, install_once, replace_attribute
 from supertester.isolation.logs.routing import unrecorded
 
-__all__ = ["PortRegistry"]
+__all__ = ["PortRegistry", "import_before_threads"]
 
 _PAUSE: Final = 0.005
 """Seconds between two attempts to get the lock."""
@@ -120,18 +122,45 @@ class PortRegistry:
             time.sleep(_PAUSE)
 
 
+def import_before_threads() -> None:
+    """Import what a `PortRegistry` needs, if it is installed, while nobody can be in the midst of a fork.
+
+    ``filelock`` has something to do before each fork and after it. A fork that another thread has begun when it is
+    imported would only see the second half, and report an error in that thread.
+    """
+    if find_spec(PortRegistry._package) is not None:
+        import_module(PortRegistry._package)
+        _hook_forks()
+
+
 _forking = free_in_children(threading.RLock())
 _hooked: list[int] = []
+_forks = threading.local()
+
+
+def _hook_forks() -> None:
+    """Let forks wait that do not call `os.fork`, as of `subprocess` with a ``preexec_fn``. This cannot be undone."""
+    if not _hooked and hasattr(os, "fork"):
+        _hooked.append(os.getpid())
+        os.register_at_fork(before=_begin_fork, after_in_parent=_end_fork)
+
+
+def _begin_fork() -> None:
+    _forking.acquire()
+    _forks.begun = getattr(_forks, "begun", 0) + 1
+
+
+def _end_fork() -> None:
+    if getattr(_forks, "begun", 0):  # Else the fork began before it was hooked.
+        _forks.begun -= 1
+        _forking.release()
 
 
 def _let_forks_wait() -> Undo:
     """Let forks wait for each other, and while the lock is taken or given back: ``filelock`` 4 refuses them then."""
     if not hasattr(os, "fork"):
         return lambda: None
-    if not _hooked:
-        _hooked.append(os.getpid())
-        # For those that do not call `os.fork`, as of `subprocess` with a `preexec_fn`. This cannot be undone.
-        os.register_at_fork(before=_forking.acquire, after_in_parent=_forking.release)
+    _hook_forks()
     previous = os.fork
 
     @functools.wraps(previous)

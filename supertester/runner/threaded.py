@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
+from supertester.isolation.port_registry import import_before_threads
 from supertester.runner.capture import MOST
 from supertester.runner.ladder import climb, on_raise
 from supertester.runner.worker import Worker
@@ -81,6 +82,7 @@ def run_threads(make: Callable[..., Worker], number: int) -> None:
     workers = [make(capture=each, slot=slot) for slot, each in enumerate(written)]
     done = threading.Semaphore(0)
     failures: list[BaseException] = []
+    import_before_threads()
 
     def run(worker: Worker, own: _Written) -> None:
         _mine.set(own)

@@ -333,6 +333,36 @@ class TestRegistry(Small):
         done = subprocess.run(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
 
+    @unittest.skipUnless(hasattr(os, "fork"), "there is no fork")
+    def test_others_may_have_begun_to_fork_before(self) -> None:
+        for before, meanwhile in (
+            ("pass", "port_registry._hook_forks()"),
+            (
+                "port_registry.import_before_threads()",
+                "port_registry.PortRegistry(pathlib.Path(sys.argv[1])).add('tcp', 8)",
+            ),
+        ):
+            with self.subTest(meanwhile=meanwhile):
+                code = (
+                    "import os, pathlib, subprocess, sys, threading\n"
+                    "from supertester.isolation import port_registry\n"
+                    f"{before}\n"
+                    "is_forking, is_done = threading.Event(), threading.Event()\n"
+                    "def pause():\n"
+                    "    is_forking.set()\n"
+                    "    is_done.wait()\n"
+                    "os.register_at_fork(before=pause)\n"
+                    "thread = threading.Thread(target=subprocess.run, args=[['true']], kwargs={'preexec_fn': int})\n"
+                    "thread.start()\n"
+                    "is_forking.wait()\n"
+                    f"{meanwhile}\n"
+                    "is_done.set()\n"
+                    "thread.join()\n"
+                )
+                command = [sys.executable, "-W", "ignore", "-c", code, str(self.folder)]
+                done = subprocess.run(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+                self.assertEqual((done.returncode, done.stderr), (0, ""))
+
     def test_a_later_process_with_the_same_number_is_another(self) -> None:
         self.rows({"kind": "tcp", "number": 7, "pid": os.getpid(), "started": 12.5, "token": "x"})
         self.registry.add("tcp", 8)

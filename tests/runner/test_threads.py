@@ -8,13 +8,18 @@ from tests.runner.suites import PLAIN, run_suite
 
 TOGETHER = {
     "test_together.py": """
-        import os, threading, unittest
+        import os, sys, threading, unittest
+        from importlib.util import find_spec
         from supertester import IsolatedTestCase
 
         meeting = threading.Barrier(3)
 
         class TestTogether(IsolatedTestCase):
-            def test_1(self): print("one"); meeting.wait(30)
+            def test_1(self):
+                print("one")
+                meeting.wait(30)
+                # While threads fork it is too late to import it for the first time.
+                self.assertIn("filelock" if find_spec("filelock") else "sys", sys.modules)
             def test_2(self): print("two"); meeting.wait(30)
             def test_3(self): print("three"); meeting.wait(30); self.fail("third")
     """

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from supertester.isolation.port_registry import import_before_threads
 from tests.torture.units import Unit
 from tests.torture.world import RESOURCES, differences, snapshot
 
@@ -108,6 +109,7 @@ def torture(
         again: Run what failed once more alone, to say whether it needs company to fail.
         say: Gets a line after each round, and what it found.
     """
+    import_before_threads()
     report = Report(seed)
     random = Random(seed)
     together, apart = ([unit for unit in units if bool(unit.alone) is alone] for alone in (False, True))
