@@ -6,12 +6,9 @@ import asyncio
 import json
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any
-from unittest import mock
 
 from supertester._core.outcome import Outcome
 from supertester.case import IsolatedTestCase
@@ -35,19 +32,11 @@ from supertester.otp import NOPROC, TIMEOUT, Supervisor, process_info
 from supertester.scenarios.operations import normalized, script
 from supertester.telemetry import emission
 from tests.alone import alone
+from tests.clocks import time_stands_still_until
 from tests.otp.support import RuntimeCase, one_turn
 from tests.subjects import Busy, Counter, counter_spec
 
 ADD = ("cast", ("add", 1))
-
-
-@contextmanager
-def time_stands_still_until(begun: threading.Event) -> Iterator[None]:
-    """Let no deadline of the running loop come before *begun*, however slow the machine is."""
-    loop = asyncio.get_running_loop()
-    clock, now = loop.time, loop.time()
-    with mock.patch.object(loop, "time", lambda: clock() if begun.is_set() else now):
-        yield
 
 
 class TestOperations(RuntimeCase):

@@ -12,6 +12,7 @@ from supertester.errors import UsageError
 from supertester.harness import Scenario, run_scenario, simple_genserver_scenario
 from supertester.linear import check_linearizable
 from supertester.otp import IGNORE, KILL, GenServer, whereis
+from tests.clocks import time_stands_still_until
 from tests.otp.support import RuntimeCase
 from tests.subjects import Counter
 
@@ -124,7 +125,15 @@ class TestDeadline(Case):
             with self.subTest(name=name):
                 scenario = simple_genserver_scenario(Counter, ["value"], 1, timeout_ms=1500, **{name: deaf})
                 await self.fails(scenario, word, "timeout")
-        await self.fails(simple_genserver_scenario(Counter, [deaf], 1, timeout_ms=20), "thread_failure", "timeout")
+        begun = threading.Event()
+
+        async def operation(_: Any) -> None:
+            begun.set()
+            await deaf()
+
+        with time_stands_still_until(begun):
+            scenario = simple_genserver_scenario(Counter, [operation], 1, timeout_ms=20)
+            await self.fails(scenario, "thread_failure", "timeout")
 
     async def test_names_the_setup_also_if_that_kept_the_loop_busy(self) -> None:
         async def setup() -> Any:
