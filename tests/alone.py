@@ -22,6 +22,7 @@ _FIXTURES = ("setUp", "asyncSetUp", "setUpClass")
 # What replaces or reads something of the whole process for as long as the test runs.
 _TOOLS = re.compile(
     r"\b(mock\.patch|assertWarns|assertLogs|assertNoLogs|catch_warnings|redirect_std\w+|signal\.\w+|uninstall\(\)|set_event_loop_policy|contamination_detection"
+    r"|set_env\(|logging\.disable|gc\.(disable|enable)|threading\.Thread\.\w+ =|(\w+hook|showwarning|_warn\w+) ="
     r"|setswitchinterval|settrace|setprofile|tracemalloc|gc\.collect|os\.environ|os\.chdir|monkeypatch)"
 )
 

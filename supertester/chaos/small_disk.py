@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -101,7 +101,10 @@ class SmallDisk(Undoable):
 
     def drain(self) -> int:
         """Give back what `fill` took; return how many bytes are free."""
-        (self.folder / _BALLAST).unlink(missing_ok=True)
+        ballast = self.folder / _BALLAST
+        with suppress(FileNotFoundError):
+            os.truncate(ballast, 0)  # Else a process that was forked while it was written keeps its room for a while.
+            ballast.unlink()
         return self.free
 
     async def _do(self) -> None:

@@ -179,6 +179,15 @@ class TestSmallDisk(ChildCase):
         self.assertEqual([event.fault for event in journal.events], ["disk_full"])
         json.dumps(disk.to_dict())
 
+    async def test_it_has_room_again_whoever_has_inherited_the_file(self) -> None:
+        async with await self.disk(size_mb=1) as disk:
+            disk.fill()
+            [ballast] = disk.folder.iterdir()
+            with ballast.open("rb"):  # As a process has it open that was forked meanwhile.
+                self.assertGreater(disk.drain(), 8192)
+            self.assertEqual(list(disk.folder.iterdir()), [])
+            self.assertGreater(disk.drain(), 8192)
+
     async def test_some_of_it(self) -> None:
         async with await self.disk(size_mb=1) as disk:
             before = disk.free
