@@ -23,6 +23,7 @@ from supertester.errors import CallExit, UsageError
 from supertester.isolation import fetch_isolation_context
 from supertester.otp import KILL, Agent, GenServer, current_runtime, exit, self_pid
 from supertester.testing import RecordingResult, failure_of, inner_case, run_inner
+from tests.interruptible import PYTHON
 from tests.planted import forever
 
 try:
@@ -679,19 +680,12 @@ class TestPytest(unittest.TestCase):
             self.skipTest("pytest is not installed")
 
 
-_WITH_SIGINT = """
-import os, signal, sys
-signal.signal(signal.SIGINT, signal.SIG_DFL)  # Which a job in the background of a shell ignores, and hands down.
-os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
-"""
-
-
 def run_python(script: str, *command: str) -> "subprocess.CompletedProcess[str]":
     """Run *script* as the test module ``test_inner`` by *command*, in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "test_inner.py").write_text(textwrap.dedent(script), encoding="utf-8")
         return subprocess.run(
-            [sys.executable, "-c", _WITH_SIGINT, *command, "test_inner.py"],
+            [*PYTHON, *command, "test_inner.py"],
             cwd=folder,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             capture_output=True,

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import subprocess
-import sys
 import tempfile
 import textwrap
 from collections.abc import Iterator, Mapping
@@ -17,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 
 import supertester
+from tests.interruptible import PYTHON
 
 __all__ = ["PLAIN", "Finished", "begin", "environment", "folder_with", "run_suite", "run_unittest"]
 
@@ -89,7 +88,7 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
 def begin(folder: Path, *arguments: str, module: str = "supertester", **more: str) -> subprocess.Popen[str]:
     """Begin ``python -m supertester``, another module or a file in *folder*, in a process group of its own."""
     return subprocess.Popen(
-        [sys.executable, *([] if module.endswith(".py") else ["-m"]), module, *arguments],
+        [*PYTHON, *([] if module.endswith(".py") else ["-m"]), module, *arguments],
         cwd=folder,
         env=environment(folder, **more),
         stdin=subprocess.DEVNULL,
@@ -97,15 +96,7 @@ def begin(folder: Path, *arguments: str, module: str = "supertester", **more: st
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-        preexec_fn=_hear_interruptions  # noqa: PLW1509 - only where SIGINT is ignored, and it runs nothing but a call of C
-        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-        else None,
     )
-
-
-def _hear_interruptions() -> None:
-    """Take back what a job in the background of a shell ignores, and hands down."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def finish(process: subprocess.Popen[str], folder: Path) -> Finished:
