@@ -98,6 +98,8 @@ class Worker:
             happened = self._wait((self._ready, self._pidfd), deadline - time.monotonic())
             said += (data := os.read(self._ready, 1024) if self._ready in happened else b"")
             if not data:
+                # The pipe of one that ends is closed a little earlier than it is dead.
+                self._gone(1.0 if self._ready in happened else 0.0)
                 raise self._not_started(f"was not ready within {timeout:g} s")
         self.port = wire.unpacked(said)["port"]
         channel = grpc.insecure_channel(self._dial(self), options=wire.CLIENT_OPTIONS)
@@ -111,8 +113,7 @@ class Worker:
             raise self._not_started("said that it was ready, and is not healthy")
 
     def _not_started(self, how: str) -> WorkerStartError:
-        # The pipe of one that ends is closed a little earlier than it is dead.
-        if (self._wait((self._ready,), 0) and self._gone(1.0)) or self._gone(0):
+        if self._gone(0):
             how = f"ended with status {self._status()}"
         size = self._errors.seek(0, os.SEEK_END)
         self._errors.seek(max(size - _SHOWN, 0))

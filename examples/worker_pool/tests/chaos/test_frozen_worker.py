@@ -24,7 +24,7 @@ class TestFrozenWorker(PoolCase):
         pool = await self.started(1)
         [frozen] = pool.workers()
         await self.frozen(frozen)
-        await self.refute_telemetry("pool.worker_suspect", timeout=1.0)
+        await self.refute_telemetry("pool.worker_suspect", timeout=0.3)
         self.assertTrue(frozen.alive())
 
     async def test_the_first_call_that_it_does_not_answer_is_the_last(self) -> None:
@@ -35,7 +35,7 @@ class TestFrozenWorker(PoolCase):
         late = 0
         for _ in range(4):
             try:
-                self.assertNotEqual(pool.execute("ping", timeout=2.0)["pid"], frozen.pid)
+                self.assertNotEqual(pool.execute("ping", timeout=1.0)["pid"], frozen.pid)
             except CallTimeout:
                 late += 1
         self.assertEqual(late, 1)

@@ -41,7 +41,7 @@ class TestNetwork(PoolCase):
         pool = await self.behind_proxies(2)
         [silent, other] = pool.workers()
         with self.proxies.of(silent).partition():
-            pids = {(await self.ask(pool, "ping", timeout=4.0, attempts=2))["pid"] for _ in range(4)}
+            pids = {(await self.ask(pool, "ping", timeout=2.0, attempts=2))["pid"] for _ in range(4)}
         self.assertEqual(pids, {other.pid})
         self.assertEqual(pool.retries, 1)  # After the first call nobody was sent there.
 

@@ -15,7 +15,7 @@ HOME = Path(__file__).parents[2]
 
 
 class TestParentKilled(PoolCase):
-    TIMES = 2
+    TIMES = 1
 
     async def killed(self, state: str, *plant: str) -> str:
         """Kill a program with a pool, and return the id of its run."""
@@ -43,7 +43,7 @@ class TestParentKilled(PoolCase):
     async def test_without_a_lifeline_they_live_on(self) -> None:
         run_id = await self.killed("busy", "has no lifeline")
         with self.assertRaisesRegex(AssertionError, f"2 processes are left with '{run_id}'"):
-            await self.assert_no_orphans(run_id, within=0.5)
+            await self.assert_no_orphans(run_id, within=0.2)
         for process in find_marked(run_id):
             process.kill()
         await self.assert_no_orphans(run_id, within=20.0)

@@ -25,7 +25,7 @@ class TestRandomFailures(PoolCase):
         with self.inject_random_failures(pool, failure_rate=failure_rate, proxy_of=self.proxies.of) as failures:
             Failing.failures = failures
             outcomes = await self.run_in_threads(
-                20, lambda: pool.execute("ping", timeout=2.0 * attempts, attempts=attempts), timeout=60.0
+                20, lambda: pool.execute("ping", timeout=1.0 * attempts, attempts=attempts), timeout=60.0
             )
         self.assertFalse(self.proxies.has_toxics())
         self.assertTrue(await asyncio.to_thread(pool.await_size, 4, 20.0))

@@ -35,8 +35,8 @@ class TestRecovery(PoolCase):
 
     async def test_a_pool_that_does_not_recover_is_found(self) -> None:
         pool = await self.started(2, max_restarts=0)
-        with self.assertRaises(AssertionError):
-            await self.assert_recovers(pool, within=1.0)
+        with self.assertRaisesRegex(AssertionError, "nobody has taken the place"):
+            await self.assert_recovers(pool, within=0.5)
 
 
 class TestRestartIntensity(PoolCase):

@@ -16,7 +16,7 @@ from tests.support.pools import PoolCase
 
 
 class TestStorm(PoolCase):
-    CYCLES = 5
+    CYCLES = 3
 
     async def test_a_crash_storm_under_load(self) -> None:
         """Two random workers are killed again and again; in the end all is as it was, and no request failed."""

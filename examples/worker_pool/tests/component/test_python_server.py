@@ -38,7 +38,7 @@ class TestPythonServer(PoolCase):
             await self.assert_grpc_ready(f"127.0.0.1:{port}", timeout=10.0)
         self.assertFalse(psutil.pid_exists(server.pid))
         with self.assertRaises(AssertionError):
-            await self.assert_grpc_ready(f"127.0.0.1:{port}", timeout=0.5)
+            await self.assert_grpc_ready(f"127.0.0.1:{port}", timeout=0.2)
 
     async def test_it_is_gone_too_if_the_body_fails(self) -> None:
         with self.assertRaisesRegex(RuntimeError, "planted"):
@@ -60,4 +60,4 @@ class TestPythonServer(PoolCase):
             port = int(server.find(r"^listening on (\d+)$").group(1))
             server.suspend()
             with self.assertRaises(AssertionError):
-                await self.assert_grpc_ready(f"127.0.0.1:{port}", timeout=0.5)
+                await self.assert_grpc_ready(f"127.0.0.1:{port}", timeout=0.2)

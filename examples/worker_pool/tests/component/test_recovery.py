@@ -45,4 +45,4 @@ class TestRecovery(PoolCase):
         [old] = pool.workers()
         os.kill(old.pid, signal.SIGKILL)
         with self.assertRaises(AssertionError):
-            await self.replaced(pool, old, timeout=1.0)
+            await self.replaced(pool, old, timeout=0.3)

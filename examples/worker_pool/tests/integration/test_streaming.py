@@ -67,7 +67,7 @@ class TestStreams(PoolCase):
             await self.assert_streaming_response(await self.stream(n=3), [0, 1, 2], ends_with=WorkerLost)
 
     async def test_the_deadline_is_for_all_of_it(self) -> None:
-        await self.assert_streaming_response(await self.stream(n=5, gap=60, timeout=2.0), [0], ends_with=CallTimeout)
+        await self.assert_streaming_response(await self.stream(n=5, gap=60, timeout=1.0), [0], ends_with=CallTimeout)
 
     async def assert_producers_stopped(self) -> None:
         """Fail unless the worker makes no chunks any more, as it says itself, and is free for others."""
@@ -94,7 +94,7 @@ class TestAbandonment(PoolCase):
         self.assertEqual(next(stream), {"count": 0, "padding": ""})
         stream.close()
         with self.assertRaises(AssertionError):
-            await self.assert_eventually(lambda: self.producers(pool) == 0, within=0.5)
+            await self.assert_eventually(lambda: self.producers(pool) == 0, within=0.2)
 
     def producers(self, pool: WorkerPool) -> int:
         streams: int = pool.execute("stats")["open_streams"]
