@@ -154,7 +154,7 @@ class TestNetwork(FailureCase):
         with failures.attempt():
             writer.write(b"one\n")
             with self.assertRaises(TimeoutError):
-                await asyncio.wait_for(reader.readline(), 0.02)
+                await asyncio.wait_for(reader.readline(), 0.5)
         self.assertEqual(await reader.readline(), b"answer to one\n", "nothing was lost")
         writer.close()
         self.assertEqual(failures.delivered, {"timeout": 1})

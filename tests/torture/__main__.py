@@ -7,6 +7,7 @@ import gc
 import random
 import sys
 import time
+import unittest
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,6 +37,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--not-alone", action="store_true", help="leave out what has to run alone")
     parser.add_argument("--list-alone", action="store_true", help="only say what has to run alone, and why")
     options = parser.parse_args(arguments)
+    unittest.TestCase.maxDiff = None  # What is found once may never be found again.
     units = units_of(options.names or default_names())
     if options.list_alone:
         for unit in units:

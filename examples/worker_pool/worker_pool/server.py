@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from queue import SimpleQueue
 from typing import Any
 
 import grpc
@@ -206,12 +205,29 @@ def watch_lifeline(descriptor: int) -> None:
     threading.Thread(target=watch, name="lifeline", daemon=True).start()
 
 
+def hear_sigterm() -> Callable[[], None]:
+    """Return what waits for SIGTERM, also if it comes before, or in another thread.
+
+    Python tells the main thread of a signal between two of its steps. One that has just begun to wait for a lock would
+    not hear of it, but the byte that is written when the signal comes is there whenever somebody reads it.
+    """
+    told, tell = os.pipe()
+    os.set_blocking(tell, False)
+    signal.set_wakeup_fd(tell)
+    signal.signal(signal.SIGTERM, lambda *_: None)
+
+    def wait() -> None:
+        while os.read(told, 1) != bytes([signal.SIGTERM]):
+            pass
+
+    return wait
+
+
 def serve(argv: Sequence[str], tools: type[Tools] = Tools) -> None:
     """Serve until SIGTERM or the end of the lifeline; *argv* has names and values, as the pool gives them."""
     options = dict(zip(argv[::2], argv[1::2], strict=True))
     watch_lifeline(int(options["--life-fd"]))
-    told: SimpleQueue[None] = SimpleQueue()  # A handler that sets an `Event` on which its own thread waits may hang.
-    signal.signal(signal.SIGTERM, lambda *_: told.put(None))
+    wait_for_sigterm = hear_sigterm()
     threads = ThreadPoolExecutor(int(options["--threads"]) + SPARE_THREADS)
     server = grpc.server(threads, options=wire.SERVER_OPTIONS)
     server.add_generic_rpc_handlers((Service(tools(options["--id"])).handlers(), wellbeing()))
@@ -220,5 +236,5 @@ def serve(argv: Sequence[str], tools: type[Tools] = Tools) -> None:
     ready = int(options["--ready-fd"])
     os.write(ready, wire.packed({"port": port, "pid": os.getpid(), "run_id": options["--run-id"]}) + b"\n")
     os.close(ready)
-    told.get()
+    wait_for_sigterm()
     server.stop(0.2).wait()

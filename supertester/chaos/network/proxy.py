@@ -6,7 +6,7 @@ import asyncio
 import random
 import socket
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -204,6 +204,9 @@ class NetworkProxy(Undoable):
             self._server = await asyncio.start_server(self._accept, sock=listening)
 
     def _hang_up(self) -> None:
+        if self._listening is not None:
+            with suppress(OSError):  # To close it is enough, unless a process was forked a moment ago and has it too.
+                self._listening.shutdown(socket.SHUT_RDWR)
         if self._server is not None:
             self._server.close()
         if self._listening is not None:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
+import traceback
+import unittest
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 from supertester.context import IsolationContext
@@ -79,8 +83,8 @@ def _install() -> Undo:
 class Census:
     """Compares the number of descriptors at the end of a test with that at its beginning.
 
-    What others do at the same time would count too, so it speaks only where no other test was running, and where the
-    event loop opens none of its own as it goes, as uvloop does.
+    What others do at the same time would count too, so it speaks only where no other test was running, also none that
+    is not isolated, and where the event loop opens none of its own as it goes, as uvloop does.
     """
 
     __slots__ = ("_before", "_context", "_own")
@@ -115,7 +119,7 @@ class Census:
 
     def find(self) -> list[Leak]:
         """Return the descriptors that are new and that Python code did not open."""
-        if not self.has_grown() or not self._new():
+        if not self.has_grown() or not self._new() or _is_tested_elsewhere():
             return []
         gc.collect()  # What nobody refers to any more is closed by that.
         return [_leak(number) for number in self._new()]
@@ -126,6 +130,19 @@ class Census:
         new = [number for number in new if not (is_shared_memory(number) or is_of_grpc(number))]
         # If there are more, some are from before the test: the list is as old as their number has been the same.
         return new if len(new) <= self._growth() - count_open(self._context) else []
+
+
+_RUNS_TESTS = frozenset({unittest.TestCase.run.__code__, unittest.TestSuite.run.__code__})
+
+
+def _is_tested_elsewhere() -> bool:
+    """Say whether another thread runs tests, of whatever kind."""
+    return any(
+        frame.f_code in _RUNS_TESTS or frame.f_code.co_name == "pytest_pyfunc_call"
+        for thread, innermost in sys._current_frames().items()
+        if thread != get_ident()
+        for frame, _ in traceback.walk_stack(innermost)
+    )
 
 
 def _listed() -> list[int]:

@@ -327,6 +327,17 @@ class TestToxics(Case):
             async with self.client(proxy) as again:
                 self.assertEqual(await self.ask(again), b"ping")
 
+    async def test_down_refuses_also_while_another_process_has_inherited_the_socket(self) -> None:
+        async with self.behind() as proxy:
+            assert proxy._listening is not None
+            inherited = proxy._listening.dup()
+            self.addCleanup(inherited.close)
+            with proxy.down(), self.assertRaises(ConnectionRefusedError):
+                await asyncio.open_connection(*proxy.address)
+            for _ in range(20):  # Nobody is taken in by the one that nobody reads.
+                async with self.client(proxy) as streams:
+                    self.assertEqual(await self.ask(streams), b"ping")
+
     async def test_partly_down(self) -> None:
         async with self.behind() as proxy:
             proxy.down(toxicity=0.5)

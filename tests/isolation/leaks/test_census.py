@@ -55,6 +55,32 @@ reports.append(run_inner(inner_case(leaks)).report)
 print(json.dumps(reports))
 """
 
+BESIDE_PLAIN_ONES = """
+import ctypes, json, threading, unittest
+from supertester.testing import inner_case, run_inner
+
+libc = ctypes.CDLL(None)
+begun, opened, over = threading.Event(), threading.Event(), threading.Event()
+
+class Plain(unittest.TestCase):
+    def test(self):
+        begun.wait()
+        libc.dup(0)
+        opened.set()
+        over.wait()
+
+def clean(case):
+    begun.set()
+    opened.wait()
+
+other = threading.Thread(target=Plain("test").run)
+other.start()
+reports = [run_inner(inner_case(clean)).report]
+over.set()
+other.join()
+print(json.dumps(reports))
+"""
+
 
 @unittest.skipUnless(census.count(), "needs a system that counts descriptors")
 class TestCensus(unittest.TestCase):
@@ -69,6 +95,10 @@ class TestCensus(unittest.TestCase):
     def test_its_own_is_never_blamed(self) -> None:
         result = subprocess.run([sys.executable, "-c", MOVED], capture_output=True, text=True, check=True)
         self.assertNotRegex(" ".join(json.loads(result.stdout)), "/proc/")
+
+    def test_nor_what_plain_tests_open_in_other_threads(self) -> None:
+        result = subprocess.run([sys.executable, "-c", BESIDE_PLAIN_ONES], capture_output=True, text=True, check=True)
+        self.assertEqual(json.loads(result.stdout), [""])
 
     def test_it_speaks_only_of_tests_that_are_alone(self) -> None:
         from supertester.isolation import isolate

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import suppress
 
 import psutil
-from worker_pool import Worker, wire
+from worker_pool import Worker, WorkerStartError, wire
 
 from supertester.testing import run_inner
 from tests.support.contract import has_died
@@ -45,10 +46,18 @@ class TestStopping(PoolCase):
     def test_it_hears_sigterm_at_any_moment(self) -> None:
         for line in range(1, 6):
             with self.subTest(line=line):
-                worker = self.ready_worker(f"is told at {line}")
+                worker = self.worker(f"is told at {line}")
+                with suppress(WorkerStartError):  # It may be gone before it is asked whether it is well.
+                    worker.await_ready(20.0)
                 worker.kill(signal.SIGTERM)
                 self.assertTrue(has_died(worker))
                 self.assertEqual(worker.stop(0.0), 0)
+
+    def test_it_hears_sigterm_in_whatever_thread_it_comes(self) -> None:
+        worker = self.ready_worker("is told elsewhere")
+        worker.kill(signal.SIGTERM)
+        self.assertTrue(has_died(worker))
+        self.assertEqual(worker.stop(0.0), 0)
 
     def test_one_that_is_deaf_is_killed(self) -> None:
         worker = self.ready_worker("is deaf")

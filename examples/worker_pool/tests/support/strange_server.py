@@ -123,7 +123,10 @@ def prepare(plant: str) -> None:
         StrangeTools.do_cleanup_session = refuse  # type: ignore[method-assign]
     if plant.startswith("is told at "):
         tell_at(int(plant.removeprefix("is told at ")))
-    if plant.startswith(("has no lifeline", "is deaf", "is told at ")):
+    if plant == "is told elsewhere":  # As the system may decide, if the main thread is not just waiting.
+        threading.Thread(target=threading.Event().wait, daemon=True).start()
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    if plant.startswith(("has no lifeline", "is deaf", "is told ")):
         server.watch_lifeline = lambda _: None
     if plant == "is deaf":
         server.signal.signal = lambda *_: signal.SIG_DFL  # type: ignore[assignment]
