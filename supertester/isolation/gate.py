@@ -98,7 +98,7 @@ def _give_way(context: IsolationContext, loop: asyncio.AbstractEventLoop | None)
 
 def _is_stuck() -> bool:
     """Wait for anything to end or to begin alone, and say whether nothing does; with the lock held."""
-    first, before = _alone[0], [each for each in running.values() if each.outer is None]
+    first, before = _alone[0], [each for each in list(running.values()) if each.outer is None]
 
     def has_moved() -> bool:
         begun = any(each.test_id in running for each in _alone)

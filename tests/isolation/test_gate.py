@@ -155,6 +155,24 @@ class TestGate(unittest.TestCase):
         self.assertEqual(gate._alone, [])
 
 
+class TestLooking(unittest.TestCase):
+    def test_at_those_that_run_copes_with_one_that_begins_meanwhile(self) -> None:
+        class Looked:
+            test_id = "a"
+
+            @property
+            def outer(self) -> None:
+                gate.running[f"more-{len(gate.running)}"] = mock.Mock()
+
+        with (
+            mock.patch.object(gate, "running", {"a": Looked(), "b": mock.Mock(outer=None, test_id="b")}),
+            mock.patch.object(gate, "_alone", [mock.Mock(test_id="waits")]),
+            mock.patch.object(gate, "_COURTESY", 0),
+            gate._changed,
+        ):
+            self.assertTrue(gate._is_stuck())
+
+
 class TestGateOfOneLoop(unittest.IsolatedAsyncioTestCase):
     """Where waiting would stop the event loop, and with it what is waited for."""
 

@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import os
 from typing import Any
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from supertester.context import IsolationContext, Problem, current_context
 
 __all__ = ["watch"]
 
-_open_in: WeakKeyDictionary[IsolationContext, WeakSet[Any]] = WeakKeyDictionary()
-_open_anywhere: WeakSet[Any] = WeakSet()
+# By their ids, as the references in such a dictionary can be had in one step, while other threads add to it.
+_open_in: WeakKeyDictionary[IsolationContext, WeakValueDictionary[int, Any]] = WeakKeyDictionary()
+_open_anywhere: WeakValueDictionary[int, Any] = WeakValueDictionary()
 _watching: list[int] = []
 
 
 def watch(thing: Any) -> None:
     """Let forks be a problem of the test as long as *thing* is there and its ``is_closed`` is false."""
     context = current_context.get()
-    (_open_anywhere if context is None else _open_in.setdefault(context, WeakSet())).add(thing)
+    (_open_anywhere if context is None else _open_in.setdefault(context, WeakValueDictionary()))[id(thing)] = thing
     if not _watching and hasattr(os, "register_at_fork"):
         _watching.append(os.getpid())
         os.register_at_fork(before=_before_fork)  # This cannot be undone, so it is done once.
@@ -32,7 +33,8 @@ def _before_fork() -> None:
     context = current_context.get()
     if context is None or os.environ.get("GRPC_ENABLE_FORK_SUPPORT") in {"1", "true", "yes"}:
         return
-    found = [repr(each) for each in [*_open_in.get(context, ()), *_open_anywhere] if not each.is_closed]
+    known = [*_open_anywhere.valuerefs(), *(_open_in[context].valuerefs() if context in _open_in else ())]
+    found = [repr(each) for reference in known if (each := reference()) is not None and not each.is_closed]
     if found:
         context.report(
             Problem(
