@@ -30,6 +30,10 @@ class Interrupts:
         os.set_blocking(self.reader, False)
         os.set_blocking(self._writer, False)
         if threading.current_thread() is threading.main_thread():
+            # Python calls the handlers between two of its steps. Who just then begins to wait, or whose signal comes in
+            # another thread, would not hear of it.
+            before = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+            self._undo.callback(signal.set_wakeup_fd, before)
             for name, weight in [("SIGINT", 1), ("SIGTERM", 2), ("SIGHUP", 2)]:
                 if (number := getattr(signal, name, None)) is not None:
                     self._listen(number, weight)
