@@ -9,7 +9,9 @@ processes see `children`.
 from __future__ import annotations
 
 import functools
+import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -32,6 +34,7 @@ __all__ = [
     "find",
     "innermost",
     "is_alone",
+    "is_tested_elsewhere",
     "origin_of",
     "others",
     "owner",
@@ -104,6 +107,19 @@ def end(context: IsolationContext, before: IsolationContext | None) -> None:
 def is_alone() -> bool:
     """Say whether no other test is running in this process."""
     return len(running) <= 1
+
+
+_RUNS_TESTS = {("unittest.case", "run"), ("unittest.suite", "run"), ("_pytest.python", "pytest_pyfunc_call")}
+
+
+def is_tested_elsewhere() -> bool:
+    """Say whether another thread runs tests, of whatever kind; those that are not isolated are known by that alone."""
+    return any(
+        (frame.f_globals.get("__name__"), frame.f_code.co_name) in _RUNS_TESTS
+        for thread, innermost in sys._current_frames().items()
+        if thread != get_ident()
+        for frame, _ in traceback.walk_stack(innermost)
+    )
 
 
 def others(context: IsolationContext) -> list[str]:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import gc
 import os
-import sys
-import traceback
-import unittest
 from pathlib import Path
-from threading import get_ident
 from typing import Any
 
 from supertester.context import IsolationContext
+from supertester.isolation.identity import is_tested_elsewhere
 from supertester.isolation.installed import Undo, install_once
 from supertester.isolation.leaks.descriptors import count_open, is_noted, is_of_grpc, is_shared_memory, target_of
 from supertester.isolation.leaks.leak import Leak
@@ -119,7 +116,7 @@ class Census:
 
     def find(self) -> list[Leak]:
         """Return the descriptors that are new and that Python code did not open."""
-        if not self.has_grown() or not self._new() or _is_tested_elsewhere():
+        if not self.has_grown() or not self._new() or is_tested_elsewhere():
             return []
         gc.collect()  # What nobody refers to any more is closed by that.
         return [_leak(number) for number in self._new()]
@@ -130,19 +127,6 @@ class Census:
         new = [number for number in new if not (is_shared_memory(number) or is_of_grpc(number))]
         # If there are more, some are from before the test: the list is as old as their number has been the same.
         return new if len(new) <= self._growth() - count_open(self._context) else []
-
-
-_RUNS_TESTS = frozenset({unittest.TestCase.run.__code__, unittest.TestSuite.run.__code__})
-
-
-def _is_tested_elsewhere() -> bool:
-    """Say whether another thread runs tests, of whatever kind."""
-    return any(
-        frame.f_code in _RUNS_TESTS or frame.f_code.co_name == "pytest_pyfunc_call"
-        for thread, innermost in sys._current_frames().items()
-        if thread != get_ident()
-        for frame, _ in traceback.walk_stack(innermost)
-    )
 
 
 def _listed() -> list[int]:
