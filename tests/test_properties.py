@@ -18,6 +18,10 @@ from supertester.properties import concurrent_scenario, genserver_operation_sequ
 quick = settings(max_examples=30, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 
 
+LIMIT = 600.0
+"""Seconds; to shrink a failure takes as long as the machine is busy."""
+
+
 class Register(GenServer):
     """Holds a number; "double" reads it, lets others run, and writes: an update can be lost."""
 
@@ -39,7 +43,7 @@ async def double(register: Any) -> None:
     await register.call(("set", 2 * await register.call("get")))
 
 
-class TestSequences(IsolatedTestCase):
+class TestSequences(IsolatedTestCase, timeout=LIMIT):
     @quick
     @given(genserver_operation_sequence(["a", ("cast", "b")], min_length=2, max_length=3))
     def test_are_normalized(self, sequence: list[Any]) -> None:
@@ -76,7 +80,7 @@ class TestSequences(IsolatedTestCase):
             concurrent_scenario(operations=["a"], max_ops_per_thread=0)
 
 
-class TestScenarios(IsolatedTestCase):
+class TestScenarios(IsolatedTestCase, timeout=LIMIT):
     @quick
     @given(concurrent_scenario(operations=["get", ("set", 3)], max_threads=3, timeout_ms=4000))
     def test_run(self, config: dict[str, Any]) -> None:

@@ -171,7 +171,7 @@ def size(program: Program) -> int:
     return len(program.before) + sum(map(len, program.branches)) + len(program.after)
 
 
-class TestPlantedBugs(IsolatedTestCase):
+class TestPlantedBugs(IsolatedTestCase, timeout=600.0):
     def test_a_lost_update_needs_two_adders_and_who_looks(self) -> None:
         program = smallest(LostUpdate)
         self.assertEqual([branch[0] for branch in program.branches], [Step("add", (1,))] * 2)

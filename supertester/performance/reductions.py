@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dis
+import gc
 import inspect
 import os
 import sys
@@ -39,6 +40,17 @@ def _by_chance(filename: str) -> bool:
     return is_foreign(filename) or filename.startswith(_MACHINERY)
 
 
+_collecting: list[int] = []
+"""The thread in which the garbage collector runs: whose garbage it is there that it finalises, depends on chance."""
+
+
+def _note_collector(phase: str, _: object) -> None:
+    if phase == "start":
+        _collecting.append(threading.get_ident())
+    else:
+        _collecting.clear()
+
+
 class Counter:
     """Counts the calls that belong to one test, or outside of tests all calls, while it is `active`."""
 
@@ -49,7 +61,7 @@ class Counter:
         self.active = False
 
     def called(self, code: CodeType) -> None:
-        if not self.active:
+        if not self.active or (_collecting and _collecting[0] == threading.get_ident()):
             return
         foreign = self._foreign.get(code)
         if foreign is None:
@@ -62,12 +74,16 @@ class Counter:
 def counting() -> Iterator[Counter]:
     """Yield a counter of the functions that the present test calls in the body, in all its tasks and threads.
 
-    The functions of this library and of what Python has for tasks, threads and processes do not count: how often they
-    run depends on chance.
+    The functions of this library and of what Python has for tasks, threads and processes do not count, nor what the
+    garbage collector calls: how often they run depends on chance.
     """
     counter = Counter(current_context.get())
-    with _counted(counter):
-        yield counter
+    gc.callbacks.append(_note_collector)
+    try:
+        with _counted(counter):
+            yield counter
+    finally:
+        gc.callbacks.remove(_note_collector)
 
 
 _PAUSING = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR

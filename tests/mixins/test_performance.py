@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import cProfile
+import gc
 import json
 import sys
 import threading
@@ -100,6 +101,24 @@ class TestMeasuring(Case):
         more = await self.measure_operation(lambda: [work() for _ in range(100)])
         fewer = await self.measure_operation(lambda: [work() for _ in range(50)])
         self.assertEqual(more.reductions - fewer.reductions, 50)
+
+    async def test_what_the_garbage_collector_calls_is_no_reduction(self) -> None:
+        class Litter:
+            def __init__(self) -> None:
+                self.me = self
+
+        class Loud(Litter):
+            def __del__(self) -> None:
+                finalized.append(work())
+
+        def throw_away(kind: type[Litter]) -> None:
+            kind()
+            gc.collect()
+
+        finalized: list[Any] = []
+        quiet, loud = [await self.measure_operation(lambda kind=kind: throw_away(kind)) for kind in (Litter, Loud)]
+        self.assertTrue(finalized)
+        self.assertEqual(loud.reductions, quiet.reductions)
 
     async def test_neighbours_do_not_count(self) -> None:
         stop = threading.Event()

@@ -12,7 +12,7 @@ from supertester.targets import ProtocolViolation, Wire
 MESSAGES = st.lists(st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=9), max_size=3), max_size=4)
 
 
-class TestWire(IsolatedTestCase):
+class TestWire(IsolatedTestCase, timeout=600.0):
     @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(messages=MESSAGES, size=st.integers(1, 30), framing=st.sampled_from(["length", "lines"]))
     def test_messages_come_out_as_they_went_in(
