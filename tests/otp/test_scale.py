@@ -18,6 +18,7 @@ from supertester.otp import (
     until_idle,
     whereis,
 )
+from tests.alone import alone
 from tests.otp.support import Asynchronous, RuntimeCase
 from tests.performance.frugal import frugal
 
@@ -37,6 +38,7 @@ class Small(GenServer):
         return self.state
 
 
+@alone("has so many tasks that `asyncio.all_tasks` gives up in other threads, and sets the garbage collector")
 class Scale(RuntimeCase):
     processes = messages = 100_000
 
