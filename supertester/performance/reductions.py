@@ -40,17 +40,6 @@ def _by_chance(filename: str) -> bool:
     return is_foreign(filename) or filename.startswith(_MACHINERY)
 
 
-_collecting: list[int] = []
-"""The thread in which the garbage collector runs: whose garbage it is there that it finalises, depends on chance."""
-
-
-def _note_collector(phase: str, _: object) -> None:
-    if phase == "start":
-        _collecting.append(threading.get_ident())
-    else:
-        _collecting.clear()
-
-
 class Counter:
     """Counts the calls that belong to one test, or outside of tests all calls, while it is `active`."""
 
@@ -59,9 +48,14 @@ class Counter:
         self._foreign: dict[CodeType, bool] = {}
         self.calls = 0
         self.active = False
+        self._collecting = 0
+        """The thread in which the garbage collector runs: whose garbage it finalises there, depends on chance."""
+
+    def note_collector(self, phase: str, _: object) -> None:
+        self._collecting = threading.get_ident() if phase == "start" else 0
 
     def called(self, code: CodeType) -> None:
-        if not self.active or (_collecting and _collecting[0] == threading.get_ident()):
+        if not self.active or (self._collecting and self._collecting == threading.get_ident()):
             return
         foreign = self._foreign.get(code)
         if foreign is None:
@@ -78,12 +72,12 @@ def counting() -> Iterator[Counter]:
     garbage collector calls: how often they run depends on chance.
     """
     counter = Counter(current_context.get())
-    gc.callbacks.append(_note_collector)
+    gc.callbacks.append(counter.note_collector)
     try:
         with _counted(counter):
             yield counter
     finally:
-        gc.callbacks.remove(_note_collector)
+        gc.callbacks.remove(counter.note_collector)
 
 
 _PAUSING = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
