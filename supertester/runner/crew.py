@@ -121,8 +121,7 @@ class Crew:
         finally:
             for desk in list(self._desks.values()):
                 self._dismiss(desk)
-            with contextlib.suppress(KeyError):
-                self._selector.unregister(self._queue.writer)
+            self._ignore_room()
             self._queue.close()
 
     # One turn --------------------------------------------------------------------------------------------------------
@@ -133,9 +132,8 @@ class Crew:
         if (now := time.monotonic()) >= self._time.next_look:
             self._time.look(list(self._desks.values()), now)
             self._look_for_idleness()
-        if not self._left or self.stopped or self.interrupted:
-            self._queue.empty()
-            self._finish_queue()
+        if not self._left:
+            self._empty_queue()
 
     @property
     def _left(self) -> int:
@@ -148,9 +146,12 @@ class Crew:
             self._finish_queue()  # What is still open was lost with a worker that could not say what it had taken.
         self._was_idle = is_idle
 
+    def _empty_queue(self) -> None:
+        self._queue.empty()
+        self._finish_queue()
+
     def _finish_queue(self) -> None:
-        with contextlib.suppress(KeyError, ValueError):
-            self._selector.unregister(self._queue.writer)
+        self._ignore_room()
         self._queue.finish()
 
     def _listen(self, file: Any, heard: Callable[[], object], event: int = selectors.EVENT_READ) -> None:
@@ -160,10 +161,14 @@ class Crew:
         if self._queue.has_waiting:
             self._listen(self._queue.writer, self._fill, selectors.EVENT_WRITE)
 
+    def _ignore_room(self) -> None:
+        with contextlib.suppress(KeyError, ValueError):
+            self._selector.unregister(self._queue.writer)
+
     def _fill(self) -> None:
         self._queue.fill()
         if not self._queue.has_waiting:
-            self._selector.unregister(self._queue.writer)
+            self._ignore_room()
 
     def _take_back(self, positions: Collection[int]) -> None:
         """Take tests out of the queue."""
@@ -232,11 +237,14 @@ class Crew:
         if not self._why_given_up:
             self._why_given_up = why
             self._ledger.note(f"no more workers: {why}")
-        self._queue.empty()
-        self._finish_queue()
+        self._empty_queue()
 
     def _stop(self, why: str) -> None:
         self.stopped = self.stopped or why
+        self._let_none_begin()
+
+    def _let_none_begin(self) -> None:
+        self._empty_queue()
         for desk in self._desks.values():
             desk.worker.tell("stop")
 
@@ -244,6 +252,8 @@ class Crew:
         self._interrupts.silence()
         asked, self._heeded = self._heeded, self._interrupts.asked
         self.interrupted = True
+        # First of all: who reads the note may let a test end that waits for him, and no other one begins then.
+        self._let_none_begin()
         for desk in list(self._desks.values()):
             self._hear(desk)  # So that the names of those that run are right.
         now = running(self._desks.values(), time.monotonic())
@@ -252,7 +262,4 @@ class Crew:
             for desk in list(self._desks.values()):
                 self._time.kill(desk)
         elif asked == 0:
-            for desk in self._desks.values():
-                desk.worker.tell("stop")
-            # Who reads it may let a test end that waits for him; no other one begins then.
             self._ledger.note(f"interrupted; waiting for {names_of(now)}; once more ends that at once")

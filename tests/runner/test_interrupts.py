@@ -7,6 +7,8 @@ import subprocess
 import sys
 import unittest
 
+from tests.runner.suites import begin, finish, folder_with
+
 SENT = """
 import os, select, signal, sys, threading
 from supertester.runner.interrupts import Interrupts
@@ -32,9 +34,53 @@ with Interrupts() as interrupts:
 print(signal.set_wakeup_fd(-1) == before)
 """
 
+TOLD = {
+    "run.py": """
+        import os, signal
+        from supertester.runner import Options, Silent, load, run
+
+        class Reader(Silent):
+            def started(self, test_id, worker, at):
+                if "test_waits" in test_id:
+                    os.kill(os.getpid(), signal.SIGINT)
+
+            def noted(self, note):
+                print(note, flush=True)
+                with open("gate", "w"):
+                    pass
+                with open("after") as after:  # Until another test begins or the worker has ended.
+                    print("then", after.readline() or "none")
+
+        os.mkfifo("gate")
+        os.mkfifo("after")
+        with load(Options(names=("test_two",), jobs=1)) as loaded:
+            run(loaded, Options(jobs=1), [Reader()])
+    """,
+    "test_two.py": """
+        import unittest
+
+        class TestFirst(unittest.TestCase):
+            def test_waits(self):
+                global after
+                with open("gate") as gate:
+                    gate.read()
+                after = open("after", "w", buffering=1)
+
+        class TestSecond(unittest.TestCase):
+            def test_later(self):
+                after.write("test_later\\n")
+    """,
+}
+
 
 @unittest.skipUnless(hasattr(signal, "pthread_sigmask"), "needs signals of threads")
 class TestInterrupts(unittest.TestCase):
     def test_are_heard_in_whatever_thread_they_come(self) -> None:
         done = subprocess.run([sys.executable, "-c", SENT], capture_output=True, text=True, check=False, timeout=90)
         self.assertEqual((done.stdout, done.stderr), ("True 2 []\nTrue\n", ""))
+
+    def test_no_test_begins_once_they_are_told_of(self) -> None:
+        with folder_with(TOLD) as folder:
+            finished = finish(begin(folder, module="run.py"), folder)
+        waiting = "interrupted; waiting for test_two.TestFirst.test_waits; once more ends that at once"
+        self.assertEqual(finished.text, f"{waiting}\nthen none\n")
