@@ -1,5 +1,6 @@
 import asyncio
 import concurrent.futures
+import re
 import subprocess
 import sys
 import threading
@@ -292,7 +293,9 @@ class TestTheLimit(unittest.TestCase):
             await asyncio.sleep(DAY)
 
         report = run(body, timeout=1.0).report
-        self.assertRegex(report, r"its clock stands at 0 s, held up by thread 'server' \(started at .* in body\)\n")
+        stood = re.search(r"its clock stands at (\S+) s, held up by thread 'server' \(started .* in body\)\n", report)
+        assert stood is not None, report
+        self.assertLess(float(stood[1]), 60)  # Its patience may end just before the test does.
 
     def test_ends_a_test_that_waits_for_ever_when_it_is_cancelled(self) -> None:
         async def body(case: Any) -> None:
