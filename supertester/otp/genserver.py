@@ -139,9 +139,9 @@ class GenServer:
         if timeout is not None:
             checked_timeout(timeout)
         if isinstance(here, Process) and here.runtime.thread == get_ident():
-            process = spawn(here.runtime, cls, args, kwargs, name, here, link=True)
+            process = spawn(here.runtime, cls, args, kwargs, name, here, here)
         else:
-            process = spawn(current_runtime(), cls, args, kwargs, name, None, link=False)
+            process = spawn(current_runtime(), cls, args, kwargs, name, None, None)
         if process.exit_reason is None and process.started is None:
             return process  # The commonest way out of `wait_started`, in line.
         return await wait_started(process, timeout)  # type: ignore[no-any-return]
@@ -154,7 +154,7 @@ class GenServer:
             checked_timeout(timeout)
         runtime = current_runtime()
         spawner = here if isinstance(here, Process) and here.runtime is runtime else None
-        process = spawn(runtime, cls, args, kwargs, name, spawner, link=False)
+        process = spawn(runtime, cls, args, kwargs, name, spawner, None)
         if process.exit_reason is None and process.started is None:
             return process
         return await wait_started(process, timeout)  # type: ignore[no-any-return]
@@ -171,10 +171,9 @@ def spawn(  # noqa: PLR0917  # The hottest start there is; keywords cost.
     kwargs: dict[str, Any],
     name: Any,
     spawner: Process | None,
-    *,
-    link: bool,
+    parent: Process | None,
 ) -> Process:
-    """Make a process for *cls* and run its `init`, as far as that goes without waiting."""
+    """Make a process for *cls*, linked to its *parent*, and run its `init`, as far as that goes without waiting."""
     if spawner is not None and spawner.exit_reason is not None:
         raise ProcessExited(spawner.exit_reason)
     if cls._otp_checks:
@@ -191,9 +190,9 @@ def spawn(  # noqa: PLR0917  # The hottest start there is; keywords cost.
         except BaseException:
             process.never_was()
             raise
-    if link and spawner is not None:
-        process.parent = spawner
-        process.link(spawner)
+    if parent is not None:
+        process.parent = parent
+        process.link(parent)
     if cls._otp_begins_in_task:
         process.start_in_task(args, kwargs)
     else:

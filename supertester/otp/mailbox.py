@@ -19,6 +19,7 @@ from supertester.otp.runtime import CALLS_A_ROUND, DIRECT_TURNS, ProcessExited, 
 
 __all__ = ["Mailbox"]
 
+_whose_code = current.get  # The interpreter makes a method of what is imported anew for each call.
 _EAGER_TASKS: Collection[Any] = getattr(asyncio.tasks, "_eager_tasks", ())
 """Whose first step is taken inside of a step of whoever made them, which nothing may come between."""
 
@@ -36,7 +37,7 @@ class Mailbox(Life):
 
     async def call(self, request: Any, timeout: float = 5.0) -> Any:  # noqa: C901, PLR0915  # The hottest path, in one piece.
         runtime = self.runtime
-        caller = current.get()
+        caller = _whose_code()
         if caller.__class__ is Runtime:
             caller = None
         if timeout != 5.0:

@@ -56,6 +56,7 @@ class _Stopping:
         self.reply = reply
 
 
+_set_current = current.set  # The interpreter makes a method of what is imported anew for each call.
 _TIMEOUT_MARK: Final = TimeoutMark()
 
 Pending = tuple[Any, Coroutine[Any, Any, Any], Any]
@@ -83,7 +84,7 @@ class Process(Mailbox):
 
         Afterwards the process is ready, or dead, or `started` is to be awaited.
         """
-        current.set(self)
+        _set_current(self)
         server = self.server
         assert server is not None
         try:
@@ -109,7 +110,8 @@ class Process(Mailbox):
             server.state = result
             if self.queue is UNOPENED and not self.runtime.idle_watches:
                 context = self.context
-                if len(context) == 1:  # `current`, and nothing that `init` or its starter had set.
+                # `current`, and nothing that `init` or its starter had set. Who has a name is sent to soon.
+                if self.name is None and len(context) == 1:
                     self.context = BARE
                 self.current = None
                 self.scheduled = False
@@ -131,8 +133,10 @@ class Process(Mailbox):
         entry = queue.popleft()
         if entry.__class__ is Call:
             self.serve(entry)
+        elif (pending := self._take(entry)) is None and self.exit_reason is None:
+            self._rest()
         else:
-            self._after(self._take(entry))
+            self._after(pending)
 
     def serve(self, slot: Call) -> None:
         """Handle the one call to an idle server: the commonest turn of all, so what `drain` and `_rest` do, in line."""

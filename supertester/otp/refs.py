@@ -158,7 +158,7 @@ def holder_of(runtime: Runtime, name: Any) -> Process | None:
 def claim(process: Process, name: Any) -> None:
     """Enter *name*, which is free, for *process*."""
     process.name = name
-    if isinstance(name, Via):
+    if name.__class__ is not str and isinstance(name, Via):
         from supertester.otp.registry import Registry
 
         Registry.register(name.registry, name.key, pid=process)

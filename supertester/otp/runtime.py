@@ -10,7 +10,7 @@ import asyncio
 import concurrent.futures
 import contextvars
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from threading import get_ident
 from types import TracebackType
@@ -20,6 +20,7 @@ from supertester._core.clock import Clock, LoopClock, TimerHandle
 from supertester.errors import UsageError
 from supertester.otp.messages import PENDING, Call
 from supertester.otp.reasons import KILLED
+from supertester.otp.turns import Turn, takes_turns
 
 if TYPE_CHECKING:
     from supertester.otp.explored import ExploredIdleness, ExploredProcess
@@ -46,6 +47,7 @@ __all__ = [
 
 T = TypeVar("T")
 
+_running_loop = asyncio._get_running_loop
 _BUDGET: Final = 1000
 """Messages that a process may handle before others get their turn."""
 CALLS_A_ROUND: Final = 16
@@ -176,7 +178,8 @@ class Runtime:
     def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = self.loop = loop
         # What the loop runs in its next round. One that does not show it may have something to run at any time.
-        self.upcoming: Collection[Any] = getattr(loop, "_ready", (None,))
+        self.upcoming: Any = getattr(loop, "_ready", (None,))
+        self._takes_turns = takes_turns(loop)
         self.thread = get_ident()
         self.clock: Clock = self._clock or LoopClock(loop)
         self.injected_clock = self._clock is not None
@@ -269,6 +272,8 @@ class Runtime:
             if self.loop.is_closed():  # `call_soon` says so too, but only once there is a task that nobody would end.
                 raise RuntimeError("Event loop is closed")
             process.begin_task(None)
+        elif self._takes_turns and not (self.loop._closed or self.loop._debug):  # type: ignore[attr-defined]
+            self.upcoming.append(Turn(process, self.loop))
         else:
             self.loop.call_soon(process.run, context=process.context)
 
@@ -403,7 +408,7 @@ def current_runtime() -> Runtime:
         runtime = here if here.__class__ is Runtime else here.runtime  # type: ignore[union-attr]
         # A loop that ended took its runtime along; a context copied from there must not bring it back.
         # Nor may a thread that inherited the context work in a world that is not its own.
-        if not runtime.loop.is_closed() and runtime.thread == get_ident():
+        if runtime.thread == get_ident() and (_running_loop() is runtime.loop or not runtime.loop.is_closed()):
             return runtime
     try:
         loop = asyncio.get_running_loop()

@@ -89,7 +89,7 @@ def exit(target: Any, reason: Any) -> None:  # `exit` is its name in OTP.
     `NORMAL` is ignored unless the target traps exits or is the sender itself; `KILL` always ends it; any other reason
     ends it unless it traps exits. A dead or unknown target is no error.
     """
-    process = resolve(target)
+    process = target if target.__class__ is Process else resolve(target)
     if process is not None:
         process.exit(reason)
 

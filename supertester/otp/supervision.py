@@ -192,7 +192,10 @@ class BaseSupervisor(GenServer):
             return None
         if self.listeners:
             self.report("terminated", child.spec.id, child.process, message.reason)
-        return self._restart(child) if is_to_restart(child.spec, message.reason) else self._let_go(child)
+        spec = child.spec
+        if spec.restart == "permanent" or is_to_restart(spec, message.reason):
+            return self._restart(child)
+        return self._let_go(child)
 
     def _restart(self, child: Child) -> Any:
         """Start *child* again, and whom else the strategy says, unless that came too often."""
@@ -213,14 +216,14 @@ class BaseSupervisor(GenServer):
             started = self._launch(child.spec)
             if started.__class__ is CoroutineType:
                 return self._start_anew_in_time(child, started)
-            self._enter(child, started, restart=True)
+            self._enter(child, started, "restarted")
         except StartFailed:
             self.try_again(child)
         return None
 
     async def _start_anew_in_time(self, child: Child, start: Coroutine[Any, Any, Any]) -> None:
         try:
-            started = self._enter(child, await start, restart=True)
+            started = self._enter(child, await start, "restarted")
         except StartFailed:
             self.try_again(child)
         else:
@@ -254,7 +257,7 @@ class BaseSupervisor(GenServer):
         started = self._launch(child.spec)
         if started.__class__ is CoroutineType:
             started = await started
-        return self._enter(child, started, restart=restart)
+        return self._enter(child, started, "restarted" if restart else "started")
 
     def _launch(self, spec: ChildSpec) -> Any:
         """Return the process of a new start, or a coroutine that returns it when it has started."""
@@ -265,13 +268,13 @@ class BaseSupervisor(GenServer):
         try:
             if timeout is not None:
                 checked_timeout(timeout)
-            process = spawn(self.pid.runtime, server, args, kwargs, name, self.pid, link=True)
+            process = spawn(self.pid.runtime, server, args, kwargs, name, self.pid, self.pid)
         except (UsageError, TypeError) as error:
             raise StartFailed(Crash(error), module=server) from error
         return process if process.exit_reason is None and process.started is None else wait_started(process, timeout)
 
-    def _enter(self, child: Child, started: Any, *, restart: bool) -> Process | None:
-        """Take *started* for the process of *child*."""
+    def _enter(self, child: Child, started: Any, what: str) -> Process | None:
+        """Take *started* for the process of *child*, and tell the listeners *what* it is."""
         if started is IGNORE:
             child.pid = "undefined"
             return None
@@ -281,7 +284,7 @@ class BaseSupervisor(GenServer):
         child.pid = child.last = started
         self.by_pid[started] = child
         if self.listeners:
-            self.report("restarted" if restart else "started", child.spec.id, started, old=old if restart else None)
+            self.report(what, child.spec.id, started, old=old if what == "restarted" else None)
         return started  # type: ignore[no-any-return]
 
     async def _start_by_function(self, spec: ChildSpec) -> Any:

@@ -57,7 +57,7 @@ class Task:
         self._function = fn
         self._value: Any = PENDING
         self._waiting: set[asyncio.Future[None]] = set()
-        self._process = spawn(runtime, _TaskServer, (fn, args, self._settle), {}, None, owner, link=owner is not None)
+        self._process = spawn(runtime, _TaskServer, (fn, args, self._settle), {}, None, owner, owner)
         self._process.on_exit(lambda process: self._settle(Failure(process.exit_reason)))
 
     @property

@@ -87,7 +87,7 @@ async def _live(line: Line, known_as: Reference, what: tuple[Any, ...]) -> None:
 
     runtime.on_spawn.append(adopt)
     try:
-        process = spawn(runtime, cls, args, kwargs, name, None, link=False)
+        process = spawn(runtime, cls, args, kwargs, name, None, None)
         if await wait_started(process) is IGNORE:
             line.write(framed(IGNORED))
             return
