@@ -77,7 +77,7 @@ async def setup_isolated_genserver(
     Raises:
         StartFailed: It did not start, with ``kind``, ``module``, ``name``, ``init_args`` and ``reason``; a server that
             ignored its start has the reason `IGNORE`.
-        TypeError: *cls* is no server class, or there is no such option.
+        TypeError: *cls* is no server class, *test_name* is no string, or there is no such option.
 
     >>> import asyncio
     >>> from supertester.otp import Agent
@@ -171,6 +171,8 @@ class _Start:
             raise TypeError(f"init_args must be a sequence of arguments, got {given!r}; did you mean ({given!r},)?")
 
     async def run(self, test_name: str, options: Mapping[str, Any]) -> Pid:
+        if not isinstance(test_name, str):
+            raise TypeError(f"test_name must be a string, got {test_name!r}; what init() is to get goes into init_args")
         context = current_context.get()
         if self.name is None:
             test_id = context.test_id if context is not None else ""

@@ -145,6 +145,9 @@ class TestSupervisors(IsolatedTestCase):
             await self.setup_isolated_supervisor(Supervisor, strateggy="one_for_one")
         with self.assertRaisesRegex(TypeError, "a supervisor class is needed"):
             await self.setup_isolated_supervisor(GenServer)
+        for children in ([], [ChildSpec("worker", GenServer)]):
+            with self.assertRaisesRegex(TypeError, r"^test_name must be a string, got \[.*\]; what init\(\) is to get"):
+                await self.setup_isolated_supervisor(Supervisor, children)  # type: ignore[arg-type]
 
 
 class TestWithoutATestCase(unittest.IsolatedAsyncioTestCase):

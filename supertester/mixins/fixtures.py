@@ -72,7 +72,8 @@ def _of_test(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[Concaten
     @functools.wraps(function)
     async def method(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> T:
         given = signature.bind(*args, **kwargs)
-        given.arguments["test_name"] = given.arguments.get("test_name") or self._testMethodName
+        if given.arguments.setdefault("test_name", "") == "":
+            given.arguments["test_name"] = self._testMethodName
         return await function(*given.args, **given.kwargs)
 
     own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
