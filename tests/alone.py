@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 
 from supertester.case import IsolatedTestCase
 from supertester.isolation import Options, isolation_allows_async
-from supertester.performance.memory import STOP_IS_SAFE
 
 __all__ = ["alone", "reason_to_be_alone"]
 
@@ -28,10 +27,11 @@ _TOOLS = re.compile(
     r"|get_context\(\"fork\"|\(\"fork\", |get_all_start_methods|METHODS"
     r"|setswitchinterval|settrace|setprofile|tracemalloc|gc\.collect|os\.environ|os\.chdir|monkeypatch)"
 )
-# Where Python may crash if it stops noting allocations beside other threads, the library lets it go on, and that makes
-# all that runs afterwards in the process slow.
+# Before 3.12.9 and 3.13.2 Python may crash if it stops noting allocations while another thread makes one
+# (https://github.com/python/cpython/issues/128679).
+_MAY_CRASH = sys.version_info < (3, 12, 9) or (3, 13) <= sys.version_info < (3, 13, 2)
 _NOTES_ALLOCATIONS = re.compile(
-    r"\b(measure_operation|assert_performance\w*|assert_memory\w*|run_scenario|with_performance|test_of_performance)\b"
+    r"\b(measure_operation|\w*_performance|assert_performance\w*|assert_memory\w*|assert_no_regression|run_scenario)\b"
 )
 
 
@@ -73,5 +73,5 @@ def _tool_in(function: Any) -> str | None:
         source = inspect.getsource(function)
     except (OSError, TypeError):
         return None
-    found = _TOOLS.search(source) or (None if STOP_IS_SAFE else _NOTES_ALLOCATIONS.search(source))
+    found = _TOOLS.search(source) or (_NOTES_ALLOCATIONS.search(source) if _MAY_CRASH else None)
     return found.group() if found else None

@@ -16,6 +16,7 @@ from supertester.otp import SHUTDOWN, Agent, GenServer
 from supertester.programs import Machine, Program, Step, programs, rule, run_program
 from supertester.state_machines import ConcurrentStateMachine
 from supertester.testing import failure_of, run_inner
+from tests.alone import alone
 from tests.planted import forever
 
 quick = settings(
@@ -410,6 +411,7 @@ class TestTestCases(unittest.TestCase):
         self.assertIn("program=Program(LostUpdate, branches=[[Step('add', (1,))], [Step('add', (1,))]])", report)
         self.assertIn("SUPERTESTER_SEED=", report)
 
+    @alone("Hypothesis looks at the random numbers of the process, which only full isolation keeps apart")
     def test_class_keywords_and_fixtures(self) -> None:
         seen: list[str] = []
 

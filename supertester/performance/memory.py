@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import gc
 import inspect
-import sys
 import threading
 import tracemalloc
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Any
 
 from supertester._core.mismatch import Mismatch
 from supertester._core.waiting import checked_seconds
-from supertester.isolation.identity import is_tested_elsewhere
 
 __all__ = ["MemoryUsage", "check_memory_usage_stable", "measure_memory_usage", "traced"]
 
@@ -73,20 +71,13 @@ async def measure_memory_usage(fn: Callable[[], Any | Awaitable[Any]]) -> Memory
     return MemoryUsage(psutil.Process().memory_info().rss, kept, sites[:3])
 
 
-STOP_IS_SAFE: Final = sys.version_info >= (3, 13, 2) or (3, 12, 9) <= sys.version_info < (3, 13)
-"""Before, Python may crash if it stops noting while another thread allocates (CPython's issue 128679)."""
-
-
 class _Tracing:
-    """How many want allocations to be noted, and who else does."""
+    """How many want allocations to be noted, and whether they were before."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.users = 0
         self.before = False
-        """Whether others wanted that before."""
-        self.goes_on = False
-        """Whether it goes on because to stop was not safe."""
 
 
 _tracing = _Tracing()
@@ -100,8 +91,8 @@ def traced(frames: int = 1) -> Iterator[None]:
     """
     with _tracing.lock:
         if _tracing.users == 0:
-            _tracing.before = tracemalloc.is_tracing() and not _tracing.goes_on
-            if not tracemalloc.is_tracing():
+            _tracing.before = tracemalloc.is_tracing()
+            if not _tracing.before:
                 tracemalloc.start(frames)
         _tracing.users += 1
     try:
@@ -110,9 +101,7 @@ def traced(frames: int = 1) -> Iterator[None]:
         with _tracing.lock:
             _tracing.users -= 1
             if _tracing.users == 0 and not _tracing.before:
-                _tracing.goes_on = not STOP_IS_SAFE and is_tested_elsewhere()
-                if not _tracing.goes_on:
-                    tracemalloc.stop()
+                tracemalloc.stop()
 
 
 async def check_memory_usage_stable(fn: Callable[[], Any], *, tolerance: float = 0.1) -> Mismatch | None:

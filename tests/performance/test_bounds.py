@@ -7,7 +7,6 @@ import tracemalloc
 import unittest
 from types import SimpleNamespace
 from typing import Any
-from unittest import mock
 
 from supertester.errors import UsageError
 from supertester.performance import (
@@ -15,7 +14,6 @@ from supertester.performance import (
     check_memory_usage_stable,
     check_performance_within_bounds,
     measure_memory_usage,
-    memory,
 )
 from tests.alone import alone
 from tests.performance.frugal import frugal
@@ -76,15 +74,6 @@ class TestMemory(unittest.IsolatedAsyncioTestCase):
             self.assertTrue(tracemalloc.is_tracing())
         finally:
             tracemalloc.stop()
-
-    async def test_goes_on_being_noted_where_to_stop_is_not_safe(self) -> None:
-        with mock.patch.object(memory, "STOP_IS_SAFE", new=False):
-            with mock.patch.object(memory, "is_tested_elsewhere", return_value=True):
-                await measure_memory_usage(list)
-                await measure_memory_usage(list)
-            self.assertTrue(tracemalloc.is_tracing())
-            await measure_memory_usage(list)
-        self.assertFalse(tracemalloc.is_tracing())
 
     async def test_that_grows_is_not(self) -> None:
         kept: list[Any] = []
