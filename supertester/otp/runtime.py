@@ -273,7 +273,7 @@ class Runtime:
                 raise RuntimeError("Event loop is closed")
             process.begin_task(None)
         elif self._takes_turns and not (self.loop._closed or self.loop._debug):  # type: ignore[attr-defined]
-            self.upcoming.append(Turn(process, self.loop))
+            self.loop._ready.append(Turn(process, self.loop))  # type: ignore[attr-defined]
         else:
             self.loop.call_soon(process.run, context=process.context)
 

@@ -10,10 +10,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Turn", "takes_turns"]
 
+_OWN = {name: getattr(asyncio.BaseEventLoop, name) for name in ("call_soon", "_call_soon")}
+
 
 def takes_turns(loop: Any) -> bool:
-    """Say whether *loop* runs what is put at the end of its ``_ready``, just as ``call_soon`` would put it there."""
-    return getattr(type(loop), "call_soon", None) is asyncio.BaseEventLoop.call_soon and hasattr(loop, "_ready")
+    """Say whether *loop* puts what it is to run at the end of its ``_ready``, and nobody watches how it gets there."""
+    return hasattr(loop, "_ready") and all(
+        getattr(getattr(loop, name), "__func__", None) is _OWN[name] for name in _OWN
+    )
 
 
 class Turn(asyncio.Handle):

@@ -251,8 +251,10 @@ class Crew:
     def _heed(self) -> None:
         self._interrupts.silence()
         asked, self._heeded = self._heeded, self._interrupts.asked
+        if asked == self._heeded:
+            return  # It was some other signal, which the program around this handles.
         self.interrupted = True
-        # First of all: who reads the note may let a test end that waits for him, and no other one begins then.
+        # First of all: who reads the note may let a test end that waits for him, and no worker takes another one then.
         self._let_none_begin()
         for desk in list(self._desks.values()):
             self._hear(desk)  # So that the names of those that run are right.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import unittest
+from collections import deque
 from typing import Any
+from unittest import mock
 
 from supertester.otp import GenServer, Runtime
 from supertester.otp.turns import Turn, takes_turns
@@ -20,6 +22,14 @@ class Counting(asyncio.SelectorEventLoop):
         return super().call_soon(*given, **more)
 
 
+class Shuffling(asyncio.SelectorEventLoop):
+    """A loop that makes a new list of what it is to run in each round."""
+
+    def _run_once(self) -> None:
+        self._ready = deque(reversed(self._ready))  # type: ignore[has-type]
+        super()._run_once()  # type: ignore[misc]
+
+
 class Echo(GenServer):
     def handle_cast(self, message: Any) -> None:
         self.state = message
@@ -31,6 +41,7 @@ class Echo(GenServer):
 async def cast_and_call(turns: Any) -> tuple[Any, int]:
     async with Runtime():
         pid = await Echo.start()
+        await asyncio.sleep(0)  # A round of the loop.
         before = turns()
         pid.cast("sent")
         after = turns() - before
@@ -51,13 +62,13 @@ class TestTurns(unittest.TestCase):
                 self.assertRegex(repr(ours), r"^<Turn .*run\(\)")
                 self.assertTrue(runtime.upcoming is loop._ready)
 
-        asyncio.run(main())
+        asyncio.run(main(), debug=False)
 
     def test_are_put_on_loops_of_asyncio_itself(self) -> None:
         def turns() -> int:
             return sum(each.__class__ is Turn for each in asyncio.get_running_loop()._ready)  # type: ignore[attr-defined]
 
-        self.assertEqual(asyncio.run(cast_and_call(turns)), ("sent", 1))
+        self.assertEqual(asyncio.run(cast_and_call(turns), debug=False), ("sent", 1))
 
     def test_go_the_usual_way_in_debug_mode(self) -> None:
         def turns() -> int:
@@ -71,3 +82,15 @@ class TestTurns(unittest.TestCase):
             loop: Any = runner.get_loop()
             self.assertFalse(takes_turns(loop))
             self.assertEqual(runner.run(cast_and_call(lambda: loop.soon)), ("sent", 1))
+
+    def test_go_through_what_somebody_has_put_before_that_of_a_loop(self) -> None:
+        with asyncio.Runner() as runner:
+            loop = runner.get_loop()
+            self.assertTrue(takes_turns(loop))
+            with mock.patch.object(loop, "call_soon", wraps=loop.call_soon) as soon:
+                self.assertFalse(takes_turns(loop))
+                self.assertEqual(runner.run(cast_and_call(lambda: soon.call_count)), ("sent", 1))
+
+    def test_come_where_the_loop_looks_for_them_now(self) -> None:
+        with asyncio.Runner(loop_factory=Shuffling) as runner:
+            self.assertEqual(runner.run(cast_and_call(lambda: 0)), ("sent", 0))

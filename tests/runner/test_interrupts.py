@@ -72,6 +72,32 @@ TOLD = {
     """,
 }
 
+OTHER = {
+    "run.py": """
+        import os, signal
+        from supertester.runner import Options, Silent, load, run
+
+        class Sender(Silent):
+            def started(self, test_id, worker, at):
+                os.kill(os.getpid(), signal.SIGUSR1)
+
+        heard = []
+        signal.signal(signal.SIGUSR1, lambda *_: heard.append("heard"))
+        with load(Options(names=("test_two",), jobs=1)) as loaded:
+            report = run(loaded, Options(jobs=1), [Sender()])
+        print(heard, report.executed, report.interrupted, report.notes)
+    """,
+    "test_two.py": """
+        import unittest
+
+        class TestTwo(unittest.TestCase):
+            def test_1(self): ...
+
+        class TestLater(unittest.TestCase):
+            def test_2(self): ...
+    """,
+}
+
 
 @unittest.skipUnless(hasattr(signal, "pthread_sigmask"), "needs signals of threads")
 class TestInterrupts(unittest.TestCase):
@@ -84,3 +110,8 @@ class TestInterrupts(unittest.TestCase):
             finished = finish(begin(folder, module="run.py"), folder)
         waiting = "interrupted; waiting for test_two.TestFirst.test_waits; once more ends that at once"
         self.assertEqual(finished.text, f"{waiting}\nthen none\n")
+
+    def test_are_no_other_signals_that_the_program_hears(self) -> None:
+        with folder_with(OTHER) as folder:
+            finished = finish(begin(folder, module="run.py"), folder)
+        self.assertEqual(finished.text, "['heard', 'heard'] 2 False ()\n")
