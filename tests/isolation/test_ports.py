@@ -84,6 +84,7 @@ class TestHeld(Small):
         reserved = [self.ports.reserve().number for _ in range(200)]
         self.assertEqual(len(set(reserved)), 200)
 
+    @alone("until it runs its program, a process that another test starts holds a copy of every socket")
     def test_a_server_takes_the_socket_and_can_be_started_again(self) -> None:
         async def main() -> list[bytes]:
             port, answers = self.ports.reserve(), []
