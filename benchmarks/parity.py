@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.parity_programs import Program
+from supertester._core.live_tasks import tasks_of
 from supertester.schedule import Deadlock
 from supertester.schedule.entropy import controlled_entropy
 from supertester.schedule.exploring_loop import ExploringLoop
@@ -97,7 +98,7 @@ def run_by_asyncio(program: Program) -> list[Any]:
 def _end(loop: StockLoop) -> None:
     """Cancel what is left, so that nothing complains."""
     for _ in range(3):
-        left = asyncio.all_tasks(loop)
+        left = tasks_of(loop)
         for task in left:
             task.cancel()
         if left:

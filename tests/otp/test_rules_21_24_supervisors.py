@@ -37,7 +37,11 @@ from tests.otp.support import Asynchronous, Child, Probe, RuntimeCase, one_turn,
 
 STRATEGIES = ("one_for_one", "one_for_all", "rest_for_one")
 NORMAL_ENDS = (NORMAL, SHUTDOWN, Shutdown("term"))
-CRASHES = (KILLED, "boom", ValueError("broken"))
+
+
+def crashes() -> tuple[Any, ...]:
+    """Return reasons that are no normal ends; an exception that is raised keeps all frames, so each is a new one."""
+    return (KILLED, "boom", ValueError("broken"))
 
 
 class Troubled(Child):
@@ -337,7 +341,7 @@ class Rules23And24RestartMatrix(RuntimeCase):
 
     async def test_rule_23_a_permanent_child_is_always_restarted(self) -> None:
         for how in STRATEGIES:
-            for reason in NORMAL_ENDS + CRASHES:
+            for reason in NORMAL_ENDS + crashes():
                 with self.subTest(strategy=how, reason=reason):
                     self.assertEqual(
                         self.all_of(how), self.restarted(*await self.after_the_end_of_b(how, "permanent", reason))
@@ -345,7 +349,7 @@ class Rules23And24RestartMatrix(RuntimeCase):
 
     async def test_rule_23_a_transient_child_is_restarted_after_a_crash(self) -> None:
         for how in STRATEGIES:
-            for reason in CRASHES:
+            for reason in crashes():
                 with self.subTest(strategy=how, reason=reason):
                     self.assertEqual(
                         self.all_of(how), self.restarted(*await self.after_the_end_of_b(how, "transient", reason))
@@ -360,7 +364,7 @@ class Rules23And24RestartMatrix(RuntimeCase):
 
     async def test_rule_23_a_temporary_child_is_never_restarted_but_removed(self) -> None:
         for how in STRATEGIES:
-            for reason in NORMAL_ENDS + CRASHES:
+            for reason in NORMAL_ENDS + crashes():
                 with self.subTest(strategy=how, reason=reason):
                     before, after = await self.after_the_end_of_b(how, "temporary", reason)
                     self.assertEqual({"a": before["a"], "c": before["c"]}, after)

@@ -49,12 +49,17 @@ def family_of(program: subprocess.Popen[str]) -> list[psutil.Process]:
 def left(family: list[psutil.Process], timeout: float = 60) -> list[psutil.Process]:
     """Return who of the family runs so many seconds later; a zombie does not, and may stay one for long."""
     deadline = time.monotonic() + timeout
-    for each in family:
+    for each in filter(_is_there, family):
         with suppress(ProcessLookupError):
             descriptor = os.pidfd_open(each.pid)
             select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
             os.close(descriptor)
-    return [each for each in family if not is_zombie(each)]
+    return [each for each in filter(_is_there, family) if not is_zombie(each)]
+
+
+def _is_there(process: psutil.Process) -> bool:
+    """Say whether its number is still its own: where many processes begin, another one has it soon."""
+    return bool(process.is_running())
 
 
 def is_zombie(process: psutil.Process) -> bool:
