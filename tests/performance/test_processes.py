@@ -78,7 +78,8 @@ class TestMeasurement(ChildCase):
         self.assertEqual(json.loads(json.dumps(measured.to_dict()))["process"]["descriptors"], 1)
         quiet = await measure_operation(lambda: None, process=child, once=True)
         assert quiet.process is not None
-        self.assertEqual((quiet.process.cpu_us, quiet.process.descriptors), (0, 0))
+        self.assertLess(quiet.process.cpu_us, 500, "what it did after its last answer, until it waited again")
+        self.assertEqual(quiet.process.descriptors, 0)
 
     async def test_bounds(self) -> None:
         child = self.child()
