@@ -473,6 +473,7 @@ class TestHooks(unittest.TestCase):
             self.assertEqual(run_inner(inner_case(lambda case: gc.collect() and None)).report, "")
         self.assertIn("coroutine 'forever' was never awaited", str(caught[0].message))
 
+    @alone("compares hooks of the process, which other tests replace for their time")
     def test_are_installed_once(self) -> None:
         run_inner(inner_case(lambda case: None))
         before = (threading.excepthook, sys.unraisablehook, threading.Thread.start, list(gc.callbacks))
