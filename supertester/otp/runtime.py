@@ -10,7 +10,7 @@ import asyncio
 import concurrent.futures
 import contextvars
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from itertools import count
 from threading import get_ident
 from types import TracebackType
@@ -178,7 +178,7 @@ class Runtime:
     def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = self.loop = loop
         # What the loop runs in its next round. One that does not show it may have something to run at any time.
-        self.upcoming: Any = getattr(loop, "_ready", (None,))
+        self.upcoming: Collection[Any] = getattr(loop, "_ready", (None,))
         self._takes_turns = takes_turns(loop)
         self.thread = get_ident()
         self.clock: Clock = self._clock or LoopClock(loop)
