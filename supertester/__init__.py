@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 from supertester._core.lazy import lazy_attributes
 
 if TYPE_CHECKING:
+    from supertester._core.mismatch import Mismatch
+    from supertester._core.outcome import Outcome
     from supertester._core.tags import tag
     from supertester.case import IsolatedTestCase
     from supertester.context import Isolation, IsolationContext
@@ -50,8 +52,10 @@ __all__ = [
     "IsolatedTestCase",
     "Isolation",
     "IsolationContext",
+    "Mismatch",
     "MissingSyncHandler",
     "OTPAssertions",
+    "Outcome",
     "PerformanceMixin",
     "Pid",
     "Registry",
@@ -77,6 +81,8 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
+    "supertester._core.mismatch": ("Mismatch",),
+    "supertester._core.outcome": ("Outcome",),
     "supertester._core.tags": ("tag",),
     "supertester.case": ("IsolatedTestCase",),
     "supertester.context": ("Isolation", "IsolationContext"),

@@ -1,4 +1,6 @@
-"""The exceptions of the library, all importable from here and from ``supertester``.
+"""The exceptions that any part of the library may raise, all importable from here and from ``supertester``.
+
+Those of one part are with it: ``supertester.schedule.Deadlock``, ``supertester.failpoints.InjectedFault``, …
 
 Misuse raises `UsageError` (or `TypeError`), a wait that ran out raises `WaitTimeout`, a failed call to a server raises
 `CallExit`. Failed assertions raise plain `AssertionError`, as `unittest` expects.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, overload
 
@@ -19,12 +19,13 @@ from supertester.otp import sys
 from supertester.otp.genserver import GenServer
 from supertester.otp.pid import Pid
 from supertester.otp.process import Process
-from supertester.otp.reasons import INFINITY, KILL, SHUTDOWN
+from supertester.otp.reasons import INFINITY, KILL, SHUTDOWN, Crash
 from supertester.otp.refs import Reference, resolve
 from supertester.otp.results import IGNORE
 from supertester.otp.runtime import Runtime, current_runtime
 from supertester.otp.supervision import BaseSupervisor
 from supertester.targets.adapting import foreign_target
+from supertester.targets.embedded import EmbeddedTarget
 from supertester.targets.target import Target
 from supertester.workers import check_succeeded, wait_for_successor
 
@@ -186,6 +187,10 @@ class _Start:
         except StartFailed as error:
             failure = self._failure(error.reason)
             raise failure from (failure.__cause__ or error)
+        except Exception as error:
+            if factory is None or isinstance(error, (UsageError, TypeError)):
+                raise  # It was asked for something that makes no sense, and has not begun.
+            raise self._failure(Crash(error)) from error
         if pid is IGNORE or pid is None:
             raise self._failure(IGNORE)
         if context is not None:
@@ -386,17 +391,42 @@ async def cleanup_processes(targets: Iterable[Reference], *, timeout: float = 1.
     """Stop processes, the newest first, and kill what does not stop in *timeout* seconds; no failure stops the rest.
 
     What has one of the others as its ancestor is left to that one, as a supervisor would restart what is taken from it,
-    and ended afterwards if it still lives. The dead, and names that nobody has, are no error.
+    and ended afterwards if it still lives. The dead, and names that nobody has, are no error. What else
+    `supertester.targets.target_of` makes a target of, e.g. a ``Popen``, comes after the processes of `supertester.otp`,
+    the last of the list first.
+
+    Raises:
+        WaitTimeout: Something does not even end when it is killed; the rest has been seen to.
     """
     checked_seconds("timeout", timeout)
     if isinstance(targets, (str, Pid)):
         raise TypeError(f"cleanup_processes() takes a list of processes, got {targets!r}; put it into a list")
-    processes = {process for process in map(resolve, targets) if process is not None}
+    processes: set[Process] = set()
+    others: list[Target] = []
+    for target in targets:
+        foreign = foreign_target(target)
+        if foreign is not None and not isinstance(foreign, EmbeddedTarget):
+            others.append(foreign)
+        elif (process := resolve(target)) is not None:
+            processes.add(process)
     newest_first = sorted(processes, key=lambda process: process.id, reverse=True)
     heads = [process for process in newest_first if processes.isdisjoint(process.ancestors())]
     for process in [*heads, *newest_first]:
         if process.is_alive():
             await _stop(process, timeout)
+    for other in reversed(others):
+        await _end(other, timeout)
+    if left := [other for other in others if other.is_alive()]:
+        raise WaitTimeout(f"cleanup_processes(): killed, but not ended within {timeout:g} s: {left}")
+
+
+async def _end(target: Target, timeout: float) -> None:
+    with suppress(Exception):  # It cannot, will not, or fails at it; killed it is in any case.
+        await target.stop(timeout)
+    if target.is_alive():
+        with suppress(Exception):
+            target.kill()
+            await target.wait(timeout)
 
 
 async def _stop(process: Process, timeout: float) -> None:

@@ -16,13 +16,13 @@ from supertester._core.mismatch import Mismatch
 from supertester._core.naming import describe
 from supertester._core.outcome import Outcome
 from supertester._core.waiting import checked_seconds
-from supertester.errors import CallExit, MissingSyncHandler, UnknownMessage, WaitTimeout
+from supertester.errors import CallExit, MissingSyncHandler, UnknownMessage, Unsupported, WaitTimeout
 from supertester.otp import sys
 from supertester.otp.genserver import GenServer
 from supertester.otp.pid import Pid
 from supertester.otp.process import Process
 from supertester.otp.reasons import NOPROC, TIMEOUT
-from supertester.otp.refs import Reference, resolve
+from supertester.otp.refs import Foreign, Reference, resolve
 from supertester.otp.signals import call as otp_call
 
 __all__ = [
@@ -111,10 +111,11 @@ def _answer(server: Any, request: Any) -> Any:
 
 
 def _is_foreign(server: Any) -> bool:
-    """Say whether *server* is the handle of a server of another library."""
+    """Say whether *server* is the handle of a server of another library, or of what else is no process."""
     if isinstance(server, (Process, type)) or isinstance(getattr(server, "pid", None), Process):
         return False
-    return callable(getattr(server, "cast", None)) or callable(getattr(server, "handle_call", None))
+    has_method = callable(getattr(server, "cast", None)) or callable(getattr(server, "handle_call", None))
+    return has_method or isinstance(server, Foreign)
 
 
 def _barrier_of(server: Any) -> Callable[[float], Any]:
@@ -131,6 +132,13 @@ def _barrier_of(server: Any) -> Callable[[float], Any]:
         f"{server!r} cannot be synchronised with; let its class have TestableGenServer and its handle the attribute "
         "answers_sync = True, or give it a method sync(timeout). It was left untouched"
     )
+
+
+def _method(server: Any, name: str) -> Callable[..., Any]:
+    method: Callable[..., Any] | None = getattr(server, name, None)
+    if not callable(method):
+        raise Unsupported(f"{server!r} has no {name}(), which this needs. It was left untouched")
+    return method
 
 
 async def _value(result: Any) -> Any:
@@ -150,12 +158,16 @@ async def get_server_state_safely(server: Reference, timeout: float = 5.0) -> Ou
 
 
 async def call_with_timeout(server: Reference, request: Any, timeout: float = 1.0) -> Outcome[Any]:
-    """Call *server* and return the reply; or the error ``NOPROC``, ``TIMEOUT`` or its exit reason."""
+    """Call *server* and return the reply; or the error ``NOPROC``, ``TIMEOUT`` or its exit reason.
+
+    Raises:
+        Unsupported: It is something that cannot be called.
+    """
     checked_seconds("timeout", timeout)
     if _is_foreign(server):
-        foreign: Any = server
+        call = _method(server, "call")
         try:
-            return Outcome(await _value(foreign.call(request, timeout)))
+            return Outcome(await _value(call(request, timeout)))
         except Exception as error:  # noqa: BLE001 - whatever a foreign server's library raises
             return Outcome(error=error)
     try:
@@ -228,12 +240,14 @@ async def cast_and_sync(server: Reference, message: Any, sync_message: Any = SYN
 
 
 async def _cast_and_sync_foreign(server: Any, message: Any, sync_message: Any, timeout: float) -> Any:
-    barrier = _barrier_of(server)
-    await _value(server.cast(message))
+    barrier, cast = _barrier_of(server), _method(server, "cast")
     if _is_sync(sync_message) and not _wants_state(sync_message):
+        await _value(cast(message))
         await _value(barrier(timeout))
         return None
-    return await _value(server.call(sync_message, timeout))
+    call = _method(server, "call")
+    await _value(cast(message))
+    return await _value(call(sync_message, timeout))
 
 
 def _to_handle(message: Any) -> str:

@@ -98,6 +98,16 @@ class TestServers(IsolatedTestCase):
         server = await GenServer.start_link(name="own")
         self.assertIs(await self.setup_isolated_genserver("anything", init_args=((server,),), factory=max), server)
 
+    async def test_a_factory_that_fails_is_a_start_that_fails(self) -> None:
+        def refused(*_: Any) -> Any:
+            raise ConnectionRefusedError("nobody there")
+
+        with self.assertRaises(StartFailed) as caught:
+            await self.setup_isolated_genserver(GenServer, init_args=(1,), factory=refused)
+        error = caught.exception
+        self.assertEqual((error.reason, error.init_args), (Crash(ConnectionRefusedError("nobody there")), (1,)))
+        self.assertIsInstance(error.__cause__, ConnectionRefusedError)
+
     async def test_refuse_nonsense(self) -> None:
         cases: list[tuple[Any, dict[str, Any], str]] = [
             (GenServer, {"initial_state": {}}, "unknown option 'initial_state'; the known ones are timeout; what init"),

@@ -16,6 +16,7 @@ from supertester.chaos.exhaustive import (
 from supertester.chaos.fault import Fault
 from supertester.chaos.interception import MessageFault, MessageHit
 from supertester.chaos.journal import ChaosEvent, Journal, journaled
+from supertester.chaos.latency import add_latency
 from supertester.chaos.memory import consume_memory
 from supertester.chaos.messages import Delay, Drop, Duplicate, Reorder, delay, drop, duplicate, reorder
 from supertester.chaos.network import NetworkFault, NetworkProxy, Toxic, network_proxy
@@ -69,6 +70,7 @@ __all__ = [
     "Resilience",
     "SmallDisk",
     "Toxic",
+    "add_latency",
     "at_operations",
     "cancel_at_every_await",
     "chaos_kill_children",

@@ -157,7 +157,7 @@ def simulate_resource_exhaustion(
     Args:
         resource: One of these.
         percentage: The share, more than 0 and at most 1.
-        spawn_count: How many tasks, threads or processes.
+        spawn_count: How many tasks, threads or processes, whatever the *percentage*.
         count: How many tables or descriptors.
         size_mb: How many megabytes: at most 1024, and no more than half of the memory that is free.
         kind: What counts as a process.
@@ -215,7 +215,9 @@ def _check_options(resource: Any, given: dict[str, Any], options: Mapping[str, t
     for name in given:
         if name not in known:
             raise TypeError(f"exhaustion of {resource!r} has no option {name!r}; its options are {', '.join(known)}")
-    amounts = [name for name in given if name not in ("kind", "nice")]
+    # A number of processes decides what becomes of a share.
+    counted = "spawn_count" in given
+    amounts = [name for name in given if name not in ("kind", "nice") and not (counted and name == "percentage")]
     if len(amounts) > 1:
         raise UsageError(f"give one of {' and '.join(amounts)}, not both")
 
@@ -275,12 +277,11 @@ def _of_processes(kind: str, spawn_count: int | None, share: float | None) -> Ex
     if kind not in _KINDS:
         raise UsageError(f"there is no kind {kind!r}; the kinds are {', '.join(_KINDS)}")
     limit = limits.free_threads() if kind == "threads" else None
-    if share is not None:
-        wanted = max(int((limit or _CUSTOMARY) * share), 1)
+    if spawn_count is None and share is not None:
+        wanted, what = max(int((limit or _CUSTOMARY) * share), 1), f"percentage={share!r} of {limit or _CUSTOMARY}"
     else:
-        wanted = 500 if spawn_count is None else checked_count("spawn_count", spawn_count)
+        wanted, what = 500 if spawn_count is None else checked_count("spawn_count", spawn_count), f"{spawn_count=}"
     if wanted > _MOST[kind]:
-        what = f"spawn_count={spawn_count!r}" if share is None else f"percentage={share!r} of {limit or _CUSTOMARY}"
         raise UsageError(f"{what} is {wanted} {kind}, and {_MOST[kind]} is the most that is safe; give less")
     return Exhaustion("process_limit", _KINDS[kind](), wanted, limit)
 

@@ -52,11 +52,12 @@ class isolate:  # noqa: N801 - used as a function
         if env is not None and not isinstance(env, Env):
             raise TypeError(f"an environment needs a method on_exit(callback), got env={env!r}")
         self._options = Options(isolation=mode, timeout=None)
-        self._tags = dict(tags or {})
         self._env = env or current_env()
         caller = sys._getframe(1)
         self._filename = caller.f_code.co_filename
-        self._modules = frozenset({caller.f_globals.get("__name__", "")})
+        module = caller.f_globals.get("__name__", "")
+        self._modules = frozenset({module})
+        self._tags = {"module": module, "file": self._filename, "line": caller.f_lineno, **(tags or {})}
 
     async def __aenter__(self) -> IsolationContext:
         loop = asyncio.get_running_loop()

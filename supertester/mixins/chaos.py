@@ -79,18 +79,13 @@ class ChaosMixin(_Host):
             journal=journal,
         )
 
-    def network_proxy(self, host: str, port: int, *, seed: int | None = None) -> chaos.NetworkProxy:
+    def network_proxy(self, upstream_host: str, upstream_port: int, *, seed: int | None = None) -> chaos.NetworkProxy:
         """Return a TCP proxy whose network can be bad, to be awaited; see `supertester.chaos.network_proxy`."""
-        return chaos.network_proxy(host, port, seed=seed)
+        return chaos.network_proxy(upstream_host, upstream_port, seed=seed)
 
     def add_latency(self, channel: chaos.NetworkProxy | Reference, ms: float) -> chaos.Toxic | chaos.MessageFault:
-        """Let all that goes to a server arrive *ms* milliseconds late: through a proxy, or to its mailbox.
-
-        Ends with the block, with ``remove()`` or ``cleanup()``, or with the test.
-        """
-        if isinstance(channel, chaos.NetworkProxy):
-            return channel.latency(ms, direction="upstream")
-        return chaos.delay(channel, ms)
+        """Let all that goes to a server arrive *ms* milliseconds late; see `supertester.chaos.add_latency`."""
+        return chaos.add_latency(channel, ms)
 
     def drop(
         self,

@@ -69,16 +69,16 @@ class TelemetryAssertions(_Host):
             self.fail(self._formatMessage(msg, str(mismatch)))
 
     async def assert_telemetry_count(
-        self, pattern: Pattern, n: int, *, timeout: float = 1.0, msg: str | None = None
+        self, pattern: Pattern, n: int, *, timeout: float = 1.0, consume: bool = False, msg: str | None = None
     ) -> list[TelemetryEvent]:
         """Return the events that are meant, oldest first; fail unless they are exactly *n*.
 
         Waits up to *timeout* seconds for the first *n*; whether there are more is seen once all that is ready to run
-        has run.
+        has run. With *consume* the events are removed.
         """
         from supertester.isolation.telemetry.checks import count_events
 
-        found = await count_events(self.__telemetry(), pattern, n, timeout=timeout)
+        found = await count_events(self.__telemetry(), pattern, n, timeout=timeout, consume=consume)
         if isinstance(found, Mismatch):
             self.fail(self._formatMessage(msg, str(found)))
         return found

@@ -6,13 +6,13 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
-from supertester.errors import UsageError
+from supertester.errors import Unsupported, UsageError
 from supertester.otp.elsewhere import PidElsewhere
 from supertester.otp.pid import Pid
 from supertester.otp.process import Process
 from supertester.otp.runtime import Runtime, check_doomed, current_runtime
 
-__all__ = ["Reference", "Via", "existing", "register", "resolve", "unregister", "whereis"]
+__all__ = ["Foreign", "Reference", "Via", "existing", "register", "resolve", "unregister", "whereis"]
 
 Reference = Pid | Hashable | Callable[[], Any]
 """A `Pid`, a registered name, an object with a ``pid`` attribute, or a function without arguments that returns one."""
@@ -26,11 +26,18 @@ class Via:
     key: Any
 
 
+class Foreign:
+    """A system that is no process of the runtime: a reference to it is none to a process, and no name of one."""
+
+    __slots__ = ()
+
+
 def resolve(target: Any) -> Process | None:
     """Return the process that *target* refers to, dead or alive, or ``None`` for a name that nobody has.
 
     Raises:
         TypeError: *target* can be no reference, e.g. ``None`` or a list.
+        Unsupported: It is a target of another kind.
     """
     if target.__class__ is str:  # As most names are; it can be nothing else.
         return current_runtime().names.get(target)
@@ -47,6 +54,8 @@ def _followed(target: Any) -> Process | None:
             target = Registry.whereis(target.registry, target.key)
         elif isinstance(inner := getattr(target, "pid", None), Pid):
             target = inner
+        elif isinstance(target, Foreign):
+            raise Unsupported(f"{target!r} is no process of supertester.otp, and this works with nothing else")
         else:
             try:
                 named = current_runtime().names.get(target)

@@ -208,7 +208,7 @@ class Supervisor(BaseSupervisor):
         return self._known(id).spec
 
 
-def _spec_of(children: Iterable[ChildSpec] = (), /, **options: Any) -> SupervisorSpec:
+def _spec_of(children: Iterable[ChildSpec] = (), **options: Any) -> SupervisorSpec:
     unknown = set(options) - {"strategy", "max_restarts", "max_seconds", "auto_shutdown"}
     if unknown:
         known = "strategy, max_restarts, max_seconds, auto_shutdown, name, timeout"

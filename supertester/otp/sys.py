@@ -48,6 +48,10 @@ class Statistics:
         except AttributeError:
             raise KeyError(field) from None
 
+    def to_dict(self) -> dict[str, int]:
+        """Return the JSON-ready form."""
+        return vars(self).copy()
+
 
 async def ask(target: Any, what: str, operation: Callable[[Process], Any], timeout: float) -> Any:
     """Let *target* run ``operation(process)``, plain or async, between two messages, and return the result.

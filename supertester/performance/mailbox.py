@@ -20,6 +20,8 @@ from supertester.otp.intercept import observe_entries
 from supertester.otp.messages import System
 from supertester.otp.process import Process
 from supertester.otp.refs import Reference, existing
+from supertester.targets.adapting import foreign_target
+from supertester.targets.embedded import EmbeddedTarget
 
 __all__ = ["MailboxReport", "check_mailbox_stable", "measure_mailbox_growth"]
 
@@ -72,13 +74,15 @@ async def measure_mailbox_growth(
     """Run *fn*, plain or async, and return how many messages waited in the mailbox of *server* meanwhile.
 
     Args:
-        server: The process; it may die, and is not disturbed. Or the queue of a worker that is none: whatever has a
+        server: The process; it may die, and is not disturbed. Or a worker that is none, of those that
+            `supertester.targets.target_of` makes a target of, or its queue: whatever has a ``queue_len()`` or a
             ``qsize()``, which is looked at before and after and once in each interval while the loop runs.
         fn: Its exception is raised.
         sampling_interval: Milliseconds between two looks for the average; deliveries are looked at too.
 
     Raises:
         UsageError: *server* is dead or unknown, or the interval is 0.
+        Unsupported: It is something else that has no queue.
 
     >>> import asyncio
     >>> from supertester.otp import GenServer
@@ -93,8 +97,8 @@ async def measure_mailbox_growth(
     """
     if not checked_seconds("sampling_interval", sampling_interval):
         raise UsageError("sampling_interval must be more than 0 milliseconds, got sampling_interval=0")
-    if isinstance(server, Queue):
-        sampler, watching = _watch_queue(server, sampling_interval / 1000)
+    if (waiting := _queue_of(server)) is not None:
+        sampler, watching = _watch_queue(waiting, sampling_interval / 1000)
     else:
         sampler, watching = _watch_mailbox(existing(server, "measure_mailbox_growth"), sampling_interval / 1000)
     initial = sampler.highest
@@ -127,8 +131,16 @@ def _watch_mailbox(process: Process, interval: float) -> tuple[_Sampler, Abstrac
     return sampler, watching
 
 
-def _watch_queue(queue: Queue, interval: float) -> tuple[_Sampler, AbstractContextManager[Any]]:
-    return _Sampler(queue.qsize, LoopClock(asyncio.get_running_loop()), interval), nullcontext()
+def _queue_of(server: Any) -> Callable[[], int] | None:
+    """Return what tells how many wait in *server*, or ``None`` for a process of the runtime, which tells of each."""
+    if isinstance(server, Queue):
+        return server.qsize
+    target = foreign_target(server)
+    return None if target is None or isinstance(target, EmbeddedTarget) else target.queue_len
+
+
+def _watch_queue(size: Callable[[], int], interval: float) -> tuple[_Sampler, AbstractContextManager[Any]]:
+    return _Sampler(size, LoopClock(asyncio.get_running_loop()), interval), nullcontext()
 
 
 async def check_mailbox_stable(
@@ -143,7 +155,7 @@ async def check_mailbox_stable(
         raise TypeError(f"max_size must be an integer, got max_size={max_size!r}")
     if max_size < 0:
         raise UsageError(f"max_size must be 0 or more, got max_size={max_size!r}")
-    subject = server if isinstance(server, Queue) else existing(server, "assert_mailbox_stable")
+    subject = existing(server, "assert_mailbox_stable") if _queue_of(server) is None else server
     report = await measure_mailbox_growth(subject, during, sampling_interval=sampling_interval)
     if report.max_size <= max_size:
         return report, None

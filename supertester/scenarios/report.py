@@ -150,11 +150,13 @@ class ScenarioReport:
             "ok": self.ok,
             "error": None if self.error is None else [self.error[0], *map(shown, self.error[1:])],
             "events": [event.to_dict() for event in self.events],
+            "threads": [{"thread": each.thread, "errors": each.errors} for each in self.threads],
             "metrics": dict(self.metrics),
             "mailbox": _dict_of(self.mailbox),
             "chaos": _dict_of(self.chaos),
             "performance": _dict_of(self.performance),
             "metadata": Outcome(dict(self.metadata)).to_dict()["value"],
+            "context": Outcome(dict(self.context)).to_dict()["value"],
             "seed": self.seed,
             "program": self.program,
         }

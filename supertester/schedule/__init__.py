@@ -13,6 +13,7 @@ from supertester.schedule.virtual_loop import LONG_PATIENCE, PATIENCE, Deadlock,
 
 if TYPE_CHECKING:
     from supertester.schedule.clock import ExploringClock, VirtualClock
+    from supertester.schedule.diagnosis import NotDeterministic
     from supertester.schedule.explore import explore_schedules, replay_schedule
     from supertester.schedule.exploring_loop import ExploringLoop, Livelock
     from supertester.schedule.faults import Faults, no_more_faults
@@ -34,6 +35,7 @@ __all__ = [
     "InvariantViolated",
     "Leaked",
     "Livelock",
+    "NotDeterministic",
     "Shared",
     "Strategy",
     "VirtualClock",
@@ -48,6 +50,7 @@ __all__ = [
 # What only exploration needs is loaded by who explores.
 _HOMES = {
     "supertester.schedule.clock": ("ExploringClock", "VirtualClock"),
+    "supertester.schedule.diagnosis": ("NotDeterministic",),
     "supertester.schedule.explore": ("explore_schedules", "replay_schedule"),
     "supertester.schedule.exploring_loop": ("ExploringLoop", "Livelock"),
     "supertester.schedule.faults": ("Faults", "no_more_faults"),

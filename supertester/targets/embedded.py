@@ -10,6 +10,7 @@ from supertester._core.naming import describe
 from supertester.errors import CallExit, WaitTimeout
 from supertester.otp import sys
 from supertester.otp.info import process_info
+from supertester.otp.pid import Pid
 from supertester.otp.process import Process
 from supertester.otp.reasons import KILL, SHUTDOWN, TIMEOUT
 from supertester.otp.supervision import BaseSupervisor, Child
@@ -53,6 +54,11 @@ class EmbeddedTarget(Target):
     def identity(self) -> Identity:
         """Its name, or the id of the child, or its class; the process it lives in; and its number in the runtime."""
         return self._identity
+
+    @property
+    def pid(self) -> Pid:
+        """The process, so that the target is a reference wherever a process is expected."""
+        return self.process
 
     @property
     def exit_reason(self) -> Any:

@@ -18,6 +18,7 @@ from supertester._core.waiting import Bell, wait_until
 from supertester.context import current_context
 from supertester.errors import Unsupported, WaitTimeout
 from supertester.otp.reasons import KILL
+from supertester.otp.refs import Foreign
 
 __all__ = ["Identity", "Target", "serial_of"]
 
@@ -43,7 +44,7 @@ class Identity:
         return f"{self.id} ({process}generation {self.generation})"
 
 
-class Target(ABC):
+class Target(Foreign, ABC):
     """One life of something that can be watched, ended, held up or asked for its workers.
 
     An adapter has an `identity` and an `exit_reason`, and as much of the rest as its system is able to do. What it
@@ -188,7 +189,7 @@ class Target(ABC):
         is_made = getattr(type(self), capability) is not getattr(Target, capability)
         return is_made and capability not in self.lacks
 
-    def check_reason(self, reason: Any) -> None:  # noqa: B027 - few know too little to take any
+    def check_reason(self, reason: Any) -> None:
         """Raise `UsageError` if `kill` knows no such *reason*; all are known to the base class."""
 
     def unsupported(self, capability: str) -> Unsupported:

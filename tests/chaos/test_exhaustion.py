@@ -52,6 +52,10 @@ class TestProcessLimit(RuntimeCase):
         self.assertEqual(len(self.rt.processes), before)
         self.assertEqual([death.pid for death in self.rt.deaths], [victim])
 
+    async def test_a_number_decides_whatever_the_share_is(self) -> None:
+        async with simulate_resource_exhaustion("process_limit", percentage=0.05, spawn_count=10) as exhaustion:
+            self.assertEqual(exhaustion.taken, 10)
+
     async def test_an_awaited_one_lasts_until_its_cleanup(self) -> None:
         before = len(asyncio.all_tasks())
         exhaustion = await simulate_resource_exhaustion("process_limit", spawn_count=10)

@@ -1,4 +1,5 @@
 import asyncio
+import linecache
 import unittest
 from collections.abc import Callable
 from typing import Any
@@ -32,7 +33,10 @@ class TestIsolate(unittest.IsolatedAsyncioTestCase):
         self.assertIsNone(fetch_isolation_context())
         async with isolate("registry", tags={"test": "it", "layer": "unit"}) as context:
             self.assertIs(fetch_isolation_context(), context)
+            where = {name: context.tags.pop(name) for name in ("module", "file", "line")}
             self.assertEqual(context.tags, {"test": "it", "layer": "unit", "mode": "registry"})
+            self.assertEqual((where["module"], where["file"]), (__name__, __file__))
+            self.assertIn('async with isolate("registry", tags=', linecache.getline(__file__, where["line"]))
             self.assertRegex(context.test_id, r"^it-\d+$")
             self.assertIs(self_pid(), context.root)
         self.assertIsNone(fetch_isolation_context())

@@ -160,11 +160,20 @@ class TestHandlers(IsolatedTestCase):
         self.assertIn(f"supertester-telemetry-{self.telemetry.test_id}-", handler.id)
 
     async def test_passthrough_takes_what_belongs_to_no_test_but_nothing_of_others(self) -> None:
-        self.telemetry.attach("a", passthrough=True)
-        contextvars.Context().run(ROUTER.heard, TelemetryEvent("a", {"n": 1}))
-        self.telemetry.emit("a", {"n": 2}, {TEST_ID: "another"})
-        self.telemetry.emit("a", {"n": 3})
+        self.telemetry.attach("mine or nobody's", passthrough=True)
+        contextvars.Context().run(ROUTER.heard, TelemetryEvent("mine or nobody's", {"n": 1}))
+        self.telemetry.emit("mine or nobody's", {"n": 2}, {TEST_ID: "another"})
+        self.telemetry.emit("mine or nobody's", {"n": 3})
         self.assertEqual([event.measurements["n"] for event in self.telemetry.events], [1, 3])
+
+    async def test_passthrough_takes_nothing_that_another_test_knows_by_a_key_of_its_own(self) -> None:
+        self.telemetry.attach("claimed", passthrough=True)
+        async with isolate("full_isolation") as other:
+            other.feature("telemetry").attach("claimed", filter_key="request.test")
+            for n, id in enumerate((other.test_id, "nobody's")):
+                contextvars.Context().run(ROUTER.heard, TelemetryEvent("claimed", {"n": n}, {"request.test": id}))
+            self.assertEqual([event.measurements["n"] for event in other.feature("telemetry").events], [0])
+        self.assertEqual([event.measurements["n"] for event in self.telemetry.events], [1])
 
     async def test_filter_key(self) -> None:
         self.telemetry.attach("a", filter_key="request.test")
@@ -360,6 +369,14 @@ class TestAssertions(IsolatedTestCase):
         events = await self.assert_telemetry_count("a", 3, timeout=10)
         self.assertEqual([event.measurements["n"] for event in events], [0, 1, 2])
         await emitting
+
+    async def test_count_removes_what_it_counts_when_told_to(self) -> None:
+        for name in ("a", "b", "a"):
+            self.telemetry.emit(name)
+        with self.assertRaisesRegex(AssertionError, "expected exactly 3 telemetry events 'a', got 2"):
+            await self.assert_telemetry_count("a", 3, timeout=0, consume=True)
+        self.assertEqual(len(await self.assert_telemetry_count("a", 2, timeout=0, consume=True)), 2)
+        self.assertEqual(names(self.telemetry.events), ["b"])
 
     async def test_no_events(self) -> None:
         self.assertEqual(await self.assert_telemetry_count("a", 0), [])

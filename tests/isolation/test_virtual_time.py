@@ -160,11 +160,12 @@ class TestManyAtOnce(unittest.TestCase):
 
         async def working(case: Any) -> None:
             started.wait(60)
-            thread = threading.Thread(target=Gate(here()).wait)
+            gate, done = Gate(here()), threading.Event()
+            thread = threading.Thread(target=lambda: (gate.wait(), done.set()))
             thread.start()
             with case.assertRaises(TimeoutError):
                 await asyncio.wait_for(forever(), HOUR)
-            case.assertFalse(thread.is_alive())
+            case.assertTrue(done.is_set())
             thread.join()
 
         async def dead(case: Any) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from supertester.isolation.port_registry import import_before_threads
 from tests.torture.units import Unit
-from tests.torture.world import RESOURCES, differences, snapshot
+from tests.torture.world import RESOURCES, differences, pipes, snapshot
 
 __all__ = ["Finding", "Report", "torture"]
 
@@ -156,7 +156,8 @@ def _watched(report: Report, number: int, limit: float) -> Iterator[None]:
         report.findings.append(Finding(number, "what belongs to no test", each))
     # What is put in place once and stays, such as the server that forks processes, appears in the first round.
     for each in differences(before, after, besides=() if number > 1 else RESOURCES):
-        report.findings.append(Finding(number, "the process changed", each))
+        lines = [each, *pipes()] if each.startswith("file descriptors") else [each]
+        report.findings.append(Finding(number, "the process changed", "\n".join(lines)))
 
 
 def _note_thread(lost: list[str], args: Any) -> None:

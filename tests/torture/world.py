@@ -12,11 +12,12 @@ import sys
 import tempfile
 import threading
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-__all__ = ["RESOURCES", "differences", "snapshot"]
+__all__ = ["RESOURCES", "differences", "pipes", "snapshot"]
 
 RESOURCES = frozenset({"threads", "file descriptors"})
 
@@ -72,6 +73,43 @@ def _descriptors() -> list[str]:
         if not target.endswith("/fd"):  # The same, where another has its number by now.
             found.append(target.partition(":[")[0])
     return sorted(found)
+
+
+def pipes() -> list[str]:
+    """Say of each pipe of this process at which of its descriptors it is, and in which other processes."""
+    if not _FDS.is_dir():
+        return []
+    here: dict[str, list[str]] = {}
+    for each in _ends(_FDS):
+        here.setdefault(each[0], []).append(each[1])
+    found = []
+    for name, numbers in sorted(here.items()):
+        others = [
+            _command(process)
+            for process in Path("/proc").iterdir()
+            if process.name.isdecimal() and int(process.name) != os.getpid()
+            if any(each == name for each, _ in _ends(process / "fd"))
+        ]
+        found.append(f"{name} at {', '.join(numbers)}; also in {others}")
+    return found
+
+
+def _command(process: Path) -> str:
+    try:
+        words = (process / "cmdline").read_bytes()
+    except OSError:
+        words = b"ended"
+    return f"{process.name} {words.replace(bytes(1), b' ')[:200].decode(errors='replace')}"
+
+
+def _ends(folder: Path) -> Iterator[tuple[str, str]]:
+    try:
+        for each in folder.iterdir():
+            with suppress(OSError):
+                if (name := str(each.readlink())).startswith("pipe:"):
+                    yield name, each.name
+    except OSError:  # It has ended meanwhile, or is somebody else's.
+        return
 
 
 def differences(before: dict[str, Any], after: dict[str, Any], *, besides: Collection[str] = ()) -> list[str]:

@@ -24,15 +24,15 @@ __all__ = ["NetworkFault", "NetworkProxy", "network_proxy"]
 _BACKLOG: Final = 128
 
 
-def network_proxy(host: str, port: int, *, seed: int | None = None) -> NetworkProxy:
-    """Return a TCP proxy for the server at *host* and *port*, which listens once it is awaited or entered.
+def network_proxy(upstream_host: str, upstream_port: int, *, seed: int | None = None) -> NetworkProxy:
+    """Return a TCP proxy for the server at *upstream_host*, which listens once it is awaited or entered.
 
     Without toxics it passes on everything as it is: bytes, ends of either direction, resets, and that a reader is slow.
     It ends with the block, or with the test.
 
     Args:
-        host: Of the server.
-        port: Of the server.
+        upstream_host: Of the server.
+        upstream_port: Of the server.
         seed: Of all that chance decides; by default from that of the running test.
 
     Raises:
@@ -46,7 +46,7 @@ def network_proxy(host: str, port: int, *, seed: int | None = None) -> NetworkPr
         with proxy.latency(200, jitter=50):
             await client.ask()
     """
-    return NetworkProxy(host, port, seed=seed)
+    return NetworkProxy(upstream_host, upstream_port, seed=seed)
 
 
 class NetworkProxy(Undoable):

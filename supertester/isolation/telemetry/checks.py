@@ -66,9 +66,9 @@ async def check_no_event(telemetry: Telemetry, pattern: Pattern, *, timeout: flo
 
 
 async def count_events(
-    telemetry: Telemetry, pattern: Pattern, count: int, *, timeout: float
+    telemetry: Telemetry, pattern: Pattern, count: int, *, timeout: float, consume: bool
 ) -> list[TelemetryEvent] | Mismatch:
-    """Return the events that are meant, oldest first, or say that they are not exactly *count*.
+    """Return the events that are meant, oldest first, or say that they are not exactly *count*; these are all kept.
 
     Once so many have come, it is looked once more after everything that is ready to run has run.
 
@@ -91,6 +91,9 @@ async def count_events(
     receiver.drain()
     found = look()
     if len(found) == count:
+        if consume:
+            for event in found:
+                telemetry.inbox.remove(event)
         return found
     message = f"expected exactly {count} telemetry events {_named(pattern)}, got {len(found)} {_within(timeout)}"
     if len(found) > count:

@@ -46,12 +46,15 @@ class Handler:
         self.listens_to = matches_name(names)
         self._test_id = test_id
 
-    def accepts(self, event: TelemetryEvent) -> bool:
-        """Say whether *event*, whose name is right, belongs to the test, or at least to no other."""
-        found = event.metadata.get(self.filter_key)
-        if found is not None:
-            return bool(found == self._test_id)
-        return self.passthrough and event.metadata.get(TEST_ID) in (None, self._test_id)
+    def claims(self, event: TelemetryEvent) -> bool:
+        """Say whether *event*, whose name is right, carries the id of the test."""
+        return bool(event.metadata.get(self.filter_key) == self._test_id)
+
+    def accepts(self, event: TelemetryEvent, *, claimed: bool) -> bool:
+        """Say whether *event*, whose name is right, belongs to the test, or at least to none that has *claimed* it."""
+        if event.metadata.get(self.filter_key) is not None:
+            return self.claims(event)
+        return self.passthrough and not claimed and event.metadata.get(TEST_ID) in (None, self._test_id)
 
     @property
     def reaches_beyond(self) -> bool:

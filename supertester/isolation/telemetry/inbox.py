@@ -50,8 +50,23 @@ class Inbox:
         self.dropped = 0
         self.wants_notices = False
 
-    def receive(self, event: TelemetryEvent, *, own: bool, plain: dict[str, Any] | None = None) -> None:
-        """Take *event*; *own* says whether it belongs to the test by where it comes from."""
+    def claims(self, event: TelemetryEvent) -> bool:
+        """Say whether *event* carries the id of the test where a handler looks for it, wherever it comes from."""
+        return any(
+            handler.attached and handler.listens_to(event.name) and handler.claims(event) for handler in self.handlers
+        )
+
+    def receive(
+        self, event: TelemetryEvent, *, own: bool, claimed: bool = False, plain: dict[str, Any] | None = None
+    ) -> None:
+        """Take *event*.
+
+        Args:
+            event: What happened.
+            own: Whether it belongs to the test by where it comes from.
+            claimed: Whether it belongs to some test by the id it carries.
+            plain: The span that it is.
+        """
         if own:
             if plain is not None:
                 self.spans.append(plain)
@@ -59,18 +74,18 @@ class Inbox:
                 if capture.listens_to(event.name):
                     capture.add(event)
         if self.handlers and (deciding := [each for each in self.handlers if each.listens_to(event.name)]):
-            self._hand_out(event, deciding)
+            self._hand_out(event, deciding, claimed=claimed)
         elif own and not event.name.startswith(_ABOUT_TELEMETRY):
             self._keep(event, None)
         for listener in self.listeners:
             listener()
 
-    def _hand_out(self, event: TelemetryEvent, deciding: list[Handler]) -> None:
+    def _hand_out(self, event: TelemetryEvent, deciding: list[Handler], *, claimed: bool) -> None:
         kept = False
         for handler in deciding:
             if not handler.attached:
                 continue
-            accepted = handler.accepts(event)
+            accepted = handler.accepts(event, claimed=claimed)
             if accepted and (handler.buffer or not kept):
                 changed = self._transformed(event, handler)
                 if handler.buffer:

@@ -77,10 +77,11 @@ class Router:
             self._strays.append(Stray(event.name, event.kind, test_id))
         if owner is not None and owner is not GONE:
             owner.receive(event, own=True, plain=plain)  # type: ignore[attr-defined]
-        if owner is not GONE:
-            for inbox in self.beyond:
-                if inbox is not owner:
-                    inbox.receive(event, own=False)
+        if owner is not GONE and self.beyond:
+            others = [inbox for inbox in self.beyond if inbox is not owner]
+            claimed = any(inbox.claims(event) for inbox in others)
+            for inbox in others:
+                inbox.receive(event, own=False, claimed=claimed)
 
     def heard(self, event: TelemetryEvent) -> None:
         """Be the listener of `emit`."""

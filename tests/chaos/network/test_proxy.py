@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from supertester.case import IsolatedTestCase
-from supertester.chaos import NetworkFault, NetworkProxy, journaled, network_proxy, run_chaos_suite
+from supertester.chaos import NetworkFault, NetworkProxy, add_latency, journaled, network_proxy, run_chaos_suite
 from supertester.errors import UsageError
 from supertester.mixins.chaos import ChaosMixin
 from supertester.otp import GenServer
@@ -435,7 +435,7 @@ class TestUse(Case):
                 await self.ask(streams)
                 self.assertGreaterEqual(self.now() - began, 8.9)
         server = await Counter.start_link()
-        with self.add_latency(server, 3_000):
+        with add_latency(server, 3_000):
             began = self.now()
             await server.call("late")
             self.assertGreaterEqual(self.now() - began, 2.9)
