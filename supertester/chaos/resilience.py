@@ -19,6 +19,7 @@ from supertester.otp.refs import Reference, resolve
 from supertester.otp.runtime import current_runtime
 from supertester.processes import listening
 from supertester.targets.adapting import foreign_target
+from supertester.targets.embedded import EmbeddedTarget
 from supertester.targets.target import Target
 
 __all__ = ["Resilience", "probe_chaos_resilience"]
@@ -40,7 +41,7 @@ class Resilience:
     recovered: bool
     recovery_ms: float | None
     faults: tuple[ChaosEvent, ...]
-    deaths: tuple[Pid, ...]
+    deaths: tuple[Pid | Target, ...]
     result: Any
     mismatch: Mismatch | None
 
@@ -90,12 +91,12 @@ async def probe_chaos_resilience(
     if steady_state is not None and not await _value(steady_state):
         return _failed(f"{process!r} was not in its steady state before the chaos: {describe(steady_state)} is false")
     runtime = current_runtime() if isinstance(process, Target) else process.runtime
-    before = set(runtime.processes)
+    before: list[Pid | Target] = [*runtime.processes, *_parts(process)]
     with journaled() as journal:
         result = await _value(chaos_fn)
     began = runtime.clock.time()
     waiting = await _recovered(recovery_fn, steady_state, timeout)
-    deaths = tuple(pid for pid in before if pid.exit_reason is not None)
+    deaths = tuple(each for each in before if each.exit_reason is not None)
     faults = tuple(journal.events)
     mismatch: Mismatch | None = None
     if waiting is not None:
@@ -119,8 +120,17 @@ async def probe_chaos_resilience(
     )
 
 
+def _parts(system: Process | Target) -> list[Target]:
+    """Return what of a system that is no process of the runtime can end: itself, and its workers."""
+    if not isinstance(system, Target) or isinstance(system, EmbeddedTarget):
+        return []
+    return [system, *(system.workers() if system.supports("workers") else ())]
+
+
 def _alive(system: Any) -> Process | Target | None:
     found = foreign_target(system)
+    if found is None and callable(system) and not isinstance(system, Pid):
+        return _alive(system())
     process = resolve(system) if found is None else found
     return None if process is None or process.exit_reason is not None else process
 

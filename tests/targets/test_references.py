@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import subprocess
 from collections.abc import Awaitable, Callable
@@ -12,7 +13,7 @@ from supertester import ChaosMixin, IsolatedTestCase, OTPAssertions, Performance
 from supertester.otp import KILL, Agent, GenServer, call, cast, monitor, process_info, send, sys, until_idle
 from supertester.otp import exit as send_exit
 from supertester.servers import call_with_timeout, cast_and_sync, get_server_state_safely, wait_for_genserver_sync
-from supertester.targets import Identity, QueueTaskTarget, Target, target_of
+from supertester.targets import Identity, QueueTaskTarget, Target, start_process, target_of
 from tests.targets.programs import program
 
 
@@ -126,3 +127,13 @@ class TestOfOtherKinds(ChaosMixin, PerformanceMixin, OTPAssertions, IsolatedTest
         with self.assertRaisesRegex(WaitTimeout, r"killed, but not ended within 0.01 s: \[<Rock rock"):
             await self.cleanup_processes([Rock(), agent], timeout=0.01)
         self.assertFalse(agent.is_alive())
+
+    async def test_a_death_that_the_test_sees_to_itself_is_chaos(self) -> None:
+        external = await start_process(program())
+        target = target_of(external)
+        found = await self.assert_chaos_resilient(
+            lambda: external, lambda: os.kill(external.pid, signal.SIGKILL), lambda: not target.is_alive()
+        )
+        self.assertEqual([repr(each) for each in found.deaths], [repr(target)])
+        self.assertEqual(found.to_dict()["deaths"], [repr(target)])
+        self.assertIn("signal SIGKILL", repr(target))
