@@ -14,7 +14,7 @@ from supertester.chaos.hogs import Descriptors, Disk, Hog, Memory, Processes, Ta
 from supertester.chaos.journal import note
 from supertester.chaos.limits import MB
 from supertester.chaos.os_signals import process_victim
-from supertester.chaos.process_hogs import OfProcess, Processors, processors
+from supertester.chaos.process_hogs import OfProcess, OsProcesses, Processors, processors
 from supertester.chaos.undoing import Undoable
 from supertester.errors import Unsupported, UsageError
 from supertester.targets.os_process import ProcessTarget
@@ -35,10 +35,15 @@ _OF_PROCESS: Mapping[str, tuple[str, ...]] = {
     "file_descriptors": ("count", "percentage"),
 }
 """What can be taken away from one process."""
-_KINDS: dict[str, type[Hog]] = {"tasks": Tasks, "threads": Threads, "processes": Processes}
+_KINDS: dict[str, type[Hog]] = {
+    "tasks": Tasks,
+    "threads": Threads,
+    "processes": Processes,
+    "os_processes": OsProcesses,
+}
 _CUSTOMARY = 10_000
 """Of tasks and of processes of the runtime there may be any number; this is what a share is taken of."""
-_MOST = {"tasks": 1_000_000, "threads": 4_000, "processes": 1_000_000}
+_MOST = {"tasks": 1_000_000, "threads": 4_000, "processes": 1_000_000, "os_processes": 1_000}
 _MOST_MEMORY = 1024 * MB
 _MOST_HOGS = 4
 """Processes that compute, for each processor."""
@@ -136,8 +141,9 @@ def simulate_resource_exhaustion(
 ) -> Exhaustion:
     """Take a resource away, until the block ends, `Exhaustion.cleanup` is awaited, or the test ends.
 
-    - ``"process_limit"``: tasks, threads, or processes of the embedded runtime (*kind*) that wait; *spawn_count* of
-      them, 500 by default, or a share of what there may be: of threads the system's limit, of the others 10 000;
+    - ``"process_limit"``: tasks, threads, processes of the embedded runtime, or those of the operating system (*kind*)
+      that wait; *spawn_count* of them, 500 by default, or a share of what there may be: of threads and processes of
+      the operating system its limit, of the others 10 000;
     - ``"tables"``: *count* tables of the test, 50 by default;
     - ``"memory"``: *size_mb* megabytes, 10 by default, each page written, or a share of the memory limit;
     - ``"file_descriptors"``: *count* of them, or a share of what is left, by default all: then the next ``open`` fails
@@ -160,7 +166,7 @@ def simulate_resource_exhaustion(
         spawn_count: How many tasks, threads or processes, whatever the *percentage*.
         count: How many tables or descriptors.
         size_mb: How many megabytes: at most 1024, and no more than half of the memory that is free.
-        kind: What counts as a process.
+        kind: What counts as a process: ``"tasks"``, the default, ``"threads"``, ``"processes"`` or ``"os_processes"``.
         nice: By how much the processes that compute give way to others, from 0, as any other, to 19; 10 by default.
         target: The process that it is taken away from: an `ExternalProcess`, a ``Popen``, …
 
@@ -276,7 +282,7 @@ def _of_processors(count: int | None, share: float | None, nice: Any) -> Exhaust
 def _of_processes(kind: str, spawn_count: int | None, share: float | None) -> Exhaustion:
     if kind not in _KINDS:
         raise UsageError(f"there is no kind {kind!r}; the kinds are {', '.join(_KINDS)}")
-    limit = limits.free_threads() if kind == "threads" else None
+    limit = limits.free_threads() if kind in ("threads", "os_processes") else None
     if spawn_count is None and share is not None:
         wanted, what = max(int((limit or _CUSTOMARY) * share), 1), f"percentage={share!r} of {limit or _CUSTOMARY}"
     else:

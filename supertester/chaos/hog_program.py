@@ -1,7 +1,8 @@
-"""A program that takes processor time, or memory, until it is killed or its input ends.
+"""A program that takes processor time, memory or processes, until it is killed or its input ends.
 
-Its arguments are ``cpu NICE``, or ``memory BYTES FLOOR STEP``: take that many bytes, in steps, but leave so many of the
-machine's. It says ``ready`` before it begins; of memory also ``held BYTES`` with each step, and ``done``.
+Its arguments are ``cpu NICE``; ``processes COUNT``, which wait; or ``memory BYTES FLOOR STEP``: take that many bytes,
+in steps, but leave so many of the machine's. It says ``ready`` before it begins; of memory also ``held BYTES`` with
+each step; and ``done`` with what it has got, where that may be less.
 """
 
 from __future__ import annotations
@@ -27,6 +28,20 @@ def compute(nice: int) -> None:
     say("ready")
     while True:
         pass
+
+
+def multiply(wanted: int) -> None:
+    """Start processes that wait until the input ends."""
+    say("ready")
+    held = 0
+    with suppress(OSError):  # The system has no more.
+        while held < wanted:
+            if os.fork() == 0:
+                os.read(0, 1)
+                os._exit(0)
+            held += 1
+    say("done", held)
+    os.read(0, 1)
 
 
 def available() -> int:
@@ -59,5 +74,7 @@ def hold(wanted: int, floor: int, step: int) -> None:
 if __name__ == "__main__":
     if sys.argv[1] == "cpu":
         compute(int(sys.argv[2]))
+    elif sys.argv[1] == "processes":
+        multiply(int(sys.argv[2]))
     else:
         hold(*(int(argument) for argument in sys.argv[2:]))

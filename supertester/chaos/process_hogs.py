@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from supertester._core.waiting import wait_until
 from supertester.chaos import limits
 from supertester.chaos.cgroups import MemoryGroup
 from supertester.chaos.hogs import Hog
@@ -27,8 +28,9 @@ from supertester.errors import Unsupported
 from supertester.targets.external import ExternalProcess, start_process
 from supertester.targets.os_process import ProcessTarget
 from supertester.targets.readiness import LineReady
+from supertester.targets.tree import descendants, living
 
-__all__ = ["Group", "Machine", "OfProcess", "Processors", "processors"]
+__all__ = ["Group", "Machine", "OfProcess", "OsProcesses", "Processors", "processors"]
 
 _PROGRAM: Final = Path(__file__).with_name("hog_program.py")
 _STEP: Final = 256 * MB
@@ -123,6 +125,31 @@ class Processors(Hog):
             "cpu_seconds": sum(each.user + each.system for each in times),
             "nice": self._nice,
         }
+
+
+class OsProcesses(Hog):
+    """Processes of the operating system that wait."""
+
+    unit = "processes"
+
+    def __init__(self) -> None:
+        self._hog: ExternalProcess | None = None
+
+    async def take(self, count: int | None) -> tuple[int, bool]:
+        self._hog = await _hog("processes", count, name="process hog")
+        done = await self._hog.wait_for_output(r"^done (\d+)$", _STARTING)
+        taken = int(done.group(1))
+        return taken, count is not None and taken < count
+
+    async def release(self) -> None:
+        if self._hog is not None:
+            started = descendants(self._hog.pid)
+            await self._hog.stop(grace=0)
+            await wait_until(lambda: not living(started), "the end of the process hog's processes", timeout=_STARTING)
+
+    def evidence(self) -> dict[str, Any]:
+        hog = self._hog
+        return {} if hog is None else {"pid": hog.pid, "running": len(descendants(hog.pid)) if hog.is_alive() else 0}
 
 
 def processors() -> int:

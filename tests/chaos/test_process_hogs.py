@@ -9,12 +9,15 @@ import sys
 from pathlib import Path
 from unittest import mock
 
+import psutil
+
 from supertester._core.waiting import wait_until
 from supertester.chaos import (
     DiskFull,
     SmallDisk,
     cgroups,
     consume_memory,
+    hog_program,
     limits,
     run_chaos_suite,
     simulate_resource_exhaustion,
@@ -23,6 +26,7 @@ from supertester.chaos import (
 from supertester.errors import Unsupported, UsageError
 from supertester.targets import start_process
 from supertester.targets.os_process import ProcessTarget
+from supertester.targets.tree import living
 from tests.chaos.processes import ChildCase, is_mounted, is_there, text_of
 
 MB = 1024 * 1024
@@ -52,6 +56,29 @@ class TestProcessors(ChildCase):
         ):
             with self.subTest(options), self.assertRaisesRegex(UsageError, message):
                 simulate_resource_exhaustion("cpu", **options)  # type: ignore[arg-type]
+
+
+class TestProcesses(ChildCase):
+    async def test_they_wait_and_then_are_gone(self) -> None:
+        async with simulate_resource_exhaustion("process_limit", kind="os_processes", spawn_count=30) as exhaustion:
+            self.assertEqual((exhaustion.taken, exhaustion.reached_limit, exhaustion.unit), (30, False, "processes"))
+            hog = psutil.Process(exhaustion.evidence["pid"])
+            workers = hog.children()
+            self.assertEqual((len(workers), exhaustion.evidence["running"]), (30, 30))
+        self.assertEqual(living([hog, *workers]), [])
+        self.assertEqual(exhaustion.evidence["running"], 0)
+
+    def test_where_there_are_fewer_they_are_counted(self) -> None:
+        said: list[tuple[object, ...]] = []
+        say = mock.patch.object(hog_program, "say", lambda *words: said.append(words))
+        with say, mock.patch.object(hog_program, "os") as system:
+            system.fork.side_effect = [11, 12, BlockingIOError("Resource temporarily unavailable")]
+            hog_program.multiply(9)
+        self.assertEqual(said, [("ready",), ("done", 2)])
+
+    def test_more_than_is_safe_is_refused(self) -> None:
+        with self.assertRaisesRegex(UsageError, "spawn_count=1001 is 1001 os_processes, and 1000 is the most"):
+            simulate_resource_exhaustion("process_limit", kind="os_processes", spawn_count=1001)
 
 
 class TestMemory(ChildCase):
