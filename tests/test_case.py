@@ -229,7 +229,10 @@ class TestBehaviourOfUnittest(unittest.TestCase):
                 suite.addTest(type("Inner", (base,), {name: broken, "test": test})("test"))
             return suite
 
-        self.compare(make)
+        errors = [text for _, text in self.compare(make).errors]
+        self.assertEqual(len(errors), 4)
+        for each in errors:
+            self.assertIn("OSError: planted", each)
 
     def test_skip_in_a_set_up(self) -> None:
         def make(base: type) -> Any:

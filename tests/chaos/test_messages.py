@@ -83,9 +83,10 @@ class TestDrop(Case):
 
     async def test_a_caller_hears_of_the_end_of_the_server(self) -> None:
         probe = await Probe.start([])
-        with drop(probe):
+        with drop(probe) as dropped:
             calling = self.background(probe.call("hello"))
             await one_turn()
+        self.assertEqual(dropped.messages, ["hello"])
         probe.exit(KILL)
         with self.exits(KILLED):
             await calling

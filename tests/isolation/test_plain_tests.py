@@ -15,7 +15,7 @@ from supertester.errors import UsageError
 from supertester.isolation import adopt, uninstall
 from supertester.isolation.loops import TestLoop
 from supertester.otp import Agent, current_runtime, self_pid
-from supertester.testing import failure_of, inner_case, run_inner
+from supertester.testing import RecordingResult, failure_of, inner_case, run_inner
 from tests.alone import alone
 from tests.planted import forever
 
@@ -293,7 +293,9 @@ class TestMemory(unittest.TestCase):
         living: weakref.WeakSet[Any] = weakref.WeakSet()
         gc.disable()
         try:
-            Inner("test").run(unittest.TestResult())
+            result = RecordingResult()
+            Inner("test").run(result)
+            self.assertEqual(result.kinds, ["start", "success", "stop"])
             self.assertEqual(list(living), [])
         finally:
             gc.enable()

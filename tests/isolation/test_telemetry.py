@@ -622,10 +622,10 @@ class TestTwoAtOnce(unittest.TestCase):
         async def after(case: Any) -> None:
             case.telemetry.attach("*", passthrough=True)
             go.set()
-            done.wait(10)
+            case.assertTrue(done.wait(10))
             case.assertEqual([event for event in case.telemetry.events if "straggl" in repr(event)], [])
 
-        run_inner(Leaking("test"))
+        self.assertEqual(run_inner(Leaking("test")).report, "")
         self.assertEqual(run_inner(inner_case(after)).report, "")
 
     def test_nothing_is_kept_of_a_test_that_has_ended(self) -> None:

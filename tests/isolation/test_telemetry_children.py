@@ -148,11 +148,17 @@ class TestChildren(IsolatedTestCase):
 
     def test_what_listens_is_no_leak_of_the_first_test_that_needs_it(self) -> None:
         code = (
-            "import subprocess, sys, unittest\n"
+            "import subprocess, sys, threading, unittest\n"
             "from supertester import IsolatedTestCase\n"
+            "def is_there(): return 'supertester-telemetry' in [each.name for each in threading.enumerate()]\n"
             "class Test(IsolatedTestCase):\n"
-            "    def test(self): subprocess.run([sys.executable, '-c', ''], check=True)\n"
-            "    async def test_too(self): subprocess.run([sys.executable, '-c', ''], check=True)\n"
+            "    def test(self):\n"
+            "        self.assertFalse(is_there())\n"
+            "        subprocess.run([sys.executable, '-c', ''], check=True)\n"
+            "        self.assertTrue(is_there())\n"
+            "    async def test_too(self):\n"
+            "        subprocess.run([sys.executable, '-c', ''], check=True)\n"
+            "        self.assertTrue(is_there())\n"
             "unittest.main()\n"
         )
         run_python(code)

@@ -288,6 +288,7 @@ class KillsThatCannotBeSwallowed(KillCase):
         server.cast(hold)
         await self.turn_until(lock.locked, "the lock is taken")
         exit(server, KILL)
+        self.assertEqual(KILLED, server.exit_reason)
         await self.turn_until(lambda: not lock.locked(), "the lock is free")
 
     async def test_rule_05_a_handler_killed_before_its_first_step_never_runs(self) -> None:

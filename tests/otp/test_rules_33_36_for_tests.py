@@ -353,7 +353,8 @@ class Rule34Idleness(RuntimeCase):
         server, gate = await self.start(), asyncio.Event()
         server.cast(parked(gate))
         both = [self.background(until_idle()), self.background(until_idle(server))]
-        await self.still_pending(both[0])
+        for each in both:
+            await self.still_pending(each)
         gate.set()
         await asyncio.gather(*both)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from supertester.errors import UsageError
@@ -109,9 +110,22 @@ class CallsFromOtherThreads(RuntimeCase):
 
     async def test_rule_04_a_sleeping_loop_is_woken_by_a_cast_of_a_thread(self) -> None:
         server, arrived = await self.start(), asyncio.Event()
-        done = self.background(arrived.wait())
-        threading.Thread(target=lambda: server.cast(lambda _: arrived.set())).start()
-        await done
+        woken = self.once_the_loop_sleeps(server.cast, lambda _: arrived.set())
+        await arrived.wait()
+        self.assertEqual([True], woken)
+
+    async def test_rule_04_messages_of_a_thread_are_fine_in_debug_mode(self) -> None:
+        """In which a loop refuses of a thread what would not wake it."""
+        server = await self.start(Probe, diary := [])
+        self.rt.loop.set_debug(True)
+        self.rt.loop.slow_callback_duration = float("inf")  # Else it would speak of a busy machine, too.
+        receiving = self.background(self.root.receive())
+        await self.still_pending(receiving)
+        for talk in (server.cast, server.send, self.root.send):
+            await asyncio.to_thread(talk, "from a thread")
+        await until_idle(server)
+        self.assertEqual([("cast", "from a thread"), ("info", "from a thread")], diary)
+        self.assertEqual("from a thread", await receiving)
 
     async def test_rule_04_a_cast_of_a_thread_to_the_dead_is_no_error(self) -> None:
         server = await self.start()
@@ -132,10 +146,9 @@ class CallsFromOtherThreads(RuntimeCase):
         self.assertEqual("from a thread", await waiting)
 
     async def test_rule_33_the_root_is_woken_by_a_thread(self) -> None:
-        waiting = self.background(self.root.receive())
-        await self.still_pending(waiting)
-        threading.Thread(target=self.root.send, args=("from a thread",)).start()
-        self.assertEqual("from a thread", await waiting)
+        woken = self.once_the_loop_sleeps(self.root.send, "from a thread")
+        self.assertEqual("from a thread", await self.root.receive())
+        self.assertEqual([True], woken)
 
     async def test_rule_05_a_thread_does_everything_else_through_the_runtime(self) -> None:
         server = await self.start()
@@ -178,6 +191,28 @@ class CallsFromOtherThreads(RuntimeCase):
             server = await self.start()
             ident = await asyncio.to_thread(server.call_threadsafe, lambda _: threading.get_ident())
             self.assertEqual(threading.get_ident(), ident)
+
+    def once_the_loop_sleeps(self, function: Callable[..., object], *args: Any) -> list[bool]:
+        """Let a thread call *function* when the loop has nothing left to run, and note whether that wakes it."""
+        woken: list[bool] = []
+        selector = getattr(self.rt.loop, "_selector", None)
+        if selector is None:
+            self.skipTest("nobody sees when this loop sleeps")
+        poll = selector.select
+
+        def select(timeout: float | None) -> Any:
+            if timeout == 0:
+                return poll(0)
+            selector.select = poll
+            thread = threading.Thread(target=function, args=args)
+            thread.start()
+            thread.join()
+            events = poll(0)  # What does not wake it is found here, instead of sleeping on.
+            woken.append(bool(events))
+            return events
+
+        selector.select = select
+        return woken
 
     async def entered(self, server: Any) -> None:
         """Wait, without a pause, until a thread has got *server* to work."""

@@ -125,4 +125,6 @@ class TestCollector(unittest.TestCase):
         self.assertEqual(said, "False\n")
 
     def test_is_let_be_by_who_did_not_pause_it(self) -> None:
-        collector.resume()  # As each run does, of whatever program.
+        with mock.patch.object(collector, "gc") as gc:
+            collector.resume()  # As each run does, of whatever program.
+        self.assertEqual(gc.mock_calls, [])

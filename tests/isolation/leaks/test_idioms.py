@@ -14,12 +14,16 @@ import sys
 import tempfile
 import threading
 import unittest
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
+from supertester._core.waiting import wait_until
 from supertester.case import IsolatedTestCase
+from supertester.isolation.leaks import watch
 from supertester.testing import inner_case, run_inner
 
 METHODS = multiprocessing.get_all_start_methods()
@@ -52,19 +56,9 @@ class TestThreads(IsolatedTestCase):
             self.assertEqual(await asyncio.get_running_loop().run_in_executor(pool, double, 1), 2)
             self.assertEqual(list(pool.map(double, [1, 2])), [2, 4])
 
-    def test_an_executor_that_nobody_waits_for(self) -> None:
-        self.pool = ThreadPoolExecutor(1)
-        self.pool.submit(double, 1)
-        self.pool.shutdown(wait=False)
-
     def test_a_pool(self) -> None:
         with ThreadPool(2) as pool:
             self.assertEqual(pool.map(double, [1, 2]), [2, 4])
-
-    def test_a_timer(self) -> None:
-        self.timer = threading.Timer(3600, double)
-        self.timer.start()
-        self.timer.cancel()
 
     def test_a_thread_that_a_cleanup_ends(self) -> None:
         over = threading.Event()
@@ -72,6 +66,41 @@ class TestThreads(IsolatedTestCase):
         self.addCleanup(thread.join)
         self.addCleanup(over.set)
         thread.start()
+
+
+class TestThreadsThatEndLater(unittest.TestCase):
+    """They end once the watch has looked for the first time, and has found them running."""
+
+    def setUp(self) -> None:
+        self.over = threading.Event()
+        self.addCleanup(self.over.set)
+        self.enterContext(mock.patch.multiple(watch, wait_until=self.wait_until, _ENDING=60.0))
+
+    async def wait_until(self, condition: Callable[[], object], *args: Any, **options: Any) -> None:
+        await wait_until(lambda: condition() or self.over.set(), *args, **options)
+
+    def test_an_executor_that_nobody_waits_for(self) -> None:
+        def body(case: Any) -> None:
+            case.pool = ThreadPoolExecutor(1)
+            case.pool.submit(self.over.wait)
+            case.pool.shutdown(wait=False)
+
+        self.assertEqual(run_inner(inner_case(body)).report, "")
+
+    def test_a_timer(self) -> None:
+        over = self.over
+
+        class Timer(threading.Timer):
+            def run(self) -> None:
+                super().run()
+                over.wait()
+
+        def body(case: Any) -> None:
+            case.timer = Timer(3600, double)
+            case.timer.start()
+            case.timer.cancel()
+
+        self.assertEqual(run_inner(inner_case(body)).report, "")
 
 
 class TestChildren(IsolatedTestCase):
@@ -184,7 +213,7 @@ class TestDescriptors(IsolatedTestCase):
         Path(name).unlink()
 
     def test_a_database(self) -> None:
-        self.database = sqlite3.connect(":memory:")
+        self.database = sqlite3.connect(self.tmp_path / "database")
         self.database.execute("create table t (a)")
         self.database.close()
 

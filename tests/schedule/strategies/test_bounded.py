@@ -132,8 +132,7 @@ class TestPatience(unittest.TestCase):
 
             await asyncio.gather(poll(), poll(), work())
 
-        for _ in orders(Bounded(), main, 200, step_limit=2_000):
-            pass
+        self.assertEqual(Counter(orders(Bounded(), main, 200, step_limit=2_000)), {(): 200})
 
 
 class TestPrograms(unittest.TestCase):
