@@ -19,6 +19,7 @@ from supertester.otp.refs import Reference
 from supertester.otp.supervision import Child
 from supertester.supervision_trace import ChildRestarted, trace_supervision_events
 from supertester.targets.embedded import running_children, signal_exit
+from supertester.telemetry.emission import spanned
 from supertester.trees import supervisor_of, wait_for_supervisor_stabilization
 
 __all__ = ["ChaosReport", "chaos_kill_children"]
@@ -52,6 +53,7 @@ class ChaosReport:
         return {**vars(self), "journal": [event.to_dict() for event in self.journal]}
 
 
+@spanned("chaos.kill_children")
 async def chaos_kill_children(
     supervisor: Reference,
     *,

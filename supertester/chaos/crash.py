@@ -24,6 +24,7 @@ from supertester.otp.refs import Reference, existing
 from supertester.targets.embedded import EmbeddedTarget, signal_exit
 from supertester.targets.os_process import ProcessTarget, signal_of
 from supertester.targets.target import Target
+from supertester.telemetry.emission import spanned
 
 __all__ = ["Injection", "inject_crash"]
 
@@ -129,6 +130,7 @@ class Injection:
         return f"<Injection into {self.target!r}: {state}, {'died' if self.died else 'not died'}>"
 
 
+@spanned("chaos.crash")
 async def inject_crash(
     target: Reference | Target, spec: Any, *, reason: Any = _REASON, seed: int | None = None, tree: bool = False
 ) -> Injection:

@@ -67,6 +67,8 @@ class Exhaustion(Undoable):
         released: Whether all of it was given back.
     """
 
+    _name = "chaos.exhaustion"
+
     def __init__(self, resource: str, hog: Hog, wanted: int | None, limit: int | None) -> None:
         self.resource = resource
         self.unit = hog.unit

@@ -20,6 +20,7 @@ from supertester.otp.messages import PENDING, Call, ContinueMark, Down, Exit, Ti
 from supertester.otp.pid import Pid
 from supertester.otp.process import Process
 from supertester.otp.runtime import Runtime
+from supertester.telemetry.emission import told
 
 __all__ = ["MessageFault", "MessageHit", "keep"]
 
@@ -135,6 +136,7 @@ class MessageFault:
         self._began = runtime.clock.time()
         self._on = True
         with self._stack as stack:
+            stack.callback(stack.enter_context(told("chaos.message_fault", vars(self), current=False)), self)
             for process in processes:
                 self._attach(process)
 

@@ -26,6 +26,7 @@ from supertester.targets.os_process import ProcessTarget
 from supertester.targets.pools import WorkerTarget
 from supertester.targets.reaper import reaper
 from supertester.targets.target import Target
+from supertester.telemetry.emission import told
 
 __all__ = ["FailingWorkers"]
 
@@ -70,6 +71,9 @@ class FailingWorkers:
         self._on: set[Callable[[], object]] = set()
         self._over = False
         self._forget = at_end_of_test(self.cleanup)
+        self._span = ExitStack()
+        tell = self._span.enter_context(told("chaos.failing_workers", {"target": target}, current=False))
+        self._span.callback(tell, self)
 
     @property
     def seed(self) -> int:
@@ -228,8 +232,9 @@ class FailingWorkers:
         self._forget()
         with self._lock:
             due, self._on = self._on, set()
-        for undo in due:
-            undo()
+        with self._span:
+            for undo in due:
+                undo()
 
     def __enter__(self) -> Self:
         return self

@@ -25,6 +25,8 @@ class PausedTarget(Undoable):
         stopped: Who stands still because of this: the target, and what a process had started if its tree was meant.
     """
 
+    _name = "chaos.pause"
+
     def __init__(self, target: Target, *, tree: bool) -> None:
         if not target.supports("suspend"):
             raise target.unsupported("suspend")

@@ -20,6 +20,7 @@ from supertester.errors import UsageError, WaitTimeout
 from supertester.otp.reasons import KILL
 from supertester.targets.adapting import target_of
 from supertester.targets.target import Identity, Target
+from supertester.telemetry.emission import spanned
 
 __all__ = ["Recovery", "probe_recovery"]
 
@@ -56,6 +57,7 @@ class Recovery:
         }
 
 
+@spanned("chaos.recovery")
 async def probe_recovery(
     system: Any,
     *,

@@ -21,6 +21,7 @@ from supertester.processes import listening
 from supertester.targets.adapting import foreign_target
 from supertester.targets.embedded import EmbeddedTarget
 from supertester.targets.target import Target
+from supertester.telemetry.emission import spanned
 
 __all__ = ["Resilience", "probe_chaos_resilience"]
 
@@ -57,6 +58,7 @@ class Resilience:
         }
 
 
+@spanned("chaos.resilience")
 async def probe_chaos_resilience(
     system: Reference | Target,
     chaos_fn: Callable[[], Any],

@@ -247,6 +247,7 @@ class LimitedProcess(Undoable):
         limited: How much more it may take of what.
     """
 
+    _name = "chaos.limit_resources"
     target: ProcessTarget
     limited: dict[str, float]
     tree: bool = field(kw_only=True)

@@ -65,6 +65,8 @@ class SmallDisk(Undoable):
         size: How many bytes it was to have.
     """
 
+    _name = "chaos.small_disk"
+
     def __init__(self, size: int) -> None:
         self.size = size
         self._folder: Path | None = None

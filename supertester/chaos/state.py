@@ -33,6 +33,8 @@ class Paused(Undoable):
         since: When it was paused, in seconds of the runtime's clock; ``None`` if it is not.
     """
 
+    _name = "chaos.pause"
+
     def __init__(self, target: Process, timeout: float) -> None:
         self.target = target
         self.since: float | None = None
@@ -145,6 +147,7 @@ class Corruption(Undoable):
         after: The state that the server was given; a copy as well.
     """
 
+    _name = "chaos.corrupt_state"
     before: Any = None
     after: Any = None
 

@@ -14,6 +14,7 @@ from supertester.chaos.journal import ChaosEvent, chosen_seed, journaled
 from supertester.chaos.suite_entries import BY_CHANCE, ENTRIES, EntryFailed
 from supertester.otp.refs import Reference
 from supertester.targets.target import Target
+from supertester.telemetry.emission import spanned
 
 __all__ = ["ChaosSuiteReport", "run_chaos_suite"]
 
@@ -65,6 +66,7 @@ def _dict_of(report: Any) -> Any:
     return to_dict() if to_dict is not None else shown(report)
 
 
+@spanned("chaos.suite")
 async def run_chaos_suite(
     target: Reference | Target,
     scenarios: Iterable[Mapping[str, Any]],

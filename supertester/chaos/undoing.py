@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Generator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from supertester.context import current_context
+from supertester.telemetry.emission import told
 
 __all__ = ["Undoable", "at_end_of_test"]
 
@@ -34,16 +35,20 @@ class Undoable:
     the end of the test.
     """
 
+    _name: ClassVar[str]
+    """What the span is called that lasts from one to the other."""
     _begun = False
     _over = False
     _forget: Callable[[], None]
+    _span: ExitStack
 
     async def cleanup(self) -> None:
         """Undo it, and return when that is done; later calls do nothing."""
         if self._begun and not self._over:
             self._over = True
             self._forget()
-            await self._undo()
+            with self._span:
+                await self._undo()
 
     def __call__(self) -> Coroutine[Any, Any, None]:
         """Be the cleanup itself, so that the summary of the test shows what it is about."""
@@ -56,9 +61,14 @@ class Undoable:
         if not self._begun:
             self._begun = True
             self._forget = at_end_of_test(self)
+            self._span = ExitStack()
+            # Not the current one: who undoes it may be another task than who did it.
+            tell = self._span.enter_context(told(self._name, vars(self), current=False))
             try:
                 await self._do()
-            except BaseException:
+                tell(self)
+            except BaseException as error:
+                self._span.__exit__(type(error), error, error.__traceback__)
                 await self.cleanup()
                 raise
         return self

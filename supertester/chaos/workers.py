@@ -14,11 +14,13 @@ from supertester.otp.refs import Reference
 from supertester.targets.adapting import foreign_target
 from supertester.targets.embedded import EmbeddedTarget, running_children
 from supertester.targets.target import Target
+from supertester.telemetry.emission import spanned
 from supertester.trees import supervisor_of
 
 __all__ = ["kill_random_worker"]
 
 
+@spanned("chaos.kill_worker")
 async def kill_random_worker(pool: Reference | Target, *, reason: Any = KILL, seed: int | None = None) -> Injection:
     """Kill one worker of *pool*, drawn by chance, and return who it was and what became of it.
 

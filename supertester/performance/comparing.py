@@ -14,6 +14,7 @@ from supertester.performance.measurement import Measurement, check_callable, mea
 from supertester.performance.sampling import Sampler, ratios
 from supertester.performance.statistics import Interval, median_interval, percentile
 from supertester.performance.verdict import Rounds
+from supertester.telemetry.emission import spanned
 
 __all__ = ["Benchmark", "Comparison", "benchmark", "compare_performance"]
 
@@ -72,6 +73,7 @@ class Comparison(dict[str, Measurement]):
         }
 
 
+@spanned("performance.compare_performance", current=False, quiet=True)
 async def compare_performance(
     operations: Mapping[str, Callable[[], Any]], *, rounds: Rounds | None = None
 ) -> Comparison:
@@ -143,6 +145,7 @@ class Benchmark:
         return asdict(self)
 
 
+@spanned("performance.benchmark", current=False, quiet=True)
 async def benchmark(fn: Callable[[], Any], *, warmup: int = 100, iterations: int = 1000) -> Benchmark:
     """Run *fn*, plain or async, again and again, and return how long single runs took, in seconds.
 

@@ -19,6 +19,7 @@ from supertester.performance.measurement import (
 )
 from supertester.performance.statistics import Interval, median_interval
 from supertester.performance.verdict import Disturbance, Judged, Rounds, Verdict, cautious, judge, looks, overall
+from supertester.telemetry.emission import spanned
 
 __all__ = ["probe_performance"]
 
@@ -27,6 +28,7 @@ _TIMES: Final = {"max_cpu_ms": "cpu_ms", "max_time_ms": "time_ms"}
 _FEWEST: Final = 3
 
 
+@spanned("performance.probe_performance", current=False, quiet=True)
 async def probe_performance(
     fn: Callable[[], Any],
     *,

@@ -25,6 +25,7 @@ from supertester.errors import UsageError
 from supertester.performance.measurement import check_callable
 from supertester.performance.memory import traced
 from supertester.performance.process_usage import ProcessWatch
+from supertester.telemetry.emission import spanned
 
 __all__ = [
     "ROUNDS",
@@ -148,6 +149,7 @@ class Limits:
         return growth >= self.least and growth > self.threshold * before
 
 
+@spanned("performance.probe_memory_leak", current=False, quiet=True)
 async def probe_memory_leak(
     iterations: int,
     fn: Callable[[], Any],

@@ -22,6 +22,7 @@ from supertester.otp.process import Process
 from supertester.otp.refs import Reference, existing
 from supertester.targets.adapting import foreign_target
 from supertester.targets.embedded import EmbeddedTarget
+from supertester.telemetry.emission import spanned
 
 __all__ = ["MailboxReport", "check_mailbox_stable", "measure_mailbox_growth"]
 
@@ -68,6 +69,7 @@ class Queue(Protocol):
         ...
 
 
+@spanned("performance.measure_mailbox_growth", current=False)
 async def measure_mailbox_growth(
     server: Reference | Queue, fn: Callable[[], Any], *, sampling_interval: float = 10
 ) -> MailboxReport:

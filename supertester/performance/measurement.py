@@ -17,6 +17,7 @@ from supertester.performance.attribution import CpuClock
 from supertester.performance.memory import traced
 from supertester.performance.process_usage import ProcessCost, ProcessWatch
 from supertester.performance.reductions import Counter, counting
+from supertester.telemetry.emission import spanned
 
 __all__ = [
     "PROCESS_BOUNDS",
@@ -60,6 +61,7 @@ class Measurement:
         return {**vars(self), "result": shown(self.result), **process}
 
 
+@spanned("performance.measure_operation", current=False, quiet=True)
 async def measure_operation(fn: Callable[[], Any], *, once: bool = False, process: Any = None) -> Measurement:
     """Run *fn*, plain or async, and return what it cost.
 

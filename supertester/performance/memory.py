@@ -18,6 +18,7 @@ from typing import Any
 
 from supertester._core.mismatch import Mismatch
 from supertester._core.waiting import checked_seconds
+from supertester.telemetry.emission import spanned
 
 __all__ = ["MemoryUsage", "check_memory_usage_stable", "measure_memory_usage", "traced"]
 
@@ -44,6 +45,7 @@ class MemoryUsage:
         return {**asdict(self), "sites": list(self.sites)}
 
 
+@spanned("performance.measure_memory_usage", current=False, quiet=True)
 async def measure_memory_usage(fn: Callable[[], Any | Awaitable[Any]]) -> MemoryUsage:
     """Run *fn*, plain or async, and return what it allocated and kept.
 

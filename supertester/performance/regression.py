@@ -16,6 +16,7 @@ from supertester.performance.measurement import check_callable, count_calls
 from supertester.performance.sampling import Sampler, ratios
 from supertester.performance.statistics import Interval, median_interval
 from supertester.performance.verdict import Judged, Rounds, Verdict, cautious, judge, looks, reference_work
+from supertester.telemetry.emission import spanned
 
 __all__ = ["probe_regression"]
 
@@ -26,6 +27,7 @@ _FAILURES: Final = {"cpu": 2, "time": 3}
 _OWN, _OTHER = "operation", "baseline"
 
 
+@spanned("performance.probe_regression", current=False, quiet=True)
 async def probe_regression(
     fn: Callable[[], Any],
     baseline: Callable[[], Any] | str | os.PathLike[str],

@@ -9,6 +9,17 @@ OpenTelemetry is imported by none of these: a program that has not imported it h
 
 from supertester.telemetry.child import connect
 from supertester.telemetry.emission import emit, is_heard, span
-from supertester.telemetry.events import EVENTS, PREFIX, TEST_ID, EventSpec, TelemetryEvent
+from supertester.telemetry.events import EVENTS, PREFIX, SPANS, TEST_ID, EventSpec, TelemetryEvent
 
-__all__ = ["EVENTS", "PREFIX", "TEST_ID", "EventSpec", "TelemetryEvent", "connect", "emit", "is_heard", "span"]
+__all__ = [
+    "EVENTS",
+    "PREFIX",
+    "SPANS",
+    "TEST_ID",
+    "EventSpec",
+    "TelemetryEvent",
+    "connect",
+    "emit",
+    "is_heard",
+    "span",
+]

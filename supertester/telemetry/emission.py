@@ -1,24 +1,43 @@
-"""`emit` and `span`: what the library says about itself, to the running test and to OpenTelemetry."""
+"""`emit`, `span` and `told`: what the library says about itself, to the running test and to OpenTelemetry."""
 
 from __future__ import annotations
 
+import functools
+import inspect
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sized
 from contextlib import contextmanager
-from typing import Any
+from contextvars import ContextVar
+from typing import Any, ParamSpec, TypeVar
 
-from supertester.telemetry.events import EVENTS, PREFIX, TEST_ID, TelemetryEvent
+from supertester._core.evidence import shown
+from supertester._core.naming import describe
+from supertester.telemetry.events import EVENTS, PREFIX, SPANS, TEST_ID, EventSpec, TelemetryEvent
 
-__all__ = ["Listener", "add_listener", "emit", "is_emitting", "is_heard", "remove_listener", "span"]
+__all__ = [
+    "Listener",
+    "add_listener",
+    "emit",
+    "is_emitting",
+    "is_heard",
+    "remove_listener",
+    "span",
+    "spanned",
+    "told",
+]
 
+P = ParamSpec("P")
+R = TypeVar("R")
 Listener = Callable[[TelemetryEvent], object]
 
 _listeners: dict[Listener, Callable[[], str | None]] = {}
 """Who gets the events, and by whom it is known which test the present code belongs to."""
 _state = threading.local()
 _histograms: dict[str, Any] = {}
-"""Of the events of `EVENTS` alone, so there is no end to them that a caller could move."""
+"""Of `EVENTS` and `SPANS` alone, so there is no end to them that a caller could move."""
+_quiet: ContextVar[bool] = ContextVar("supertester.telemetry.quiet", default=False)
+"""Whether something is being measured here, which a span would make dearer."""
 
 
 def add_listener(listener: Listener, *, identify: Callable[[], str | None] = lambda: None) -> None:
@@ -97,7 +116,7 @@ def _to_opentelemetry(event: TelemetryEvent) -> None:
     else:
         _as_log(event, attributes)
     if event.name in EVENTS:
-        _as_metrics(event)
+        _as_metrics(EVENTS[event.name], event.measurements, event.metadata.get(TEST_ID))
 
 
 def _as_log(event: TelemetryEvent, attributes: dict[str, Any]) -> None:
@@ -109,13 +128,13 @@ def _as_log(event: TelemetryEvent, attributes: dict[str, Any]) -> None:
     get_logger("supertester").emit(record)
 
 
-def _as_metrics(event: TelemetryEvent) -> None:
+def _as_metrics(spec: EventSpec, measurements: Mapping[str, Any], test_id: Any) -> None:
     from opentelemetry import metrics
 
-    test = {TEST_ID: event.metadata[TEST_ID]} if TEST_ID in event.metadata else {}
-    for key, value in event.measurements.items():
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and key in EVENTS[event.name].measurements:
-            name = f"{event.name}.{key}"
+    test = {} if test_id is None else {TEST_ID: test_id}
+    for key, value in measurements.items():
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and key in spec.measurements:
+            name = f"{PREFIX}{spec.name}.{key}"
             if name not in _histograms:
                 _histograms[name] = metrics.get_meter("supertester").create_histogram(name)
             _histograms[name].record(value, test)
@@ -124,19 +143,20 @@ def _as_metrics(event: TelemetryEvent) -> None:
 def _attributes(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return *values* as OpenTelemetry takes them: its own types as they are, everything else as text."""
     return {
-        str(key): value if isinstance(value, (str, bool, int, float)) else repr(value)
+        str(key): value if isinstance(value, (str, bool, int, float)) else shown(value)
         for key, value in values.items()
         if value is not None
     }
 
 
 @contextmanager
-def span(name: str, attributes: Mapping[str, Any] | None = None) -> Iterator[Any]:
+def span(name: str, attributes: Mapping[str, Any] | None = None, *, current: bool = True) -> Iterator[Any]:
     """Make the body of the ``with`` a span of OpenTelemetry, tagged with the running test.
 
     Args:
         name: Dotted; ``"supertester."`` is put before it.
         attributes: For the span; values that OpenTelemetry does not take are given as text.
+        current: Whether it is the current span in the body, and so the parent of those that the body makes.
 
     Yields:
         The span, or ``None`` where the program does not use OpenTelemetry, which then is not imported.
@@ -152,6 +172,79 @@ def span(name: str, attributes: Mapping[str, Any] | None = None) -> Iterator[Any
         return
     from opentelemetry import trace
 
-    tagged = _attributes(_tagged(attributes))
-    with trace.get_tracer("supertester").start_as_current_span(PREFIX + name, attributes=tagged) as current:
-        yield current
+    tagged, tracer = _attributes(_tagged(attributes)), trace.get_tracer("supertester")
+    start = tracer.start_as_current_span if current else tracer.start_span
+    with start(PREFIX + name, attributes=tagged) as made:
+        yield made
+
+
+@contextmanager
+def told(
+    name: str, given: Mapping[str, Any], *, current: bool = True, quiet: bool = False
+) -> Iterator[Callable[[Any], None]]:
+    """Make the body of the ``with`` one of the spans of `SPANS`, whose numbers are metrics, too.
+
+    Args:
+        name: As `SPANS` has it; its attributes are those that are named there.
+        given: What is known of them before.
+        current: As for `span`.
+        quiet: Make none of these spans in the body: it is being measured, and they would be measured with it.
+
+    Yields:
+        What takes the report, in whose attributes the rest is.
+    """
+    if "opentelemetry.trace" not in sys.modules or _quiet.get():
+        yield lambda _: None
+        return
+    spec = SPANS[PREFIX + name]
+    with span(name, {key: _readable(given.get(key)) for key in spec.metadata}, current=current) as made:
+        if not quiet:
+            yield functools.partial(_tell, made, spec)
+            return
+        before = _quiet.set(True)
+        try:
+            yield functools.partial(_tell, made, spec)
+        finally:
+            _quiet.reset(before)
+
+
+def _readable(value: Any) -> Any:
+    return describe(value) if inspect.isroutine(value) else value
+
+
+def _tell(made: Any, spec: EventSpec, report: Any) -> None:
+    """Put into the span what *report* says, and record the numbers."""
+    before, _state.busy = is_emitting(), True  # A test sees the span, and so has no need of the metrics.
+    try:
+        found: dict[str, Any] = {key: getattr(report, key, None) for key in (*spec.measurements, *spec.metadata)}
+        numbers = {key: len(found[key]) if isinstance(found[key], Sized) else found[key] for key in spec.measurements}
+        if made.is_recording():  # It is not if it is sampled out; the metrics are none of that.
+            made.set_attributes(_attributes({**found, **numbers}))
+        _as_metrics(spec, numbers, _tagged(None).get(TEST_ID))
+    except Exception:  # noqa: BLE001 - as in `emit`
+        pass
+    finally:
+        _state.busy = before
+
+
+def spanned(
+    name: str, *, current: bool = True, quiet: bool = False
+) -> Callable[[Callable[P, Coroutine[Any, Any, R]]], Callable[P, Coroutine[Any, Any, R]]]:
+    """Return a decorator: each call of an async function is `told`, with its arguments and what it returns."""
+
+    def decorate(function: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
+        @functools.wraps(function)
+        async def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            work = function(*args, **kwargs)
+            if "opentelemetry.trace" not in sys.modules:
+                return await work
+            bound = inspect.signature(function).bind(*args, **kwargs)
+            bound.apply_defaults()
+            with told(name, bound.arguments, current=current, quiet=quiet) as tell:
+                report = await work
+                tell(report)
+                return report
+
+        return call
+
+    return decorate

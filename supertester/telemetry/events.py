@@ -1,4 +1,4 @@
-"""What an event is, and the list of those that the library emits."""
+"""What an event is, and the lists of the events and spans of the library."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-__all__ = ["EVENTS", "KINDS", "PREFIX", "TEST_ID", "EventSpec", "TelemetryEvent"]
+__all__ = ["EVENTS", "KINDS", "PREFIX", "SPANS", "TEST_ID", "EventSpec", "TelemetryEvent"]
 
 PREFIX: Final = "supertester."
 """What the names of the library's own events begin with."""
@@ -50,7 +50,7 @@ class TelemetryEvent:
 
 @dataclass(frozen=True)
 class EventSpec:
-    """What is known about one of the library's own events.
+    """What is known about one of the library's own events or spans.
 
     ``name`` is without the prefix; ``measurements`` and ``metadata`` name what it carries besides the id of the test.
     """
@@ -101,3 +101,85 @@ EVENTS: Final[Mapping[str, EventSpec]] = {
     )
 }
 """The events that the library emits, by their whole names."""
+
+SPANS: Final[Mapping[str, EventSpec]] = {
+    PREFIX + spec.name: spec
+    for spec in (
+        EventSpec("concurrent.scenario", (), ("scenario_id",), "a scenario, its cleanup included"),
+        EventSpec(
+            "chaos.kill_children",
+            ("killed", "restarted", "duration_ms"),
+            ("kill_rate", "kill_interval_ms", "kill_reason", "supervisor_crashed", "seed"),
+            "children of a supervisor are killed",
+        ),
+        EventSpec(
+            "chaos.crash", (), ("target", "spec", "signal", "fired", "died", "seed"), "a process gets an exit signal"
+        ),
+        EventSpec("chaos.kill_worker", (), ("pool", "signal", "died", "seed"), "a worker of a pool is killed"),
+        EventSpec(
+            "chaos.suite", ("total_scenarios", "passed", "failed", "duration_ms"), ("target", "seed"), "a chaos suite"
+        ),
+        EventSpec("chaos.resilience", ("recovery_ms",), ("system", "recovered"), "chaos, and how a system got over it"),
+        EventSpec("chaos.recovery", ("recovery_ms",), ("system", "recovered"), "a part is killed and replaced"),
+        EventSpec(
+            "chaos.exhaustion",
+            ("taken",),
+            ("resource", "unit", "wanted", "limit", "reached_limit"),
+            "a resource is taken away",
+        ),
+        EventSpec("chaos.pause", (), ("target", "active"), "a target stands still"),
+        EventSpec("chaos.corrupt_state", (), ("target",), "a server has a wrong state"),
+        EventSpec("chaos.limit_resources", (), ("target", "limited"), "a process has limits"),
+        EventSpec("chaos.small_disk", ("size",), ("folder",), "a small disk is there"),
+        EventSpec("chaos.network_proxy", (), ("host", "port", "seed"), "a network proxy is on"),
+        EventSpec("chaos.message_fault", ("hits",), ("fault", "target", "seed"), "a fault of messages is on"),
+        EventSpec("chaos.failing_workers", ("hits",), ("target", "seed"), "attempts of workers fail"),
+        EventSpec(
+            "performance.measure_operation",
+            ("time_us", "cpu_us", "memory_bytes", "peak_memory_bytes", "reductions"),
+            ("fn", "once"),
+            "an operation is measured",
+        ),
+        EventSpec(
+            "performance.probe_performance", (), ("fn", "verdict", "reason"), "an operation is held to its bounds"
+        ),
+        EventSpec(
+            "performance.probe_regression",
+            (),
+            ("fn", "by", "verdict", "reason"),
+            "an operation is held to its baseline",
+        ),
+        EventSpec(
+            "performance.probe_memory_leak",
+            (),
+            ("fn", "iterations", "leaking", "kind"),
+            "an operation is searched for a leak",
+        ),
+        EventSpec(
+            "performance.measure_memory_usage",
+            ("before_bytes", "kept_bytes"),
+            ("fn",),
+            "what an operation keeps is measured",
+        ),
+        EventSpec("performance.compare_performance", (), ("reference",), "operations are compared"),
+        EventSpec(
+            "performance.benchmark",
+            ("min", "max", "mean", "median", "p95", "p99"),
+            ("fn", "iterations"),
+            "an operation runs again and again",
+        ),
+        EventSpec(
+            "performance.measure_mailbox_growth",
+            ("initial_size", "final_size", "max_size", "avg_size"),
+            ("server", "fn"),
+            "a mailbox is watched",
+        ),
+        EventSpec(
+            "performance.run_load",
+            ("operations", "succeeded", "success_rate", "throughput", "p50_ms", "p95_ms", "p99_ms"),
+            ("operation", "users", "rate", "duration", "valid"),
+            "a system is under load",
+        ),
+    )
+}
+"""The spans that the library makes where OpenTelemetry is used, by their whole names."""

@@ -61,6 +61,7 @@ class NetworkProxy(Undoable):
         host: Where it listens.
     """
 
+    _name = "chaos.network_proxy"
     host = "127.0.0.1"
 
     def __init__(self, host: str, port: int, *, seed: int | None = None) -> None:

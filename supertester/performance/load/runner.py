@@ -23,6 +23,7 @@ from supertester.performance.load.recorder import Recorder
 from supertester.performance.load.report import LoadReport
 from supertester.performance.load.users import TaskUsers, ThreadUsers, Users
 from supertester.performance.measurement import check_callable
+from supertester.telemetry.emission import spanned
 
 __all__ = ["run_load", "run_plan"]
 
@@ -89,6 +90,7 @@ async def run_load(
     return await run_plan(plan, operation, deadline=deadline, chaos=chaos, progress=progress, process=process)
 
 
+@spanned("performance.run_load", current=False)
 async def run_plan(
     plan: LoadPlan,
     operation: Callable[..., Any],
