@@ -24,7 +24,7 @@ from supertester.otp.refs import Reference, resolve
 from supertester.otp.results import IGNORE
 from supertester.otp.runtime import Runtime, current_runtime
 from supertester.otp.supervision import BaseSupervisor
-from supertester.targets.adapting import foreign_target
+from supertester.targets.adapting import foreign_target, referred
 from supertester.targets.embedded import EmbeddedTarget
 from supertester.targets.target import Target
 from supertester.workers import check_succeeded, wait_for_successor
@@ -188,8 +188,8 @@ class _Start:
             failure = self._failure(error.reason)
             raise failure from (failure.__cause__ or error)
         except Exception as error:
-            if factory is None or isinstance(error, (UsageError, TypeError)):
-                raise  # It was asked for something that makes no sense, and has not begun.
+            if factory is None or isinstance(error, (UsageError, TypeError, AssertionError)) or _is_of_unittest(error):
+                raise  # It was asked for something that makes no sense, or says itself what becomes of the test.
             raise self._failure(Crash(error)) from error
         if pid is IGNORE or pid is None:
             raise self._failure(IGNORE)
@@ -199,6 +199,11 @@ class _Start:
 
     def _failure(self, reason: Any) -> StartFailed:
         return StartFailed(reason, kind=self.kind, module=self.cls, name=self.name, init_args=self.init_args)
+
+
+def _is_of_unittest(error: Exception) -> bool:
+    """Say whether *error* is to skip the test; `unittest` itself is nothing that is known here."""
+    return any(cls.__module__.partition(".")[0] == "unittest" for cls in type(error).__mro__)
 
 
 def _accepts_name(factory: Callable[..., Any]) -> bool:
@@ -397,6 +402,7 @@ async def cleanup_processes(targets: Iterable[Reference], *, timeout: float = 1.
 
     Raises:
         WaitTimeout: Something does not even end when it is killed; the rest has been seen to.
+        Unsupported: Something can neither be stopped nor killed, as a thread; the rest has been seen to.
     """
     checked_seconds("timeout", timeout)
     if isinstance(targets, (str, Pid)):
@@ -404,19 +410,29 @@ async def cleanup_processes(targets: Iterable[Reference], *, timeout: float = 1.
     processes: set[Process] = set()
     others: list[Target] = []
     for target in targets:
-        foreign = foreign_target(target)
-        if foreign is not None and not isinstance(foreign, EmbeddedTarget):
-            others.append(foreign)
-        elif (process := resolve(target)) is not None:
+        found = None
+        with suppress(UsageError):  # It has ended, or never began.
+            found = referred(target)
+        if isinstance(found, Target) and not isinstance(found, EmbeddedTarget):
+            others.append(found)
+        elif (process := found.process if isinstance(found, EmbeddedTarget) else found) is not None:
             processes.add(process)
     newest_first = sorted(processes, key=lambda process: process.id, reverse=True)
     heads = [process for process in newest_first if processes.isdisjoint(process.ancestors())]
     for process in [*heads, *newest_first]:
         if process.is_alive():
             await _stop(process, timeout)
-    for other in reversed(others):
-        await _end(other, timeout)
-    if left := [other for other in others if other.is_alive()]:
+    await _end_all(others[::-1], timeout)
+
+
+async def _end_all(targets: Sequence[Target], timeout: float) -> None:
+    for target in targets:
+        await _end(target, timeout)
+    left = [target for target in targets if target.is_alive()]
+    for target in left:
+        if not target.supports("kill"):
+            raise target.unsupported("kill")
+    if left:
         raise WaitTimeout(f"cleanup_processes(): killed, but not ended within {timeout:g} s: {left}")
 
 

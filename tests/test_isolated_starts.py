@@ -108,6 +108,15 @@ class TestServers(IsolatedTestCase):
         self.assertEqual((error.reason, error.init_args), (Crash(ConnectionRefusedError("nobody there")), (1,)))
         self.assertIsInstance(error.__cause__, ConnectionRefusedError)
 
+    async def test_a_factory_may_say_itself_what_becomes_of_the_test(self) -> None:
+        for error in (unittest.SkipTest("no server here"), AssertionError("planted"), UsageError("planted")):
+
+            def refused(error: Exception = error) -> Any:
+                raise error
+
+            with self.subTest(error=error), self.assertRaises(type(error)):
+                await self.setup_isolated_genserver(GenServer, factory=refused)
+
     async def test_refuse_nonsense(self) -> None:
         cases: list[tuple[Any, dict[str, Any], str]] = [
             (GenServer, {"initial_state": {}}, "unknown option 'initial_state'; the known ones are timeout; what init"),

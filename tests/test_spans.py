@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import sys
 import unittest
 from typing import Any
-from unittest import mock
 
 from opentelemetry import trace
 
@@ -43,6 +43,7 @@ from supertester.performance import (
 )
 from supertester.telemetry import SPANS, TEST_ID
 from supertester.telemetry.emission import told
+from tests.alone import alone
 from tests.project.support import ROOT, run_python
 from tests.test_telemetry import APPLICATION
 
@@ -84,7 +85,7 @@ class SpanCase(IsolatedTestCase, telemetry=True):
 
 class TestChaos(SpanCase):
     async def test_killed_children(self) -> None:
-        report = await chaos_kill_children(await pool(), kill_rate=1, duration_ms=10, kill_interval_ms=10, seed=7)
+        report = await chaos_kill_children(await pool(), kill_rate=1, duration_ms=1, kill_interval_ms=60_000, seed=7)
         found = self.span("chaos.kill_children")["attributes"]
         seen = {name: found[name] for name in ("kill_rate", "seed", "killed", "restarted", "supervisor_crashed")}
         expected = {"kill_rate": 1, "seed": 7, "killed": 3, "restarted": 3, "supervisor_crashed": False}
@@ -176,6 +177,7 @@ class TestMeasurements(SpanCase):
         span = self.span("performance.measure_operation")
         self.assertEqual((span["status"], span["events"][0]["name"]), ("ERROR", "exception"))
 
+    @alone("takes a module away")
     async def test_an_operation_sees_nothing_of_it(self) -> None:
         def operation() -> bool:
             return trace.get_current_span().is_recording()
@@ -188,10 +190,12 @@ class TestMeasurements(SpanCase):
         await measure_operation(crashing)
         await measure_operation(lambda: measure_operation(nothing))
         self.assertEqual(self.names(), ["performance.measure_operation"] * 3)
-        with mock.patch.dict(sys.modules):
-            del sys.modules["opentelemetry.trace"]  # As in a program that does not use it.
-            alone = await measure_operation(operation)
-        self.assertEqual(measured.reductions, alone.reductions)
+        module = sys.modules.pop("opentelemetry.trace")  # As in a program that does not use it.
+        try:
+            without = await measure_operation(operation)
+        finally:
+            sys.modules["opentelemetry.trace"] = module
+        self.assertEqual(measured.reductions, without.reductions)
 
     async def test_comparisons(self) -> None:
         await benchmark(nothing, warmup=0, iterations=120)
@@ -204,6 +208,7 @@ class TestMeasurements(SpanCase):
         self.assertEqual((comparison["attributes"]["reference"], bound["attributes"]["verdict"]), ("a", "pass"))
         self.assertEqual(regression["attributes"]["by"], "cpu")
 
+    @alone("measures the memory of the process")
     async def test_memory(self) -> None:
         await probe_memory_leak(10, lambda: None)
         await measure_memory_usage(lambda: None)
@@ -258,6 +263,37 @@ class TestScenarios(SpanCase, HarnessMixin):
 
 
 class TestTests(SpanCase):
+    async def test_what_outlives_a_measurement_is_not_measured_any_more(self) -> None:
+        go = asyncio.Event()
+
+        async def later() -> None:
+            await go.wait()
+            await inject_crash(await Agent.start(0), "immediate")
+
+        tasks: list[asyncio.Task[None]] = []
+        await measure_operation(lambda: tasks.append(asyncio.create_task(later())), once=True)
+        go.set()
+        await tasks[0]
+        self.assertEqual(self.names(), ["performance.measure_operation", "chaos.crash"])
+
+    async def test_one_that_is_closed_from_elsewhere_ends(self) -> None:
+        entered = asyncio.Event()
+
+        async def operation() -> None:
+            entered.set()
+            await asyncio.Event().wait()
+
+        coroutine = measure_operation(operation, once=True)
+        context = contextvars.copy_context()
+        context.run(coroutine.send, None)
+        self.assertTrue(entered.is_set())
+        coroutine.close()
+        self.assertEqual(self.names(), ["performance.measure_operation"])
+
+    async def test_a_seed_of_any_size_can_be_exported(self) -> None:
+        await inject_crash(await Agent.start(0), "immediate", seed=1 << 80)
+        self.assertEqual(self.span("chaos.crash")["attributes"]["seed"], str(1 << 80))
+
     async def test_a_test_sees_its_own_and_the_metrics_not_again(self) -> None:
         await measure_operation(nothing)
         [event] = self.telemetry.events
@@ -295,6 +331,31 @@ class TestList(unittest.TestCase):
 
 
 class TestExport(unittest.TestCase):
+    def test_an_exporter_that_fails_breaks_nothing(self) -> None:
+        code = (
+            "import asyncio\n"
+            "from opentelemetry import trace\n"
+            "from opentelemetry.sdk.trace import SpanProcessor, TracerProvider\n"
+            "class Broken(SpanProcessor):\n"
+            "    def on_start(self, span, parent_context=None): raise OSError('on_start')\n"
+            "    def on_end(self, span): raise OSError('on_end')\n"
+            "provider = TracerProvider()\n"
+            "provider.add_span_processor(Broken())\n"
+            "trace.set_tracer_provider(provider)\n"
+            "from supertester.chaos import simulate_resource_exhaustion\n"
+            "from supertester.performance import measure_operation\n"
+            "async def main():\n"
+            "    print((await measure_operation(lambda: 3)).result)\n"
+            "    async with simulate_resource_exhaustion('process_limit', spawn_count=2) as held: print(held.taken)\n"
+            "    Broken.on_start = SpanProcessor.on_start\n"
+            "    print((await measure_operation(lambda: 4)).result)\n"
+            "    try:\n"
+            "        await measure_operation(lambda: 1 / 0)\n"
+            "    except ZeroDivisionError: print('as ever')\n"
+            "asyncio.run(main())\n"
+        )
+        self.assertEqual(run_python(code).splitlines(), ["3", "2", "4", "as ever"])
+
     def test_metrics_are_not_sampled(self) -> None:
         code = (
             "import os\nos.environ['OTEL_TRACES_SAMPLER'] = 'always_off'\n" + APPLICATION + "import asyncio\n"

@@ -133,6 +133,10 @@ class OsProcesses(Hog):
     unit = "processes"
 
     def __init__(self) -> None:
+        if not hasattr(os, "fork"):
+            raise Unsupported(
+                "processes of the operating system are taken with fork(), and there is none on this system"
+            )
         self._hog: ExternalProcess | None = None
 
     async def take(self, count: int | None) -> tuple[int, bool]:

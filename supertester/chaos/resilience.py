@@ -15,11 +15,12 @@ from supertester.chaos.journal import ChaosEvent, journaled
 from supertester.errors import UsageError, WaitTimeout
 from supertester.otp.pid import Pid
 from supertester.otp.process import Process
-from supertester.otp.refs import Reference, resolve
+from supertester.otp.refs import Reference
 from supertester.otp.runtime import current_runtime
 from supertester.processes import listening
-from supertester.targets.adapting import foreign_target
+from supertester.targets.adapting import referred
 from supertester.targets.embedded import EmbeddedTarget
+from supertester.targets.os_process import ProcessTarget
 from supertester.targets.target import Target
 from supertester.telemetry.emission import spanned
 
@@ -34,7 +35,7 @@ class Resilience:
         recovered: Whether it was well again in time.
         recovery_ms: Milliseconds from the end of the chaos to that, or ``None``.
         faults: What was delivered, in order.
-        deaths: The processes that ended meanwhile.
+        deaths: What ended meanwhile: processes of the runtime, and the system and its workers if it is another kind.
         result: What the chaos function returned.
         mismatch: What to say where it is not resilient, or ``None``.
     """
@@ -123,17 +124,14 @@ async def probe_chaos_resilience(
 
 
 def _parts(system: Process | Target) -> list[Target]:
-    """Return what of a system that is no process of the runtime can end: itself, and its workers."""
+    """Return what of a system that is no process of the runtime can end: itself, and what it has started."""
     if not isinstance(system, Target) or isinstance(system, EmbeddedTarget):
         return []
-    return [system, *(system.workers() if system.supports("workers") else ())]
+    return [system, *(system.workers() if isinstance(system, ProcessTarget) else ())]
 
 
 def _alive(system: Any) -> Process | Target | None:
-    found = foreign_target(system)
-    if found is None and callable(system) and not isinstance(system, Pid):
-        return _alive(system())
-    process = resolve(system) if found is None else found
+    process = referred(system)
     return None if process is None or process.exit_reason is not None else process
 
 

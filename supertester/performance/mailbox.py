@@ -20,8 +20,9 @@ from supertester.otp.intercept import observe_entries
 from supertester.otp.messages import System
 from supertester.otp.process import Process
 from supertester.otp.refs import Reference, existing
-from supertester.targets.adapting import foreign_target
+from supertester.targets.adapting import referred
 from supertester.targets.embedded import EmbeddedTarget
+from supertester.targets.target import Target
 from supertester.telemetry.emission import spanned
 
 __all__ = ["MailboxReport", "check_mailbox_stable", "measure_mailbox_growth"]
@@ -137,8 +138,8 @@ def _queue_of(server: Any) -> Callable[[], int] | None:
     """Return what tells how many wait in *server*, or ``None`` for a process of the runtime, which tells of each."""
     if isinstance(server, Queue):
         return server.qsize
-    target = foreign_target(server)
-    return None if target is None or isinstance(target, EmbeddedTarget) else target.queue_len
+    target = referred(server)
+    return None if not isinstance(target, Target) or isinstance(target, EmbeddedTarget) else target.queue_len
 
 
 def _watch_queue(size: Callable[[], int], interval: float) -> tuple[_Sampler, AbstractContextManager[Any]]:

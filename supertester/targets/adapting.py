@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from supertester.errors import UsageError
 from supertester.otp.pid import Pid
+from supertester.otp.process import Process
 from supertester.otp.refs import resolve
+from supertester.otp.runtime import current_runtime
 from supertester.targets.target import Target
 
 if TYPE_CHECKING:
     from supertester.targets.os_process import ProcessTarget
 
-__all__ = ["foreign_target", "process_of", "target_of"]
+__all__ = ["foreign_target", "process_of", "referred", "target_of"]
 
 _HOME = "supertester.targets"
 _ADAPTERS = {
@@ -60,7 +62,7 @@ def target_of(thing: Any) -> Target:
     foreign = foreign_target(thing)
     if foreign is not None:
         return foreign
-    if callable(thing):
+    if _stands_for_another(thing):
         return target_of(thing())
     from supertester.targets.embedded import EmbeddedTarget
 
@@ -100,6 +102,32 @@ def _is_pool(thing: Any) -> bool:
     return has_workers and not isinstance(getattr(thing, "pid", None), Pid)
 
 
+def referred(thing: Any) -> Target | Process | None:
+    """Return the target of another kind that *thing* is, or else the process that it refers to, if there is one.
+
+    A function without arguments stands for what it returns.
+
+    Raises:
+        TypeError: It can be no reference.
+    """
+    for _ in range(10):
+        foreign = foreign_target(thing)
+        if foreign is not None or not _stands_for_another(thing):
+            return foreign or resolve(thing)
+        thing = thing()
+    raise UsageError(f"{thing!r} goes on returning functions instead of a target")
+
+
+def _stands_for_another(thing: Any) -> bool:
+    """Say whether it is a function to be called, and neither a process, nor the handle or the name of one."""
+    if not callable(thing) or isinstance(thing, Pid) or isinstance(getattr(thing, "pid", None), Pid):
+        return False
+    try:
+        return current_runtime().names.get(thing) is None
+    except TypeError:  # It cannot be a name.
+        return True
+
+
 def process_of(thing: Any) -> ProcessTarget | None:
     """Return the process of the operating system that *thing* is, or that a server has for itself, or ``None``.
 
@@ -109,7 +137,7 @@ def process_of(thing: Any) -> ProcessTarget | None:
     from supertester.targets.os_process import ProcessTarget
 
     found = foreign_target(thing)
-    if found is None and callable(thing) and not isinstance(thing, Pid):
+    if found is None and _stands_for_another(thing):
         return process_of(thing())
     if isinstance(found, ProcessTarget):
         return found

@@ -7,7 +7,7 @@ import inspect
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sized
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, ParamSpec, TypeVar
 
@@ -31,13 +31,20 @@ P = ParamSpec("P")
 R = TypeVar("R")
 Listener = Callable[[TelemetryEvent], object]
 
+
+class _Measured:
+    """A measurement; what was started in it and outlives it is not measured any more."""
+
+    is_on = True
+
+
 _listeners: dict[Listener, Callable[[], str | None]] = {}
 """Who gets the events, and by whom it is known which test the present code belongs to."""
 _state = threading.local()
 _histograms: dict[str, Any] = {}
 """Of `EVENTS` and `SPANS` alone, so there is no end to them that a caller could move."""
-_quiet: ContextVar[bool] = ContextVar("supertester.telemetry.quiet", default=False)
-"""Whether something is being measured here, which a span would make dearer."""
+_measured: ContextVar[_Measured | None] = ContextVar("supertester.telemetry.measured", default=None)
+"""What is being measured here, which a span would make dearer."""
 
 
 def add_listener(listener: Listener, *, identify: Callable[[], str | None] = lambda: None) -> None:
@@ -143,10 +150,14 @@ def _as_metrics(spec: EventSpec, measurements: Mapping[str, Any], test_id: Any) 
 def _attributes(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return *values* as OpenTelemetry takes them: its own types as they are, everything else as text."""
     return {
-        str(key): value if isinstance(value, (str, bool, int, float)) else shown(value)
+        str(key): value if isinstance(value, (str, bool, float)) or _is_int64(value) else shown(value)
         for key, value in values.items()
         if value is not None
     }
+
+
+def _is_int64(value: Any) -> bool:
+    return isinstance(value, int) and -(1 << 63) <= value < 1 << 63
 
 
 @contextmanager
@@ -174,8 +185,27 @@ def span(name: str, attributes: Mapping[str, Any] | None = None, *, current: boo
 
     tagged, tracer = _attributes(_tagged(attributes)), trace.get_tracer("supertester")
     start = tracer.start_as_current_span if current else tracer.start_span
-    with start(PREFIX + name, attributes=tagged) as made:
+    with _Unfailing(functools.partial(start, PREFIX + name, attributes=tagged)) as made:
         yield made
+
+
+class _Unfailing:
+    """Starts and ends a span, and keeps to itself what the application's telemetry raises, as `emit` does."""
+
+    def __init__(self, start: Callable[[], Any]) -> None:
+        self._start = start
+        self._span: Any = None
+
+    def __enter__(self) -> Any:
+        with suppress(Exception):
+            self._span = self._start()
+            return self._span.__enter__()
+        return None
+
+    def __exit__(self, *error: Any) -> None:
+        if self._span is not None:
+            with suppress(Exception):
+                self._span.__exit__(*error)
 
 
 @contextmanager
@@ -188,12 +218,14 @@ def told(
         name: As `SPANS` has it; its attributes are those that are named there.
         given: What is known of them before.
         current: As for `span`.
-        quiet: Make none of these spans in the body: it is being measured, and they would be measured with it.
+        quiet: Make none of these spans in the body, and in what is started by it: that is being measured, and they
+            would be measured with it.
 
     Yields:
         What takes the report, in whose attributes the rest is.
     """
-    if "opentelemetry.trace" not in sys.modules or _quiet.get():
+    measured = _measured.get()
+    if "opentelemetry.trace" not in sys.modules or (measured is not None and measured.is_on):
         yield lambda _: None
         return
     spec = SPANS[PREFIX + name]
@@ -201,11 +233,14 @@ def told(
         if not quiet:
             yield functools.partial(_tell, made, spec)
             return
-        before = _quiet.set(True)
+        measured = _Measured()
+        before = _measured.set(measured)
         try:
             yield functools.partial(_tell, made, spec)
         finally:
-            _quiet.reset(before)
+            measured.is_on = False
+            with suppress(ValueError):  # The coroutine is being closed from elsewhere.
+                _measured.reset(before)
 
 
 def _readable(value: Any) -> Any:

@@ -6,10 +6,21 @@ import asyncio
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from supertester import ChaosMixin, IsolatedTestCase, OTPAssertions, PerformanceMixin, Unsupported, WaitTimeout
+import psutil
+
+from supertester import (
+    ChaosMixin,
+    IsolatedTestCase,
+    OTPAssertions,
+    PerformanceMixin,
+    Unsupported,
+    UsageError,
+    WaitTimeout,
+)
 from supertester.otp import KILL, Agent, GenServer, call, cast, monitor, process_info, send, sys, until_idle
 from supertester.otp import exit as send_exit
 from supertester.servers import call_with_timeout, cast_and_sync, get_server_state_safely, wait_for_genserver_sync
@@ -121,6 +132,46 @@ class TestOfOtherKinds(ChaosMixin, PerformanceMixin, OTPAssertions, IsolatedTest
             await self.cleanup_processes([agent, popen, target_of(task), "nobody"])
             self.assertEqual(popen.wait(), -signal.SIGTERM)
             self.assertEqual((agent.is_alive(), task.cancelled()), (False, True))
+
+    async def test_functions_stand_for_what_they_return_and_the_dead_are_no_error(self) -> None:
+        agent = await Agent.start(0)
+        with subprocess.Popen(program()) as popen:  # noqa: ASYNC220
+            gone = psutil.Process(popen.pid)
+            await self.cleanup_processes([lambda: lambda: target_of(popen)])
+            popen.wait()
+            await self.cleanup_processes([agent, lambda: gone])
+        self.assertFalse(agent.is_alive())
+
+    async def test_a_class_or_a_handle_may_be_callable_and_is_not_called(self) -> None:
+        class Handle:
+            def __init__(self, pid: Any) -> None:
+                self.pid = pid
+
+            def __call__(self, request: Any) -> Any:
+                raise AssertionError("it is no function to be called")
+
+        server = await Counter.start_link(name=Counter)
+        for system in (Counter, Handle(server), lambda: Counter):
+            found = await self.assert_chaos_resilient(system, lambda: None, lambda: True, require_fault=False)
+            self.assertTrue(found.recovered)
+            self.assertEqual(target_of(system).exit_reason, None)
+            self.assertEqual((await self.measure_mailbox_growth(system, int)).max_size, 0)
+
+        def itself() -> Any:
+            return itself
+
+        with self.assertRaisesRegex(UsageError, "goes on returning functions instead of a target"):
+            await self.measure_mailbox_growth(itself, int)
+
+    async def test_a_thread_can_not_be_ended_and_is_named_when_the_rest_has_been(self) -> None:
+        agent, over = await Agent.start(0), threading.Event()
+        thread = threading.Thread(target=over.wait)
+        thread.start()
+        self.addCleanup(thread.join)
+        self.addCleanup(over.set)
+        with self.assertRaisesRegex(Unsupported, r"<ThreadTarget .* does not support kill\(\)"):
+            await self.cleanup_processes([agent, thread], timeout=0.01)
+        self.assertFalse(agent.is_alive())
 
     async def test_what_does_not_end_is_named_when_the_rest_has(self) -> None:
         agent = await Agent.start(0)

@@ -64,12 +64,12 @@ class NetworkProxy(Undoable):
     _name = "chaos.network_proxy"
     host = "127.0.0.1"
 
-    def __init__(self, host: str, port: int, *, seed: int | None = None) -> None:
-        if not isinstance(host, str):
-            raise TypeError(f"host must be a string, got host={host!r}")
-        if not 0 < checked_count("port", port) < 1 << 16:
-            raise UsageError(f"port must be from 1 to 65535, got port={port!r}")
-        self._upstream = (host, port)
+    def __init__(self, upstream_host: str, upstream_port: int, *, seed: int | None = None) -> None:
+        if not isinstance(upstream_host, str):
+            raise TypeError(f"upstream_host must be a string, got {upstream_host=}")
+        if not 0 < checked_count("upstream_port", upstream_port) < 1 << 16:
+            raise UsageError(f"upstream_port must be from 1 to 65535, got {upstream_port=}")
+        self._upstream = (upstream_host, upstream_port)
         self.seed = chosen_seed(seed, "network_proxy")
         self._random = random.Random(self.seed)
         self._toxics: list[Toxic] = []

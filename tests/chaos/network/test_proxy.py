@@ -445,12 +445,15 @@ class TestUse(Case):
         for use, message in (
             (lambda: idle.port, "the proxy has no port yet: await it"),
             (idle.down, "the proxy does not listen: down can be put on once it is awaited"),
-            (lambda: network_proxy("127.0.0.1", 70_000), "port must be from 1 to 65535, got port=70000"),
+            (
+                lambda: network_proxy("127.0.0.1", 70_000),
+                "port must be from 1 to 65535, got upstream_port=70000",
+            ),
             (lambda: NetworkFault("lag"), "unknown toxic 'lag'; the known ones are latency, bandwidth"),
         ):
             with self.assertRaisesRegex(UsageError, message):
                 use()
-        with self.assertRaisesRegex(TypeError, "host must be a string, got host=None"):
+        with self.assertRaisesRegex(TypeError, "upstream_host must be a string, got upstream_host=None"):
             network_proxy(None, 1)  # type: ignore[arg-type]
         async with self.behind() as proxy:
             for use, message in (

@@ -86,6 +86,7 @@ class TestThreadsThatEndLater(unittest.TestCase):
             case.pool.shutdown(wait=False)
 
         self.assertEqual(run_inner(inner_case(body)).report, "")
+        self.assertTrue(self.over.is_set(), "nobody has looked")
 
     def test_a_timer(self) -> None:
         over = self.over
@@ -101,6 +102,7 @@ class TestThreadsThatEndLater(unittest.TestCase):
             case.timer.cancel()
 
         self.assertEqual(run_inner(inner_case(body)).report, "")
+        self.assertTrue(self.over.is_set(), "nobody has looked")
 
 
 class TestChildren(IsolatedTestCase):
