@@ -277,6 +277,71 @@ class TestConnections(IsolatedTestCase):
             )
 
 
+class TestLooks(IsolatedTestCase):
+    """How long the parent reads before it looks, with a receiver of its own."""
+
+    def listen(self, **options: Any) -> receiver._Receiver:
+        listening = receiver._Receiver(**options)
+        self.addCleanup(listening.close)
+        return listening
+
+    def connect(self, listening: receiver._Receiver, test_id: str) -> channel.Sender:
+        sender = channel.Sender(listening.port, listening.secret, test_id)
+        self.addCleanup(sender.close)
+        return sender
+
+    def endless(self, listening: receiver._Receiver) -> channel.Sender:
+        """Return a sender by which there is always one event more: each that is read sends the next one."""
+        sender = self.connect(listening, self.telemetry.test_id)
+
+        def next_one(event: TelemetryEvent) -> TelemetryEvent:
+            sender.send(event)
+            return event
+
+        self.telemetry.attach("endless", transform=next_one)
+        sender.send(TelemetryEvent("endless"))
+        return sender
+
+    def test_a_look_does_not_wait_for_the_end_of_a_child_that_sends_without_end(self) -> None:
+        listening = self.listen(most_underway=1 << 14)
+        endless = self.endless(listening)
+        listening.drain()
+        self.assertEqual(self.telemetry.events[0].name, "endless")
+        self.assertIsNotNone(endless._socket)
+
+    def test_the_connection_of_a_child_that_sends_without_end_ends_with_its_test(self) -> None:
+        listening = self.listen(most_underway=1 << 14)
+        self.endless(listening)
+        listening.drain()  # By now it is connected.
+        listening.forget(self.telemetry.test_id)
+        listening.drain()
+        self.assertEqual(listening.connections, set())
+
+    def test_a_look_that_gives_up_says_so(self) -> None:
+        listening = self.listen(patience=0)
+        entered, leave = threading.Event(), threading.Event()
+        self.addCleanup(leave.set)
+
+        def stuck(event: TelemetryEvent) -> TelemetryEvent:
+            entered.set()
+            leave.wait()
+            return event
+
+        self.telemetry.attach("stuck", transform=stuck)
+        self.connect(listening, self.telemetry.test_id).send(TelemetryEvent("stuck"))
+        entered.wait()
+        with self.assertWarnsRegex(RuntimeWarning, r"may be missing: it was not read within 0 s; a handler of"):
+            listening.drain()
+
+    def test_nobody_waits_for_a_receiver_that_is_closed(self) -> None:
+        listening = self.listen()
+        look = receiver._Look()
+        listening._stop()
+        listening._waiting.append(look)
+        listening.close()
+        self.assertTrue(look.done.is_set())
+
+
 def is_refused(connection: socket.socket) -> bool:
     """Wait until the other end closes the connection."""
     try:

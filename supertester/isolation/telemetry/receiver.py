@@ -14,6 +14,7 @@ import selectors
 import socket
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -34,8 +35,10 @@ _LONGEST_GREETING = 4096
 _MOST_CONNECTIONS = 500
 _BREATH = 0.01
 _MOST_LOOKS = 10_000
-_PATIENCE = 1.0
-"""Seconds that a look waits for the thread to have read what was sent before."""
+_MOST_UNDERWAY = 16 << 20
+"""Bytes that one connection can hold: more than systems let the buffers of its two ends grow to by themselves."""
+_PATIENCE = 30.0
+"""Seconds after which the thread is taken for stuck, for instance in a handler of a test."""
 
 
 @dataclass(eq=False)
@@ -43,10 +46,24 @@ class _Connection:
     socket: socket.socket
     of_test: str | None = None
     unread: bytearray = field(default_factory=bytearray)
+    count: int = 0
+    """How many bytes have come."""
+
+
+@dataclass(eq=False)
+class _Look:
+    """Wanted after all that had been sent before: that somebody is told, and that a test's connections are closed."""
+
+    closes: str | None = None
+    done: threading.Event = field(default_factory=threading.Event)
+    counts: dict[_Connection, int] | None = None
+    """How many bytes had come by each connection when the thread first knew of this."""
 
 
 class _Receiver:
-    def __init__(self) -> None:
+    def __init__(self, *, most_underway: int = _MOST_UNDERWAY, patience: float = _PATIENCE) -> None:
+        self._most_underway = most_underway
+        self._patience = patience
         self.process = os.getpid()
         self.secret = secrets.token_hex(16)
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
@@ -58,8 +75,7 @@ class _Receiver:
         self._selector = selectors.DefaultSelector()
         self._selector.register(self.listener, selectors.EVENT_READ, None)
         self._selector.register(self._wakened, selectors.EVENT_READ, None)
-        self._waiting: list[threading.Event] = []
-        self._ended: list[str] = []
+        self._waiting: list[_Look] = []
         self._stopping = False
         self._pauses = 0
         self._pausing = threading.Lock()
@@ -72,24 +88,36 @@ class _Receiver:
     # From other threads ------------------------------------------------------------------------------------------
 
     def drain(self) -> None:
-        """Return when all that had been sent before is delivered."""
+        """Return when all that had been sent before is delivered.
+
+        Warns:
+            RuntimeWarning: The thread is stuck, so that some may be missing.
+        """
         if threading.current_thread() is self._thread:
             return
-        read = threading.Event()
-        self._waiting.append(read)
+        look = _Look()
+        self._waiting.append(look)
         self._wake()
-        read.wait(_PATIENCE)
+        if not look.done.wait(self._patience):
+            warnings.warn(
+                f"telemetry of child processes may be missing: it was not read within {self._patience:g} s; "
+                "a handler of telemetry that does not return is the usual cause",
+                RuntimeWarning,
+                stacklevel=2,
+            )
 
     def forget(self, test_id: str) -> None:
         """Close the connections of a test that has ended."""
         if self.connections:
-            self._ended.append(test_id)
+            self._waiting.append(_Look(closes=test_id))
             self._wake()
 
     def close(self) -> None:
         """End the thread, and close everything."""
         self._stop()
         self.abandon()
+        for look in self._waiting:
+            look.done.set()
 
     def pause(self) -> None:
         """End the thread until `resume`: a process that forks should have one thread, and Python warns otherwise."""
@@ -137,17 +165,23 @@ class _Receiver:
     def _run(self) -> None:
         while not self._stopping:
             # Who asks after this is asked for by the byte that wakes the next look.
-            asked, ended = self._waiting.copy(), self._ended.copy()
-            ready = self._selector.select(0 if asked or ended else None)
+            asked = self._waiting.copy()
+            ready = self._selector.select(0 if asked else None)
             for key, _ in ready:
                 self._serve(key)
-            if not ready:  # Nothing is left that was sent before it was asked for.
-                for test_id in ended:
-                    self._ended.remove(test_id)
-                    self._close_those_of(test_id)
-                for each in asked:
-                    self._waiting.remove(each)
-                    each.set()
+            for look in asked:
+                if any(self._may_be_older(key.data, look) for key, _ in ready):
+                    look.counts = look.counts or {each: each.count for each in self.connections}
+                else:
+                    self._waiting.remove(look)
+                    self._close_those_of(look.closes)
+                    look.done.set()
+
+    def _may_be_older(self, connection: _Connection | None, look: _Look) -> bool:
+        """Tell whether what comes by *connection* may have been sent before *look*; a child may send without end."""
+        if connection is None or look.counts is None:
+            return True
+        return connection.count - look.counts.get(connection, 0) < self._most_underway
 
     def _serve(self, key: selectors.SelectorKey) -> None:
         if key.data is not None:
@@ -182,6 +216,7 @@ class _Receiver:
         except OSError:
             found = b""
         connection.unread += found
+        connection.count += len(found)
         *lines, rest = connection.unread.split(b"\n") if b"\n" in found else [connection.unread]
         connection.unread = rest
         is_fine = all(self._take(connection, bytes(line)) for line in lines)
@@ -211,9 +246,10 @@ class _Receiver:
         except (ValueError, KeyError, TypeError, RecursionError):
             return None
 
-    def _close_those_of(self, test_id: str) -> None:
-        for connection in [each for each in self.connections if each.of_test == test_id]:
-            self._drop(connection)
+    def _close_those_of(self, test_id: str | None) -> None:
+        if test_id is not None:
+            for connection in [each for each in self.connections if each.of_test == test_id]:
+                self._drop(connection)
 
     def _drop(self, connection: _Connection) -> None:
         self.connections.discard(connection)
