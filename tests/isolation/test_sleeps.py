@@ -250,6 +250,7 @@ class TestWhatIsInstalled(unittest.TestCase):
     def setUp(self) -> None:
         run_inner(inner_case(lambda case: None))
 
+    @alone("compares functions of time, which explorations beside it replace for their time")
     def test_looks_like_what_it_stands_for(self) -> None:
         class Holder:
             pause = time.sleep
