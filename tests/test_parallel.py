@@ -12,6 +12,7 @@ from supertester.case import IsolatedTestCase
 from supertester.errors import UsageError
 from supertester.mixins.harness import HarnessMixin
 from supertester.testing import failure_of
+from tests.alone import alone
 
 
 def work() -> None:
@@ -52,23 +53,28 @@ class TestParallel(HarnessMixin, IsolatedTestCase):
 
 
 class TestSerial(unittest.TestCase):
-    def test_a_lock_around_threads_is_found(self) -> None:
+    def assert_found(self, unit_ms: float | None) -> None:
         lock = threading.Lock()
 
         def serial() -> None:
             with lock:
                 work()
 
-        for unit_ms in (20, None):
+        async def body(case: Any) -> None:
+            await case.assert_parallel(serial, 6, unit_ms=unit_ms)
 
-            async def body(case: Any, unit_ms: float | None = unit_ms) -> None:
-                await case.assert_parallel(serial, 6, unit_ms=unit_ms)
+        self.assertRegex(
+            failure_of(body, HarnessMixin),
+            r"6 calls at once took [\d.]+ ms, \d+\.\d times as long as one \([\d.]+ ms\), expected 1.5 times at "
+            r"the most: they wait for each other\n  1\. round 1: [\d.]+ ms\n  2\. round 2: [\d.]+ ms\n  3\.",
+        )
 
-            self.assertRegex(
-                failure_of(body, HarnessMixin),
-                r"6 calls at once took [\d.]+ ms, \d+\.\d times as long as one \([\d.]+ ms\), expected 1.5 times at "
-                r"the most: they wait for each other\n  1\. round 1: [\d.]+ ms\n  2\. round 2: [\d.]+ ms\n  3\.",
-            )
+    def test_a_lock_around_threads_is_found(self) -> None:
+        self.assert_found(20)
+
+    @alone("measures how long one call takes")
+    def test_a_lock_around_threads_is_found_where_one_call_is_measured(self) -> None:
+        self.assert_found(None)
 
     def test_a_lock_around_tasks_is_found(self) -> None:
         async def body(case: Any) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from supertester._core.mismatch import Mismatch
 from supertester._core.waiting import checked_seconds, wait_until
 from supertester.errors import UsageError, WaitTimeout
+from supertester.targets.reaper_program import begun
 
 if TYPE_CHECKING:
     import psutil
@@ -50,7 +51,10 @@ def _has(process: psutil.Process, mark: str) -> bool:
     import psutil
 
     with suppress(psutil.Error, OSError):
-        if any(mark in argument for argument in process.cmdline()):
+        arguments = process.cmdline()
+        if not arguments and begun(process.pid):
+            arguments = process.cmdline()
+        if any(mark in argument for argument in arguments):
             return True
         return any(mark in value for value in process.environ().values())
     return False

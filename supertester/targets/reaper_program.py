@@ -23,6 +23,9 @@ _ADDED = (b"+", b"s", b"m")
 _UNDONE = {b"-": b"+", b"r": b"s", b"u": b"m"}
 _DETACH = 2
 _PAUSE = 0.01
+# Places in ``/proc/pid/stat`` after the name: ``vsize`` and ``env_end`` of proc_pid_stat(5).
+_MEMORY = 20
+_ENVIRONMENT_END = 48
 
 
 def marked(mark: bytes) -> list[int]:
@@ -32,9 +35,33 @@ def marked(mark: bytes) -> list[int]:
         return found
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            if mark in (folder / "environ").read_bytes().split(b"\0"):
+            if mark in variables(int(folder.name)):
                 found.append(int(folder.name))
     return found
+
+
+def variables(pid: int) -> list[bytes]:
+    """Return the environment that a process began its program with."""
+    file = Path(f"/proc/{pid}/environ")
+    found = file.read_bytes()
+    if not found and begun(pid):
+        found = file.read_bytes()
+    return found.split(b"\0")
+
+
+def begun(pid: int) -> bool:
+    """Wait for a process that is just beginning another program, and say whether it was.
+
+    ``exec`` lets the parent go on a moment before the process has its arguments and its environment, on a busy machine
+    tens of milliseconds. Until then both look empty.
+    """
+    for number in range(_ROUNDS):
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+        # It has memory, unlike a process that has ended, or one of the system, and there is no end of its environment.
+        if len(fields) <= _ENVIRONMENT_END or fields[_MEMORY] == b"0" or fields[_ENVIRONMENT_END] != b"0":
+            return number > 0
+        time.sleep(_PAUSE)
+    return True
 
 
 def go_on(pid: bytes, started: bytes) -> None:

@@ -15,7 +15,7 @@ import psutil
 from supertester.errors import UsageError
 from supertester.targets import reaper_program
 from supertester.targets.reaper import Reaper
-from supertester.targets.reaper_program import marked
+from supertester.targets.reaper_program import begun, marked, variables
 from tests.targets.orphans import ENDINGS, STATES, family_of, is_zombie, left, run
 
 PROGRAM = [sys.executable, "-I", "-S", str(reaper_program.__file__)]
@@ -85,6 +85,32 @@ class TestReaper(unittest.TestCase):
 
     def test_no_process_has_the_mark_of_one_that_was_killed_before_it_had_one(self) -> None:
         self.assertEqual(marked(b""), [])
+
+    def test_who_was_started_a_moment_ago_is_known_by_its_mark(self) -> None:
+        """Right after ``posix_spawn`` a process often has no environment yet."""
+        argv = [sys.executable, "-c", "import signal; signal.pause()"]
+        found = []
+        for _ in range(300):
+            pid = os.posix_spawn(argv[0], argv, {"MARK": "this"}, setsid=True)
+            try:
+                found.append(variables(pid)[:1])
+            finally:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+        self.assertEqual(found, [[b"MARK=this"]] * 300)
+
+    def test_who_has_an_environment_or_will_have_none_is_not_waited_for(self) -> None:
+        self.assertFalse(begun(os.getpid()))
+        argv = [sys.executable, "-c", "import signal; print(flush=True); signal.pause()"]
+        with subprocess.Popen(argv, env={}, stdout=subprocess.PIPE) as bare:
+            assert bare.stdout is not None
+            bare.stdout.readline()
+            self.assertFalse(begun(bare.pid))
+            os.kill(bare.pid, signal.SIGKILL)
+            os.waitid(os.P_PID, bare.pid, os.WEXITED | os.WNOWAIT)
+            self.assertFalse(begun(bare.pid))  # A zombie has neither memory nor an environment.
+        with self.assertRaises(OSError):
+            begun(bare.pid)
 
     def test_the_matrix_is_whole(self) -> None:
         self.assertEqual(len(list(itertools.product(ENDINGS, STATES))), 15)
