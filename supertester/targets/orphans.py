@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from supertester._core.mismatch import Mismatch
 from supertester._core.waiting import checked_seconds, wait_until
 from supertester.errors import UsageError, WaitTimeout
-from supertester.targets.reaper_program import begun
+from supertester.targets.reaper_program import wait_begun
 
 if TYPE_CHECKING:
     import psutil
@@ -52,7 +52,8 @@ def _has(process: psutil.Process, mark: str) -> bool:
 
     with suppress(psutil.Error, OSError):
         arguments = process.cmdline()
-        if not arguments and begun(process.pid):
+        if not arguments:
+            wait_begun(process.pid)
             arguments = process.cmdline()
         if any(mark in argument for argument in arguments):
             return True

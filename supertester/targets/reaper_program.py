@@ -44,24 +44,24 @@ def variables(pid: int) -> list[bytes]:
     """Return the environment that a process began its program with."""
     file = Path(f"/proc/{pid}/environ")
     found = file.read_bytes()
-    if not found and begun(pid):
+    if not found:
+        wait_begun(pid)
         found = file.read_bytes()
     return found.split(b"\0")
 
 
-def begun(pid: int) -> bool:
-    """Wait for a process that is just beginning another program, and say whether it was.
+def wait_begun(pid: int) -> None:
+    """Return once a process that is just beginning another program has begun it.
 
     ``exec`` lets the parent go on a moment before the process has its arguments and its environment, on a busy machine
     tens of milliseconds. Until then both look empty.
     """
-    for number in range(_ROUNDS):
+    for _ in range(_ROUNDS):
         fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
         # It has memory, unlike a process that has ended, or one of the system, and there is no end of its environment.
         if len(fields) <= _ENVIRONMENT_END or fields[_MEMORY] == b"0" or fields[_ENVIRONMENT_END] != b"0":
-            return number > 0
+            return
         time.sleep(_PAUSE)
-    return True
 
 
 def go_on(pid: bytes, started: bytes) -> None:

@@ -9,13 +9,15 @@ import subprocess
 import sys
 import unittest
 from pathlib import Path
+from unittest import mock
 
 import psutil
 
 from supertester.errors import UsageError
 from supertester.targets import reaper_program
 from supertester.targets.reaper import Reaper
-from supertester.targets.reaper_program import begun, marked, variables
+from supertester.targets.reaper_program import marked, variables, wait_begun
+from tests.alone import alone
 from tests.targets.orphans import ENDINGS, STATES, family_of, is_zombie, left, run
 
 PROGRAM = [sys.executable, "-I", "-S", str(reaper_program.__file__)]
@@ -99,18 +101,19 @@ class TestReaper(unittest.TestCase):
                 os.waitpid(pid, 0)
         self.assertEqual(found, [[b"MARK=this"]] * 300)
 
+    @alone("replaces what others wait by")
     def test_who_has_an_environment_or_will_have_none_is_not_waited_for(self) -> None:
-        self.assertFalse(begun(os.getpid()))
         argv = [sys.executable, "-c", "import signal; print(flush=True); signal.pause()"]
-        with subprocess.Popen(argv, env={}, stdout=subprocess.PIPE) as bare:
+        with mock.patch.object(reaper_program, "time", None), subprocess.Popen(argv, env={}, stdout=-1) as bare:
+            wait_begun(os.getpid())
             assert bare.stdout is not None
             bare.stdout.readline()
-            self.assertFalse(begun(bare.pid))
+            wait_begun(bare.pid)
             os.kill(bare.pid, signal.SIGKILL)
             os.waitid(os.P_PID, bare.pid, os.WEXITED | os.WNOWAIT)
-            self.assertFalse(begun(bare.pid))  # A zombie has neither memory nor an environment.
+            wait_begun(bare.pid)  # A zombie has neither memory nor an environment.
         with self.assertRaises(OSError):
-            begun(bare.pid)
+            wait_begun(bare.pid)
 
     def test_the_matrix_is_whole(self) -> None:
         self.assertEqual(len(list(itertools.product(ENDINGS, STATES))), 15)
