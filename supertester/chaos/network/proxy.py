@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from supertester._core.waiting import checked_seconds
@@ -75,7 +76,6 @@ class NetworkProxy(Undoable):
         self._toxics: list[Toxic] = []
         self._serving: dict[asyncio.Task[None], Connection | None] = {}
         self._listening: socket.socket | None = None
-        self._server: asyncio.Server | None = None
 
     @property
     def port(self) -> int:
@@ -192,40 +192,52 @@ class NetworkProxy(Undoable):
         # Holds the number while nobody listens: who connects to it then is refused.
         self._place = _socket((self.host, 0))
         self._port = int(self._place.getsockname()[1])
-        await self._accept_from(self._listen())
+        self._listen()
 
-    def _listen(self) -> socket.socket:
-        """Listen; who connects from now on is served as soon as the loop gets to it."""
-        self._listening = _socket(self._place.getsockname())
-        self._listening.listen(_BACKLOG)
-        return self._listening
-
-    async def _accept_from(self, listening: socket.socket) -> None:
-        if listening is self._listening:
-            self._server = await asyncio.start_server(self._accept, sock=listening)
+    def _listen(self) -> None:
+        # Not by `asyncio.start_server`: a connection that it has accepted, and not begun to serve when its server is
+        # closed, is left open for ever.
+        self._listening = listening = _socket(self._place.getsockname())
+        listening.settimeout(0)
+        listening.listen(_BACKLOG)
+        asyncio.get_running_loop().add_reader(listening, self._accept, listening)
 
     def _hang_up(self) -> None:
         if self._listening is not None:
+            asyncio.get_running_loop().remove_reader(self._listening)
             with suppress(OSError):  # To close it is enough, unless a process was forked a moment ago and has it too.
                 self._listening.shutdown(socket.SHUT_RDWR)
-        if self._server is not None:
-            self._server.close()
-        if self._listening is not None:
             self._listening.close()
-        self._server = self._listening = None
+            self._listening = None
 
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.ensure_future(self._serve(reader, writer))
+    def _accept(self, listening: socket.socket) -> None:
+        try:
+            accepted, _ = listening.accept()
+        except (BlockingIOError, ConnectionAbortedError):  # Who wanted to connect is gone again.
+            return
+        except OSError:  # There are too many open files, for example; that is told of once, not at each turn.
+            self._hang_up()
+            raise
+        task = asyncio.ensure_future(self._serve(accepted))
         self._serving[task] = None
-        task.add_done_callback(self._serving.pop)
+        task.add_done_callback(partial(self._served, accepted))
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _served(self, accepted: socket.socket, task: asyncio.Task[None]) -> None:
+        self._serving.pop(task)
+        if task.cancelled():  # Perhaps before it had begun.
+            accepted.close()
+
+    async def _serve(self, accepted: socket.socket) -> None:
+        client = await asyncio.open_connection(sock=accepted)
         try:
             server = await asyncio.open_connection(*self._upstream)
         except OSError:
-            reset(writer)
+            reset(client[1])
             return
-        connection = Connection((reader, writer), server)
+        except asyncio.CancelledError:
+            reset(client[1])
+            raise
+        connection = Connection(client, server)
         task = asyncio.current_task()
         assert task is not None
         self._serving[task] = connection
@@ -275,7 +287,7 @@ class _Refusing(toxics.Down):
         if not self.removed:
             super().remove()
             if not self._proxy._over and not any(self._refuses(toxic) for toxic in self._proxy.toxics):
-                self._spawn(self._proxy._accept_from(self._proxy._listen()))
+                self._proxy._listen()
 
 
 def _socket(address: tuple[str, int]) -> socket.socket:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import random
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
+from unittest import mock
 
 from supertester.case import IsolatedTestCase
 from supertester.chaos import NetworkFault, NetworkProxy, add_latency, journaled, network_proxy, run_chaos_suite
@@ -201,6 +203,55 @@ class TestNothingWrong(Case):
                 self.assertEqual(await streams[0].read(), b"")
             with self.assertRaises(ConnectionRefusedError):
                 await asyncio.open_connection(*proxy.address)
+
+    async def test_who_connects_just_when_it_hangs_up_is_not_left_hanging(self) -> None:
+        """A server of asyncio that is closed between accepting a connection and serving it forgets the connection."""
+        for turns in range(8):
+            for ends in ("by a toxic", "by cleanup"):
+                with self.subTest(turns=turns, ends=ends):
+                    async with self.behind() as proxy:
+                        with socket.create_connection(proxy.address) as client:
+                            client.setblocking(False)
+                            for _ in range(turns):
+                                await asyncio.sleep(0)
+                            if ends == "by a toxic":
+                                proxy.down()
+                            else:
+                                await proxy.cleanup()
+                            self.assertEqual(await self.last(client), b"")
+
+    async def last(self, client: socket.socket) -> bytes:
+        """Return what *client* receives before the end, or before a reset."""
+        try:
+            async with asyncio.timeout(60):
+                return await asyncio.get_running_loop().sock_recv(client, 1)
+        except ConnectionResetError:
+            return b""
+
+    async def test_who_waits_for_a_server_that_does_not_answer_is_not_left_hanging(self) -> None:
+        with socket.socket() as silent, socket.socket() as other:
+            silent.bind(("127.0.0.1", 0))
+            silent.listen(0)
+            other.connect(silent.getsockname())  # Nobody else finds room.
+            proxy = await network_proxy(*silent.getsockname())
+            async with self.client(proxy) as (reader, _):
+                for _ in range(8):
+                    await asyncio.sleep(0)
+                await proxy.cleanup()
+                with self.assertRaises(ConnectionResetError):
+                    await reader.read()
+
+    async def test_one_that_cannot_accept_hangs_up_and_says_why(self) -> None:
+        async with self.behind() as proxy:
+            full = mock.Mock(accept=mock.Mock(side_effect=OSError(errno.EMFILE, "planted")))
+            with self.assertRaisesRegex(OSError, "planted"):
+                proxy._accept(full)
+            with self.assertRaises(ConnectionRefusedError):
+                await asyncio.open_connection(*proxy.address)
+            with proxy.down():
+                pass
+            async with self.client(proxy) as streams:  # It listens again.
+                self.assertEqual(await self.ask(streams), b"ping")
 
 
 class TestToxics(Case):
