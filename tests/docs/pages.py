@@ -4,7 +4,8 @@ Sybil finds the blocks: fences, ``{code-block}`` directives, and the invisible c
 decided here, because the pages show what a reader would write and not what a plain ``exec`` can run:
 
 - ``await`` works at the top of a block; the blocks of one page share one namespace and one event loop;
-- the test cases that a block defines are run, and a failure of theirs fails the block.
+- the test cases that a block defines are run, and a failure of theirs fails the block;
+- a block runs after those before it, in whatever order its tests run, and a failure is that of its own block alone.
 
 A block cannot be skipped, and its language must be one of `LANGUAGES`: otherwise a typing mistake such as ``pyhton``
 would be a block that never runs. A page about packages that few have names them in a comment, ``% needs: ray``; it runs
@@ -54,6 +55,8 @@ class Page:
         self.loop: asyncio.Runner | None = None
 
     def open(self) -> None:
+        self.waiting = list(self.document.examples())
+        self.failures: dict[int, Exception] = {}
         self.before = list(sys.path), set(sys.modules)
         sys.modules[self.module.__name__] = self.module
         self.loop = asyncio.Runner()
@@ -69,6 +72,17 @@ class Page:
             if (file := getattr(sys.modules[name], "__file__", None)) and EXAMPLES in Path(file).parents:
                 del sys.modules[name]
         del sys.modules[self.module.__name__]
+
+    def run_up_to(self, line: int) -> None:
+        """Run what has not run yet of the blocks up to that at *line*; raise what that one raised."""
+        while self.waiting and self.waiting[0].line <= line:
+            example = self.waiting.pop(0)
+            try:
+                example.evaluate()
+            except Exception as error:  # noqa: BLE001 - it is raised by the test of that block
+                self.failures[example.line] = error
+        if line in self.failures:
+            raise self.failures[line]
 
     def evaluate(self, example: Example) -> None:
         """Run one block, then the test cases that it defined."""
@@ -107,7 +121,7 @@ def run_case(case: type[unittest.TestCase]) -> None:
 
 
 class BlockTest(unittest.TestCase):
-    """One block of a page. The blocks of a page run in order, in a class of their own."""
+    """One block of a page, in a class of the page's own."""
 
     page: Page
 
@@ -119,7 +133,7 @@ class BlockTest(unittest.TestCase):
         frugal(self)
 
     def runTest(self) -> None:
-        self.example.evaluate()
+        self.page.run_up_to(self.example.line)
 
     def id(self) -> str:
         return f"{self.page.name}:{self.example.line}"

@@ -34,10 +34,11 @@ class TestBlocks(unittest.TestCase):
     def setUp(self) -> None:
         self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
 
-    def run_page(self, *parts: str) -> unittest.TestResult:
+    def run_page(self, *parts: str, step: int = 1) -> unittest.TestResult:
         path = self.folder / "page.md"
         path.write_text("# A page\n\n" + "\n\n".join(parts), encoding="utf-8")
-        return unittest.TextTestRunner(stream=io.StringIO()).run(suite_of(path, root=self.folder))
+        suite = unittest.TestSuite(list(suite_of(path, root=self.folder))[::step])
+        return unittest.TextTestRunner(stream=io.StringIO()).run(suite)
 
     def assert_passes(self, *parts: str, blocks: int) -> None:
         result = self.run_page(*parts)
@@ -55,6 +56,17 @@ class TestBlocks(unittest.TestCase):
     def test_a_failure_names_the_line_of_the_page(self) -> None:
         report = self.assert_breaks("AssertionError", block("x = 1"), block("y = 2\nassert x == y"))
         self.assertIn('page.md", line 10', report)
+
+    def test_those_before_a_block_run_before_it_in_whatever_order(self) -> None:
+        parts = block("seen = [1]"), block("seen.append(2)"), block("assert seen == [1, 2], seen\nseen.append(3)")
+        result = self.run_page(*parts, step=-1)
+        self.assertEqual((result.testsRun, result.failures, result.errors), (3, [], []))
+
+    def test_a_failure_is_that_of_its_own_block_in_whatever_order(self) -> None:
+        result = self.run_page(block("x = 1"), block("1 / 0"), block("assert x == 1"), step=-1)
+        [(test, report)] = result.errors
+        self.assertEqual((test.id(), result.failures), ("page.md:8", []))
+        self.assertIn("ZeroDivisionError", report)
 
     def test_what_a_page_puts_on_the_path_and_imports_from_there_goes_with_it(self) -> None:
         folder = ROOT / "examples" / "session_pool"
