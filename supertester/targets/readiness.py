@@ -96,7 +96,7 @@ class HttpReady:
             writer.write(f"GET {self.path} HTTP/1.0\r\nHost: {self.host}:{self.port}\r\n\r\n".encode())
             words = (await reader.readline()).split()
             return len(words) > 1 and words[0].startswith(b"HTTP/") and words[1] == str(self.status).encode()
-        except OSError:
+        except (OSError, ValueError):  # ValueError: no line that short.
             return False
         finally:
             writer.close()

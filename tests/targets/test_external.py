@@ -43,6 +43,22 @@ while True:
     connection.close()
 """
 
+UNLIKE_HTTP_AT_FIRST = """
+import socket, sys
+server = socket.socket(fileno=int(sys.argv[1]))
+server.listen()
+for answer in (b"x" * 200_000, b"", b"SSH-2.0 200\\r\\n", b"HTTP/1.0 200 OK\\r\\n\\r\\n"):
+    connection, _ = server.accept()
+    try:
+        connection.sendall(answer)
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(1_000):
+            pass
+    except ConnectionError:
+        pass  # Who asked has heard enough.
+    print("answered", answer[:4], flush=True)
+"""
+
 HEALTH = """
 import sys
 import grpc
@@ -118,6 +134,14 @@ class TestReadiness(IsolatedTestCase):
                     timeout=0.5,
                 )
             await process.stop()
+
+    async def test_what_is_no_answer_over_http_is_none(self) -> None:
+        port = self.ports.reserve()
+        process = await start_process(
+            [*program(UNLIKE_HTTP_AT_FIRST), str(port.fileno())], ready=HttpReady(port.number), pass_fds=[port]
+        )
+        port.close()
+        await process.wait_for_output(r"b'xxxx'(.*\n)*.*b''(.*\n)*.*b'SSH-'(.*\n)*.*b'HTTP'")
 
     @unittest.skipUnless(find_spec("grpc_health"), "needs the extra grpc")
     async def test_a_health_service_of_grpc(self) -> None:
