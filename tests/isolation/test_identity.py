@@ -14,6 +14,7 @@ from supertester.isolation.children import TEST_ID
 from supertester.isolation.identity import owner
 from supertester.otp import GenServer, self_pid
 from supertester.testing import inner_case, run_inner
+from tests.joining import join_and_close
 
 
 class Tells(GenServer):
@@ -129,8 +130,7 @@ class TestIdentity(unittest.IsolatedAsyncioTestCase):
                 child.start()
                 sender.close()  # Where only the child can send, its death ends the wait.
                 self.assertEqual(receiver.recv(), self.context.test_id)
-                child.join()
-                child.close()
+                join_and_close(child)
                 receiver.close()
 
     async def test_the_current_span_goes_with_it(self) -> None:

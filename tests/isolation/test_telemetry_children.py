@@ -21,6 +21,7 @@ from supertester.case import IsolatedTestCase
 from supertester.isolation.telemetry import receiver
 from supertester.telemetry import TEST_ID, TelemetryEvent, channel
 from supertester.testing import inner_case, run_inner
+from tests.joining import join_and_close
 from tests.project.support import ROOT, run_python
 
 __tags__ = {"layer": "system"}
@@ -89,8 +90,7 @@ class TestChildren(IsolatedTestCase):
                 child = multiprocessing.get_context(method).Process(target=target, args=(method,))
                 child.start()
                 await self.assert_telemetry(method, timeout=30)
-                child.join()
-                child.close()
+                join_and_close(child)
                 await self.assert_telemetry_count("supertester.chaos.stop", 1, timeout=0)
                 self.telemetry.flush()
 
@@ -98,8 +98,7 @@ class TestChildren(IsolatedTestCase):
         child = multiprocessing.get_context("spawn").Process(target=work_and_fork, args=("child",))
         child.start()
         await self.assert_telemetry_count("child*", 2, timeout=30)
-        child.join()
-        child.close()
+        join_and_close(child)
 
     async def test_a_fork_of_a_fork_and_its_program(self) -> None:
         def outer() -> None:
@@ -112,10 +111,9 @@ class TestChildren(IsolatedTestCase):
 
         child = multiprocessing.get_context("fork").Process(target=outer)
         child.start()
-        child.join()
+        join_and_close(child)
         for name in ("inner", "child.work", "outer"):
             await self.assert_telemetry_count(name, 1, timeout=0)
-        child.close()
 
     async def test_a_child_that_is_killed_has_sent_what_it_did(self) -> None:
         code = CHILD + "print('done', flush=True)\nimport signal; signal.pause()"

@@ -17,6 +17,7 @@ from supertester.isolation import uninstall
 from supertester.isolation.children import TEST_ID
 from tests.isolation.environment import at_import
 from tests.isolation.environment.support import report_of, side_by_side
+from tests.joining import join_and_close
 
 NAME = "SUPERTESTER_TESTS_VARIABLE"
 REMOVED = "SUPERTESTER_TESTS_REMOVED"
@@ -142,8 +143,7 @@ class TestChildren(unittest.TestCase):
                     child.start()
                     sender.close()  # Where only the child can send, its death ends the wait.
                     answers.append(receiver.recv())
-                    child.join()
-                    child.close()
+                    join_and_close(child)
                     receiver.close()
 
                 self.assertEqual(report_of(body), "")
