@@ -151,11 +151,13 @@ class TestNetwork(FailureCase):
     async def test_timeout(self) -> None:
         failures = self.failing(self.pool, "timeout", proxy_of=self.proxy_of)
         reader, writer = await asyncio.open_connection(*self.proxy.address)
+        writer.write(b"one\n")
+        self.assertEqual(await reader.readline(), b"answer to one\n")
         with failures.attempt():
-            writer.write(b"one\n")
+            writer.write(b"two\n")
             with self.assertRaises(TimeoutError):
                 await asyncio.wait_for(reader.readline(), 0.5)
-        self.assertEqual(await reader.readline(), b"answer to one\n", "nothing was lost")
+        self.assertEqual(await reader.readline(), b"answer to two\n", "nothing was lost")
         writer.close()
         self.assertEqual(failures.delivered, {"timeout": 1})
 

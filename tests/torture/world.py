@@ -6,6 +6,7 @@ import asyncio
 import gc
 import locale
 import logging
+import multiprocessing
 import os
 import signal
 import sys
@@ -62,6 +63,7 @@ def _comes_by_itself(item: Any) -> bool:
 
 def _descriptors() -> list[str]:
     gc.collect()
+    multiprocessing.active_children()  # Those that have ended are kept, with their pipes, until somebody asks.
     if not _FDS.is_dir():
         return []
     found = []
