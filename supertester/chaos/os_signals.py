@@ -107,7 +107,7 @@ def frozen_family(root: ProcessTarget) -> list[ProcessTarget]:
     new = [root]
     while new:
         for each in new:
-            each.kill(signal.SIGSTOP)
+            each.suspend_now()
             found[each.identity] = each
         new = [each for each in family(root) if each.identity not in found]
     return list(found.values())

@@ -23,7 +23,7 @@ from supertester.targets.output import Output
 from supertester.targets.readiness import FdReady, Readiness
 from supertester.targets.reaper import reaper
 from supertester.targets.system import need_posix
-from supertester.targets.tree import descendants, kill_tree, living, signal_group
+from supertester.targets.tree import descendants, kill_tree, living, signal_group, stand_still
 
 if TYPE_CHECKING:
     import psutil
@@ -38,6 +38,8 @@ _LAST_WORDS: Final = 0.5
 """Seconds in which a program that has ended has to have closed its output, unless others hold it open."""
 _KILL: Final = 5.0
 """Seconds in which a killed process has to be gone."""
+_STILL: Final = 5.0
+"""Seconds in which a suspended process has to stand still."""
 
 
 async def start_process(
@@ -346,8 +348,13 @@ class ExternalProcess:
         kill_tree(self.pid)
 
     def suspend(self) -> None:
-        """Let it and its group stand still, as if it hung."""
-        signal_group(self.pid, signal.SIGSTOP)
+        """Let it and its group stand still, as if it hung; block until they do.
+
+        Raises:
+            WaitTimeout: Somebody has not come to a stand in five seconds.
+        """
+        if moving := stand_still(self.pid, _STILL):
+            raise WaitTimeout(f"{self.name} does not stand still within {_STILL:g} s after SIGSTOP: {moving}")
 
     def resume(self) -> None:
         """Let it go on."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from supertester._core.standing import come_to_rest
 from supertester._core.waiting import wait_until
 from supertester.errors import Unsupported, UsageError
 from supertester.otp.reasons import KILL, SHUTDOWN, is_reason
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ProcessTarget", "family", "signal_of"]
 
-_LOOK: Final = 0.0002
-"""Seconds between two looks at a process that is about to stand still."""
 _PATIENCE: Final = 5.0
 """Seconds that the system may take to suspend a process."""
 _FORKSERVER: Final = "multiprocessing.forkserver"
@@ -163,9 +161,7 @@ class ProcessTarget(Target):
     def suspend_now(self, within: float = 1.0) -> bool:
         """Send it SIGSTOP, and block until it stands still, for so many seconds at most; return whether it does."""
         self.kill(signal.SIGSTOP)
-        deadline = time.monotonic() + within
-        while self.state == "running" and time.monotonic() < deadline:
-            time.sleep(_LOOK)  # Only its parent is told.
+        come_to_rest(lambda: [self] if self.state == "running" else [], within)
         return self.state == "stopped"
 
     def check_reason(self, reason: Any) -> None:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from supertester._core.standing import come_to_rest, is_at_rest
 
 if TYPE_CHECKING:
     import psutil
 
-__all__ = ["descendants", "has_children", "kill_tree", "living", "signal_group"]
+__all__ = ["descendants", "has_children", "kill_tree", "living", "signal_group", "stand_still"]
+
+_FREEZE: Final = 0.1
+"""Seconds in which what is to be killed has to stand still."""
 
 
 def signal_group(group: int, number: int) -> bool:
@@ -21,6 +26,29 @@ def signal_group(group: int, number: int) -> bool:
         os.killpg(group, number)
         return True
     return False
+
+
+def stand_still(group: int, within: float) -> list[psutil.Process]:
+    """Suspend a process group, and block until that has taken effect, for so many seconds at most.
+
+    Returns:
+        Those that have not come to a stand.
+    """
+
+    def moving() -> list[psutil.Process]:
+        # Sent again at each look, for those that were started meanwhile.
+        return list(_moving(group)) if signal_group(group, signal.SIGSTOP) else []
+
+    return come_to_rest(moving, within)
+
+
+def _moving(group: int) -> Iterator[psutil.Process]:
+    import psutil
+
+    for pid in psutil.pids():
+        with suppress(OSError, psutil.Error):
+            if os.getpgid(pid) == group and not is_at_rest(process := psutil.Process(pid)):
+                yield process
 
 
 def descendants(pid: int) -> list[psutil.Process]:
@@ -52,7 +80,7 @@ def kill_tree(pid: int, started: Iterable[psutil.Process] = ()) -> list[psutil.P
     """
     import psutil
 
-    signal_group(pid, signal.SIGSTOP)  # Who is stopped starts no others meanwhile.
+    stand_still(pid, _FREEZE)  # Who is stopped starts no others meanwhile.
     found = [*descendants(pid), *started]
     signal_group(pid, signal.SIGKILL)
     for process in found:

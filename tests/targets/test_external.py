@@ -31,7 +31,7 @@ from supertester.targets import (
 )
 from supertester.testing import failure_of, inner_case, run_inner
 from tests.alone import alone
-from tests.targets.programs import DEAF, ECHO, FAMILY, program
+from tests.targets.programs import BUSY_FAMILY, DEAF, ECHO, FAMILY, program
 
 LISTEN = """
 import socket, sys
@@ -291,15 +291,32 @@ class TestProcesses(IsolatedTestCase):
     async def test_suspended_and_resumed(self) -> None:
         process = await start_process(program(ECHO, forever=False))
         process.suspend()
-        status = psutil.Process(process.pid).status
-        await self.wait_for(lambda: status() == psutil.STATUS_STOPPED)
         process.stdin.write(b"late\n")
         self.assertEqual(process.output, "")
         process.resume()
         await process.wait_for_output("echo late")
 
-    async def wait_for(self, condition: Any) -> None:
-        await asyncio.wait_for(asyncio.to_thread(lambda: [None for _ in iter(condition, True)]), 60)
+    async def test_once_suspend_returns_all_stand_still(self) -> None:
+        process = await start_process(program(BUSY_FAMILY, forever=False), ready=LineReady("family"))
+        child = int(process.find(r"family (\d+)").group(1))
+        both = [psutil.Process(process.pid), psutil.Process(child)]
+        for _ in range(50):
+            process.suspend()
+            self.assertEqual([each.status() for each in both], ["stopped", "stopped"])
+            process.resume()
+
+    @alone("replaces, for all, what suspends processes")
+    async def test_who_cannot_be_suspended_is_named(self) -> None:
+        process = await start_process(program())
+        moving = [psutil.Process(process.pid)]
+        self.enterContext(mock.patch("supertester.targets.external.stand_still", return_value=moving))
+        with self.assertRaisesRegex(WaitTimeout, rf"python does not stand still within 5 s .*pid={process.pid}"):
+            process.suspend()
+
+    async def test_who_has_ended_stands_still(self) -> None:
+        process = await start_process(program("pass", forever=False))
+        await process.wait()
+        process.suspend()
 
     async def test_measured(self) -> None:
         process = await start_process(program("print('up')"), ready=LineReady("up"))
@@ -327,7 +344,7 @@ class TestProcesses(IsolatedTestCase):
             async with with_python_server(print_and_wait, "hello", ready=LineReady("^served")) as server:
                 raise KeyError("mine")
         self.assertFalse(server.is_alive())
-        for function in (lambda: None, self.wait_for):
+        for function in (lambda: None, self.assertEqual):
             with self.assertRaisesRegex(
                 UsageError, r"test_external.* cannot be found in another process; use a function"
             ):

@@ -9,18 +9,24 @@ import subprocess
 import sys
 import weakref
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from supertester._core.origin import Origin
+from supertester._core.standing import come_to_rest, is_at_rest
 from supertester.context import IsolationContext
 from supertester.isolation.births import births_of
 from supertester.isolation.leaks import pools
 from supertester.isolation.leaks.leak import Leak, plainly
 
+if TYPE_CHECKING:
+    import psutil
+
 __all__ = ["find", "note_popen", "note_process"]
 
 _SHOWN = 80
 """Characters of a command that a message shows."""
+_FREEZE = 0.1
+"""Seconds in which what is to be killed has to stand still."""
 
 
 def note_popen(context: IsolationContext, popen: subprocess.Popen[Any]) -> None:
@@ -167,12 +173,17 @@ def _kill(child: _PopenChild | _ProcessChild) -> list[Any]:
         return []
     for process in tree:  # Grows meanwhile; who is stopped starts no others.
         with contextlib.suppress(psutil.Error):
-            process.suspend()
+            _freeze(process)
             tree += process.children()
     for process in tree:
         with contextlib.suppress(psutil.Error):
             process.kill()
     return tree[1:]
+
+
+def _freeze(process: psutil.Process) -> None:
+    process.suspend()
+    come_to_rest(lambda: [] if is_at_rest(process) else [process], _FREEZE)
 
 
 def _runs(process: Any) -> bool:
