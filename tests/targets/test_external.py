@@ -344,7 +344,7 @@ class TestProcesses(IsolatedTestCase):
             async with with_python_server(print_and_wait, "hello", ready=LineReady("^served")) as server:
                 raise KeyError("mine")
         self.assertFalse(server.is_alive())
-        for function in (lambda: None, self.assertEqual):
+        for function in (lambda: None, self.test_by_the_case):
             with self.assertRaisesRegex(
                 UsageError, r"test_external.* cannot be found in another process; use a function"
             ):
