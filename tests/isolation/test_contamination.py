@@ -30,6 +30,7 @@ from supertester.context import IsolationContext
 from supertester.errors import UsageError
 from supertester.isolation.contamination import Comparison
 from supertester.isolation.options import Options
+from supertester.otp import KILL
 from supertester.testing import inner_case, run_inner
 
 __alone__ = "runs tests that wait until no other one runs"
@@ -95,7 +96,7 @@ PLANTED: dict[str, tuple[Callable[[], object], str, Callable[[], Any]]] = {
     "gc.callbacks": (lambda: gc.callbacks.append(fake), "fake", lambda: list(gc.callbacks)),
     "os.environ['PLANTED']": (lambda: os.environ.update(PLANTED="x"), "absent .* is 'x'", lambda: dict(os.environ)),
     "the current directory": (lambda: os.chdir("/"), "is '/' after", os.getcwd),
-    "the umask": (lambda: os.umask(0o123), "is 83 after", lambda: (mask := os.umask(0), os.umask(mask))[0]),
+    "the umask": (lambda: os.umask(0o123), "is '0o123' after", lambda: (mask := os.umask(0), os.umask(mask))[0]),
     "locale.LC_NUMERIC": (
         lambda: locale.setlocale(locale.LC_NUMERIC, "C" if locale.setlocale(locale.LC_NUMERIC) != "C" else "C.UTF-8"),
         "locale.LC_NUMERIC was '.*' before",
@@ -243,6 +244,21 @@ PLANTED: dict[str, tuple[Callable[[], object], str, Callable[[], Any]]] = {
     "planted_shop.CART['a']": (lambda: SHOP.CART["a"].append(3), r"\[1, 2\] .*\[1, 2, 3\]", lambda: str(SHOP.CART)),
     "planted_shop.CART['b']": (lambda: SHOP.CART.update(b=1), "absent .* is 1", lambda: str(SHOP.CART)),
     "planted_shop.SEEN": (lambda: SHOP.SEEN.add(2), r"\{1\} .*\{1, 2\}", lambda: set(SHOP.SEEN)),
+    "planted_shop.CART['p']": (
+        lambda: SHOP.CART.update(p=KILL),
+        "absent .* is KILL after",
+        lambda: str(SHOP.CART),
+    ),
+    "planted_shop.RATE removed": (lambda: delattr(SHOP, "RATE"), "was 1 .* is absent after", lambda: SHOP.RATE),
+    "planted_shop.Till removed": (lambda: delattr(SHOP, "Till"), "is absent after", lambda: SHOP.Till),
+    "planted_shop.Till.ring removed": (lambda: delattr(SHOP.Till, "ring"), "is absent after", lambda: SHOP.Till.ring),
+    "planted_shop.CART['a'] removed": (lambda: SHOP.CART.pop("a"), "is absent after", lambda: str(SHOP.CART)),
+    "builtins.credits removed": (lambda: delattr(builtins, "credits"), "is absent", lambda: builtins.credits),
+    "shutil._ARCHIVE_FORMATS['zip'] removed": (
+        lambda: shutil.unregister_archive_format("zip"),
+        "is absent after",
+        lambda: sorted(shutil.get_archive_formats()),
+    ),
     "planted_shop.QUEUE": (SHOP.QUEUE.clear, r"\[1\] .*\[\]", lambda: list(SHOP.QUEUE)),
 }
 KEPT: list[Any] = []

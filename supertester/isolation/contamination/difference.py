@@ -71,7 +71,7 @@ class Since:
         if not is_ours(before):
             return False
         # Taken out by `uninstall`, be it a hook or what a function was wrapped in.
-        return after is without_ours(before) or after is getattr(before, "__wrapped__", before)
+        return any(after is each for each in (ABSENT, without_ours(before), getattr(before, "__wrapped__", before)))
 
     def came_with_import(self, value: Any) -> bool:
         """Say whether a module that was imported since defines *value*, or its class."""
@@ -117,10 +117,13 @@ def is_ours(value: Any) -> bool:
     """
     while isinstance(value, functools.partial):
         value = value.func
-    if f"{type(value).__module__}.".startswith("supertester."):
-        return True
+    module = f"{type(value).__module__}."
+    if module.startswith("supertester."):
+        return value is not ABSENT and not module.startswith(_OF_USERS)
     code = getattr(getattr(value, "__func__", value), "__code__", None)
     return code is not None and is_foreign(code.co_filename) and code.co_filename.startswith(_PACKAGE)
 
 
 _PACKAGE = __file__.partition("isolation")[0]
+_OF_USERS = ("supertester.otp.", "supertester.targets.")
+"""Processes and servers: where these stay, a test has put them."""

@@ -26,10 +26,10 @@ def _cwd() -> str:
         return f"gone ({error.strerror})"
 
 
-def _umask() -> int:
+def _umask() -> str:
     mask = os.umask(0o077)
     os.umask(mask)
-    return mask
+    return f"0o{mask:03o}"
 
 
 _CATEGORIES = [name for name in dir(locale) if name.startswith("LC_") and name != "LC_ALL"]
@@ -127,7 +127,7 @@ RESOURCES: list[Resource] = [
     contents("os", "environ"),
     slot("the current directory", _cwd, os.chdir),
     Resource("files", _files, _file_differences),
-    slot("the umask", _umask, os.umask),
+    slot("the umask", _umask, lambda mask: os.umask(int(mask, 8))),
     each("locale", _locales, lambda name, value: locale.setlocale(getattr(locale, name), value), "locale.{}".format),
     slot("the time zone", lambda: (time.tzname, time.timezone), _put_zone),
     each("signals", _handlers, _put_handler, lambda number: f"the handler of {_signal_name(number)}"),
