@@ -19,6 +19,7 @@ __all__ = [
     "here",
     "is_foreign",
     "is_standard",
+    "relay",
     "show_line",
     "transparent",
 ]
@@ -38,11 +39,21 @@ _DEPTH = 24
 """Frames that an `Origin` keeps."""
 
 _transparent: set[CodeType] = set()
+_relays: set[CodeType] = set()
 
 
 def transparent(function: F) -> F:
     """Let it look, to what *function* calls, as if its own caller had called it: it stands for what it calls."""
     _transparent.add(function.__code__)
+    return function
+
+
+def relay(function: F) -> F:
+    """Let an `Origin` that is taken in what *function* calls go on with the one in its variable ``origin``.
+
+    That is where somebody handed the work over which it does, as one does to a thread.
+    """
+    _relays.add(function.__code__)
     return function
 
 
@@ -98,21 +109,32 @@ class Origin:
         depth: Frames to leave out; 1 leaves out this constructor only.
     """
 
-    __slots__ = ("_frames",)
+    __slots__ = ("_before", "_frames")
 
     def __init__(self, depth: int = 1) -> None:
         frame: FrameType | None = caller(sys._getframe(depth))
         frames: list[tuple[CodeType, int]] = []
         self._frames = frames
+        self._before: Origin | None = None
         while frame is not None and len(frames) < _DEPTH:
+            if frame.f_code in _relays:
+                if self._nearest() is None:  # Else they would form a chain, where each thread starts the next.
+                    self._before = frame.f_locals["origin"]
+                break
             frames.append((frame.f_code, frame.f_lasti))
             frame = frame.f_back
+
+    def _all_frames(self) -> Iterator[tuple[CodeType, int]]:
+        origin: Origin | None = self
+        while origin is not None:
+            yield from origin._frames
+            origin = origin._before
 
     @property
     def line(self) -> str:
         """The innermost line of the user's code, or of any code if there is none of the user."""
         for skip in (lambda name: is_foreign(name) or is_standard(name), is_foreign, lambda _: False):
-            for code, last in self._frames:
+            for code, last in self._all_frames():
                 if not skip(code.co_filename):
                     return show_line(code.co_filename, _line_number(code, last), code.co_name)
         return "an unknown line"
@@ -120,14 +142,21 @@ class Origin:
     @property
     def is_own(self) -> bool:
         """Whether this library made it for itself: whether its code comes before any that is not Python's own."""
-        names = (code.co_filename for code, _ in self._frames)
-        return next((name for name in names if not is_standard(name)), "").startswith(_FOREIGN[0])
+        name = self._nearest()
+        if name is None:
+            return self._before is not None and self._before.is_own
+        return name.startswith(_FOREIGN[0])
+
+    def _nearest(self) -> str | None:
+        """Return the file of the innermost code that is not Python's own, and stands for no other."""
+        names = (code.co_filename for code, _ in self._frames if code not in _transparent)
+        return next((name for name in names if not is_standard(name)), None)
 
     def stack(self) -> str:
         """Return the stack, outermost call first, without this library and what called the user's code, as text."""
         lines: list[str] = []
         is_inside = False
-        for code, last in self._frames:
+        for code, last in self._all_frames():
             is_outside = is_foreign(code.co_filename)
             if is_outside and is_inside:
                 break
@@ -137,7 +166,7 @@ class Origin:
         return "\n".join(["created here (innermost call last):", *reversed(lines)])
 
     def calls(self) -> Iterator[tuple[str, str]]:
-        """Yield file name and function of every frame, innermost first."""
+        """Yield file name and function of every frame, innermost first; not of who handed the work over."""
         return ((code.co_filename, code.co_name) for code, _ in self._frames)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from types import FunctionType
 from typing import Any
 
 from supertester._core.origin import transparent
@@ -49,6 +50,8 @@ def replace_attribute(holder: Any, name: str, replacement: Any) -> Undo:
 
     A replacement must call what it replaces: others may have replaced it before.
     """
+    if isinstance(replacement, FunctionType):
+        transparent(replacement)
     previous = getattr(holder, name)
     setattr(holder, name, replacement)
 

@@ -19,7 +19,7 @@ from threading import get_ident
 from typing import Any
 
 from supertester._core.exploring import served_by_nobody
-from supertester._core.origin import Origin
+from supertester._core.origin import Origin, relay
 from supertester.context import IsolationContext, current_context
 from supertester.errors import UsageError
 from supertester.isolation.births import births_of
@@ -234,11 +234,12 @@ def _inheriting_start(previous: Callable[[threading.Thread], None]) -> Callable[
         if context is None or self.ident is not None:  # Not a test's, or about to be refused.
             previous(self)
             return
-        self._supertester = (context, Origin(2))  # type: ignore[attr-defined]
+        origin = Origin(2)
+        self._supertester = (context, origin)  # type: ignore[attr-defined]
         threads = births_of(context).threads
         threads.add(self)
         own = self.__dict__.get("run")
-        self.run = functools.partial(_run, self, own, self.run, context, current_process.get())  # type: ignore[method-assign]
+        self.run = functools.partial(_run, self, own, self.run, context, current_process.get(), origin)  # type: ignore[method-assign]
         try:
             previous(self)
         except BaseException:
@@ -249,7 +250,15 @@ def _inheriting_start(previous: Callable[[threading.Thread], None]) -> Callable[
     return start
 
 
-def _run(thread: threading.Thread, own: Any, run: Callable[[], None], context: IsolationContext, process: Any) -> None:
+@relay
+def _run(  # noqa: PLR0917
+    thread: threading.Thread,
+    own: Any,
+    run: Callable[[], None],
+    context: IsolationContext,
+    process: Any,
+    origin: Origin,  # noqa: ARG001 - for `relay`
+) -> None:
     """Be the ``run`` of a thread that a test started."""
     _restore_run(thread, own)
     # Never reset: the thread ends with it, and its hook for exceptions runs after this.
@@ -273,7 +282,7 @@ def _inheriting_submit(previous: Callable[..., Any]) -> Callable[..., Any]:
     def submit(self: ThreadPoolExecutor, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         # Also where there is no test: the thread that takes the job may have been started by one.
         context = owner()
-        future = previous(self, _Job(function, context, current_process.get()), *args, **kwargs)
+        future = previous(self, _Job(function, context, current_process.get(), Origin(2)), *args, **kwargs)
         if context is not None and context.jobs is not None:
             context.jobs(future)
         return future
@@ -284,13 +293,18 @@ def _inheriting_submit(previous: Callable[..., Any]) -> Callable[..., Any]:
 class _Job:
     """A function that an executor calls in the name of the test that submitted it."""
 
-    __slots__ = ("_context", "_function", "_process")
+    __slots__ = ("_context", "_function", "_origin", "_process")
 
-    def __init__(self, function: Callable[..., Any], context: IsolationContext | None, process: Any) -> None:
+    def __init__(
+        self, function: Callable[..., Any], context: IsolationContext | None, process: Any, origin: Origin
+    ) -> None:
         self._function = function
         self._context = context
         self._process = process
+        self._origin = origin
 
+    @relay
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        origin = self._origin  # noqa: F841 - for `relay`
         with _acting_as(self._context, self._process):
             return self._function(*args, **kwargs)

@@ -145,6 +145,32 @@ class TestThreads(Planted):
 
         self.assert_leak(body, rf"1\. thread 'inner' \(started at .*{HERE} in outer\)")
 
+    def test_one_that_a_thread_starts_by_itself_is_of_who_started_that(self) -> None:
+        def body(case: Any) -> None:
+            inner = threading.Thread(target=self.over.wait, name="inner")
+            outer = threading.Thread(target=inner.start)
+            outer.start()
+            outer.join()
+
+        self.assert_leak(body, rf"1\. thread 'inner' \(started at .*{HERE} in body\)")
+
+    def test_of_threads_that_start_each_other_none_keeps_where_all_before_it_came_from(self) -> None:
+        found: list[Any] = []
+
+        def step(left: int) -> None:
+            thread: Any = threading.current_thread()
+            found.append(thread._supertester[1]._before)
+            if left:
+                start(left - 1)
+
+        def start(left: int) -> None:
+            thread = threading.Thread(target=step, args=(left,))
+            thread.start()
+            thread.join()
+
+        self.assertEqual(run_inner(inner_case(lambda case: start(9))).report, "")
+        self.assertEqual(found, [None] * 10)
+
     def test_a_timer_left_is_cancelled(self) -> None:
         def body(case: Any) -> None:
             self.held.append(threading.Timer(3600, nothing))
@@ -296,6 +322,14 @@ class TestChildren(Planted):
         self.assert_leak(body, rf"1\. child process \".*signal\.pause\(\).*\" \(started at .*{HERE} in body\)")
         self.assert_gone(self.held[0].pid)
 
+    def test_one_that_was_started_in_another_thread_is_of_who_asked_for_it(self) -> None:
+        async def body(case: Any) -> None:
+            child = await asyncio.to_thread(subprocess.Popen, [sys.executable, "-c", "import signal; signal.pause()"])
+            self.held.append(child)
+
+        self.assert_leak(body, rf"1\. child process \".*signal\.pause\(\).*\" \(started at .*{HERE} in body\)")
+        self.assertEqual(self.held[0].poll(), -signal.SIGKILL)
+
     def test_a_child_of_multiprocessing_is_killed_and_reaped(self) -> None:
         for method in multiprocessing.get_all_start_methods():
 
@@ -354,6 +388,30 @@ class TestDescriptors(Planted):
             "close it, or use it in a with statement\n",
         )
         self.assertFalse(self.held[0].closed, "whose it is may need it still")
+
+    def test_one_that_a_function_of_python_opened_in_a_thread_is_of_who_asked_it_to(self) -> None:
+        async def in_the_default_executor(case: Any) -> None:
+            self.held.append(await asyncio.to_thread(open, self.path))
+
+        def in_an_executor(case: Any) -> None:
+            with ThreadPoolExecutor(1) as executor:
+                self.held.append(executor.submit(open, self.path).result())
+
+        def for_each(case: Any) -> None:
+            with ThreadPoolExecutor(1) as executor:
+                self.held += executor.map(open, [self.path])
+
+        for body in (in_the_default_executor, in_an_executor, for_each):
+            with self.subTest(body.__name__):
+                self.assert_leak(body, rf"1\. file '{self.path}' \(opened at .*{HERE} in {body.__name__}\)")
+
+    def test_the_pipe_of_a_program_that_has_ended_too(self) -> None:
+        def body(case: Any) -> None:
+            child = subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE)
+            child.wait()
+            self.held.append(child.stdout)
+
+        self.assert_leak(body, rf"1\. pipe pipe:\[\d+\] \(opened at .*{HERE} in body\) was left open")
 
     def test_a_socket_left_open_too(self) -> None:
         def body(case: Any) -> None:
