@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from supertester._core.standing import come_to_rest
+from supertester._core.standstill import come_to_rest
 from supertester._core.waiting import wait_until
 from supertester.errors import Unsupported, UsageError
 from supertester.otp.reasons import KILL, SHUTDOWN, is_reason

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from supertester._core.standing import come_to_rest, is_at_rest
+from supertester._core.standstill import come_to_rest, is_at_rest
 
 if TYPE_CHECKING:
     import psutil

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from supertester._core.origin import Origin
-from supertester._core.standing import come_to_rest, is_at_rest
+from supertester._core.standstill import come_to_rest, is_at_rest
 from supertester.context import IsolationContext
 from supertester.isolation.births import births_of
 from supertester.isolation.leaks import pools
