@@ -53,18 +53,19 @@ class Hearing:
 
     def _start(self, desk: Desk, slot: int, position: int, at: float) -> None:
         test = self._plan.tests[position]
-        task = desk.tasks[slot]
+        task = desk.tasks.setdefault(slot, Task(Unit(position, position + 1)))
         task.position = position
         task.run(test.test_id, self._settings.limit_of(test), is_test=True)
         self._ledger.started(position, desk.worker.number, at)
 
     def _outcome(self, desk: Desk, slot: int, position: int, data: tuple[Any, ...]) -> None:
-        task = desk.tasks[slot]
-        task.rest()
-        task.position = position + 1
         test = self._plan.tests[position]
-        if task.position >= task.unit.stop and (test.fixture is None or self._settings.keep_set_up):
-            del desk.tasks[slot]
+        task = desk.tasks.get(slot)
+        if task is not None:  # Or else it had not said that it began: the outcome counts all the same.
+            task.rest()
+            task.position = position + 1
+            if task.position >= task.unit.stop and (test.fixture is None or self._settings.keep_set_up):
+                del desk.tasks[slot]
         outcome = wire.outcome_from(data, test, worker=desk.worker.number)
         if outcome.outcome == "timeout":
             outcome = with_stacks(outcome, desk.worker.stacks())

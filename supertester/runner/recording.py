@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from supertester.runner.companions import Companion
+from supertester.runner.copies import Original, end_copy
 from supertester.runner.declared import DeclaredTest, id_of
 from supertester.runner.outcomes import OutcomeName, Problem, Subtest, TestOutcome
 
@@ -69,6 +70,7 @@ class Recorder(unittest.TestResult):
         self._keep_exceptions = keep_exceptions
         self._companions = companions
         self._open: _Open | None = None
+        self._original = Original()
         self.fixture_skip: str | None = None
         """Why the class or module fixture that ran last skipped its tests."""
         self.fixture_failure: str | None = None
@@ -104,6 +106,16 @@ class Recorder(unittest.TestResult):
             outcome = each.end(outcome)
         self._end(outcome if change is None else change(outcome))
         return True
+
+    def end_copy(self, *problems: Problem) -> None:
+        """End this process if a test or fixture has forked it, and say what that raised here, *problems* included."""
+        if self._original.is_here:
+            return
+        found = [*(self._open.problems if self._open is not None else ()), *problems]
+        error = sys.exception()
+        if not found and error is not None:
+            end_copy(traceback.format_exception(error))
+        end_copy(each.details for each in found)
 
     def _outcome_of(self, current: _Open) -> TestOutcome:
         return TestOutcome(
@@ -197,6 +209,7 @@ class Recorder(unittest.TestResult):
             current.outcome = "error" if kind == "error" else "failed"
 
     def _end_fixture(self, test: Any, problem: Problem) -> None:
+        self.end_copy(problem)
         self.fixture_failure = id_of(test)
         self._end(
             TestOutcome(test_id=id_of(test), outcome="error", started=time.time(), problems=(problem,)),

@@ -37,16 +37,28 @@ class Walk(unittest.TestSuite):
         self._blocked: tuple[bool, str] = (False, "")
 
     def step(self, test: Any) -> None:
-        """Run *test*, after the tear-down of the one before and the set-up of this one where those differ."""
+        """Run *test*, after the tear-down of the one before and the set-up of this one where those differ.
+
+        A process that one of them forks ends when it comes back from it.
+        """
+        try:
+            self._step(test)
+        finally:
+            self._recorder.end_copy()
+
+    def _step(self, test: Any) -> None:
         recorder, unittests = self._recorder, self._unittests
         if test.__class__ is not recorder._previousTestClass:
             if recorder._previousTestClass is not None:
                 self._on_fixture(recorder._previousTestClass, "tear-down")
                 unittests._tearDownPreviousClass(test, recorder)
+                recorder.end_copy()
             self._on_fixture(test.__class__, "set-up")
             recorder.fixture_skip = recorder.fixture_failure = None
             unittests._handleModuleFixture(test, recorder)
+            recorder.end_copy()
             unittests._handleClassSetUp(test, recorder)
+            recorder.end_copy()
             recorder._previousTestClass = test.__class__
             self._blocked = self._why_blocked()
         if getattr(test.__class__, "_classSetupFailed", False) or recorder._moduleSetUpFailed:
@@ -69,7 +81,10 @@ class Walk(unittest.TestSuite):
         recorder, unittests = self._recorder, self._unittests
         if recorder._previousTestClass is not None:
             self._on_fixture(recorder._previousTestClass, "tear-down")
-        unittests._tearDownPreviousClass(None, recorder)
-        unittests._handleModuleTearDown(recorder)
+        try:
+            unittests._tearDownPreviousClass(None, recorder)
+            unittests._handleModuleTearDown(recorder)
+        finally:
+            recorder.end_copy()
         recorder._previousTestClass = None
         recorder._moduleSetUpFailed = False

@@ -102,6 +102,36 @@ BROKEN_MODULE = """
         def test_1(self): ...
 """
 
+FORKS = """
+    import os, unittest
+
+    def mark(line):
+        with open(os.environ["MARKS"], "a") as file:
+            file.write(line + "\\n")
+
+    def fork():
+        pid = os.fork()
+        if pid:
+            mark(f"status {os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])}")
+        return pid
+
+    class TestForks(unittest.TestCase):
+        def test_1_returns(self): fork()
+        def test_2_raises(self):
+            if not fork(): raise RuntimeError("in the copy")
+        def test_3_interrupts(self):
+            if not fork(): raise KeyboardInterrupt("in the copy")
+        def test_4_fails_itself(self): self.fail("in the original" if fork() else "in the copy")
+
+    class TestZFixtures(unittest.TestCase):
+        @classmethod
+        def setUpClass(cls): fork()
+        @classmethod
+        def tearDownClass(cls):
+            if not fork(): raise RuntimeError("in the copy")
+        def test_1(self): mark("once")
+"""
+
 
 def culprit(body: str, tag: str = "") -> Mapping[str, str]:
     return {"test_culprit.py": CULPRIT.format(body=body, tag=tag)}
@@ -127,6 +157,7 @@ SUITES: dict[str, Mapping[str, str]] = {
     "subtests": {"test_culprit.py": SUBTESTS},
     "async": {"test_culprit.py": ASYNC},
     "broken class": {"test_culprit.py": BROKEN_CLASS},
+    "forks": {"test_culprit.py": FORKS},
     "broken module": {"test_culprit.py": BROKEN_MODULE},
 }
 LIMITED = frozenset({"hang", "hang async", "stubborn"})
@@ -211,6 +242,11 @@ class _Matrix(_Host):
         finished = self.check("thread exception", status=1, others=2, culprit="CONTAMINATED")
         self.assertRegex(finished.text, r"thread 'Thread-1.*' ended with ZeroDivisionError")
 
+    def test_a_copy_of_the_process_that_comes_back_out_of_a_test_is_not_heard(self) -> None:
+        finished = self.check("forks", status=1, others=4)
+        check_forks(self, finished)
+        self.assertIn("declared 25, executed 25", finished.text)
+
     # What `unittest` promises ----------------------------------------------------------------------------------------
 
     def test_exceptions_that_do_not_pickle_are_three_errors(self) -> None:
@@ -251,6 +287,16 @@ class _Matrix(_Host):
         self.assertIn("FAILED (errors=1, lost=1)", finished.text)
 
 
+def check_forks(case: unittest.TestCase, finished: Finished) -> None:
+    """Check that of the suite of forks everything ran once, in the original, and the copies ended as they should."""
+    case.assertEqual(sorted(finished.marks), ["once", *["status 0"] * 2, *["status 1"] * 4], finished.text)
+    case.assertEqual(finished.outcomes["test_4_fails_itself TestForks"], "FAIL", finished.text)
+    case.assertIn("AssertionError: in the original", finished.text)
+    case.assertIn("RuntimeError: in the copy", finished.text)
+    case.assertEqual(finished.text.count("\nRan "), 1, finished.text)
+    case.assertIn("FAILED (failures=1)", finished.text)
+
+
 class TestWithTwoWorkers(_Matrix, unittest.TestCase):
     arguments = ("-j2",)
 
@@ -261,3 +307,8 @@ class TestWithOneWorker(_Matrix, unittest.TestCase):
 
 class TestWithSpawnedWorkers(_Matrix, unittest.TestCase):
     arguments = ("-j2", "--start-method=spawn")
+
+
+class TestInThisProcess(unittest.TestCase):
+    def test_a_copy_of_the_process_that_comes_back_out_of_a_test_runs_nothing_more(self) -> None:
+        check_forks(self, run_suite({"test_culprit.py": FORKS}, "-j0"))
