@@ -24,17 +24,18 @@ def tag(**tags: Any) -> Callable[[T], T]:
     ``__tags__ = {"layer": "unit"}``. The more special tag wins.
 
     Some tags configure a feature of isolation, e.g. ``logger_level="DEBUG"``; all others are yours, e.g.
-    ``layer="unit"``.
+    ``layer="unit"``. ``timeout`` is how many seconds the runner gives the test; ``None`` is for ever.
 
     Raises:
-        UsageError: A tag has a name that every test has anyway, such as ``file``.
+        UsageError: A tag has a name that every test has anyway, such as ``file``, or ``timeout`` is no time to give.
+        TypeError: ``timeout`` is no number.
 
     >>> @tag(layer="unit")
     ... def test_nothing(self): ...
     >>> tags_of(test_nothing)
     {'layer': 'unit'}
     """
-    _check_names(tags, f"@tag({', '.join(f'{name}=...' for name in tags)})")
+    _check(tags, f"@tag({', '.join(f'{name}=...' for name in tags)})")
 
     def decorate(test: T) -> T:
         if not callable(test):
@@ -55,7 +56,9 @@ def module_tags(name: str) -> Mapping[str, Any]:
     """Return the tags of all tests in the module *name*: its own ``__tags__``, over those of the packages it is in.
 
     Raises:
-        UsageError: A tag has a name that every test has anyway, or ``__tags__`` is no dictionary.
+        UsageError: A tag has a name that every test has anyway, ``timeout`` is no time to give, or ``__tags__`` is no
+            dictionary.
+        TypeError: ``timeout`` is no number.
     """
     parts = name.split(".")
     found: dict[str, Any] = {}
@@ -65,11 +68,20 @@ def module_tags(name: str) -> Mapping[str, Any]:
         if tags:
             if not isinstance(tags, Mapping):
                 raise UsageError(f"__tags__ of a module is a dictionary, got {tags!r} in {module!r}")
-            _check_names(tags, f"__tags__ of {'.'.join(parts[:end])}")
+            _check(tags, f"__tags__ of {'.'.join(parts[:end])}")
             found.update(tags)
     return found
 
 
-def _check_names(tags: Mapping[str, Any], where: str) -> None:
+def _check(tags: Mapping[str, Any], where: str) -> None:
     if taken := sorted(_RESERVED & tags.keys()):
         raise UsageError(f"the tag {taken[0]!r} is set for every test; choose another name for {where}")
+    limit = tags.get("timeout")
+    if limit is None:
+        return
+    if isinstance(limit, bool) or not isinstance(limit, int | float):
+        raise TypeError(f"the tag 'timeout' is a number of seconds, e.g. timeout=5, got {limit!r} in {where}")
+    if not limit > 0:  # Which is no number that can be compared, either.
+        raise UsageError(
+            f"the tag 'timeout' must be more than 0 seconds, got {limit!r} in {where}; timeout=None is for ever"
+        )

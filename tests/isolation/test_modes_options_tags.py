@@ -72,6 +72,26 @@ class TestTag(unittest.TestCase):
         with self.assertRaisesRegex(UsageError, "the tag 'file' is set for every test"):
             tag(file="x")
 
+    def test_a_timeout_that_is_no_time_to_give_is_refused_with_the_value_and_the_remedy(self) -> None:
+        for limit in (0, -1, -0.5, float("nan")):
+            message = rf"more than 0 seconds, got {limit!r} in @tag\(timeout=...\); timeout=None is for ever"
+            with self.subTest(limit), self.assertRaisesRegex(UsageError, message):
+                tag(timeout=limit)
+        for other in ("5s", True, [5]):
+            with self.subTest(other), self.assertRaisesRegex(TypeError, r"a number of seconds, e.g. timeout=5, got "):
+                tag(timeout=other)
+        module = types.ModuleType("made_up_limits")
+        module.__tags__ = {"timeout": -2}  # type: ignore[attr-defined]
+        with (
+            mock.patch.dict(sys.modules, {"made_up_limits": module}),
+            self.assertRaisesRegex(UsageError, "got -2 in __tags__ of made_up_limits; timeout=None is for ever"),
+        ):
+            module_tags("made_up_limits")
+
+    def test_a_timeout_is_seconds_or_for_ever(self) -> None:
+        for limit in (1, 0.5, float("inf"), None):
+            self.assertEqual(tags_of(tag(timeout=limit)(lambda: None)), {"timeout": limit})
+
     def test_goes_on_tests_and_classes_only(self) -> None:
         with self.assertRaisesRegex(TypeError, "goes on a test method or class, got 3"):
             tag(layer="unit")(3)  # type: ignore[type-var]
