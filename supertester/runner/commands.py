@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from supertester.errors import UsageError
+from supertester.runner.writing import write
 
 __all__ = ["run_command"]
 
@@ -75,7 +76,7 @@ def _audit(arguments: Sequence[str]) -> int:
     )
     limits = Limits(seeds=given.seeds, runs=given.runs, seconds=given.seconds)
     report = audit(given.folder, limits=limits, options=options, say=_silent if given.quiet else _say)
-    print(report)
+    write(sys.stdout, f"{report}\n")
     if given.json:
         Path(given.json).write_text(json.dumps(report.to_dict(), indent=2), encoding="utf-8")
     return 0 if report.ok else 1
@@ -102,7 +103,7 @@ def _lint(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     findings = check_no_sleep(*given.paths)
     for finding in findings:
-        print(finding)
+        write(sys.stdout, f"{finding}\n")
     files = len(python_files(*given.paths))
     print(f"{len(findings)} sleeps in {files} files" if findings else f"no sleep in {files} files", file=sys.stderr)
     return 1 if findings else 0

@@ -27,15 +27,25 @@ def read(file: str) -> str:
 
 
 def replace(file: str, text: str) -> None:
-    """Write *text* into *file* in one step: whoever reads it, sees the old text or the new."""
+    """Write *text* into *file* in one step: whoever reads it, sees the old text or the new.
+
+    Letters that no file can hold, such as half a surrogate pair in the name of a test, are written as escapes.
+    """
     part = f"{file}-{os.getpid()}-{threading.get_ident()}"
     try:
-        with open(part, "w", encoding="utf-8", errors="surrogateescape", newline="") as made:
-            made.write(text)
+        with open(part, "wb") as made:
+            made.write(_encoded(text))
         os.replace(part, file)
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(part)
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "backslashreplace")
 
 
 @contextlib.contextmanager

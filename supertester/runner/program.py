@@ -128,11 +128,12 @@ def run_options(options: Options, nursery: Nursery | None = None) -> RunReport:
 def _run_covered(options: Options) -> RunReport:
     from supertester.runner.covering import Covering
     from supertester.runner.session import display, run_session
+    from supertester.runner.writing import write
 
     with Covering() as covering:
         with load(options) as loaded:
             if not loaded.is_here:
                 covering.stop_here()
             report = run_session(loaded, options, [display(options)])
-        sys.stdout.write(covering.finish())
+        write(sys.stdout, covering.finish())
     return report

@@ -11,6 +11,7 @@ from supertester.runner.loading import Loaded
 from supertester.runner.options import Options
 from supertester.runner.outcomes import Observer, RunReport
 from supertester.runner.running import run
+from supertester.runner.writing import write
 
 if TYPE_CHECKING:
     from supertester.runner.outcome_history import OutcomeHistory
@@ -128,7 +129,7 @@ def _check_files(options: Options) -> None:
 
 def _list(loaded: Loaded) -> None:
     for test in loaded.tests:
-        sys.stdout.write(f"{test.test_id}\n")
+        write(sys.stdout, f"{test.test_id}\n")
     raise SystemExit(0 if loaded.tests else 1)
 
 
@@ -137,7 +138,7 @@ def _bisect(loaded: Loaded, options: Options, name: str) -> None:
     from supertester.runner.changes import recorded_changes
 
     def say(text: str) -> None:
-        sys.stderr.write(f"{text}\n")
+        write(sys.stderr, f"{text}\n")
         sys.stderr.flush()
 
     try:
@@ -145,7 +146,7 @@ def _bisect(loaded: Loaded, options: Options, name: str) -> None:
     except KeyboardInterrupt:
         say("interrupted")
         raise SystemExit(1) from None
-    sys.stdout.write(f"{report}\n")
+    write(sys.stdout, f"{report}\n")
     raise SystemExit(0 if report.ok else 1)
 
 
@@ -161,5 +162,6 @@ def _write(report: RunReport, options: Options, history: OutcomeHistory) -> None
 
 
 def _write_text(file: str, text: str) -> None:
-    with open(file, "w", encoding="utf-8") as made:  # noqa: PTH123
+    # What a test wrote may hold halves of letters, which no encoding has.
+    with open(file, "w", encoding="utf-8", errors="backslashreplace") as made:  # noqa: PTH123
         made.write(text)

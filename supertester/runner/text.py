@@ -8,6 +8,7 @@ from typing import TextIO
 
 from supertester.runner.declared import DeclaredTest
 from supertester.runner.outcomes import OutcomeName, Problem, Running, RunReport, Silent, TestOutcome
+from supertester.runner.writing import write
 
 __all__ = ["TextReport", "title"]
 
@@ -93,7 +94,7 @@ class TextReport(Silent):
     def wrote(self, worker: int, text: str) -> None:
         self._end_line()
         self._stream.flush()
-        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+        write(sys.stdout, text if text.endswith("\n") else text + "\n")
         sys.stdout.flush()
 
     def noted(self, note: str) -> None:
@@ -193,7 +194,7 @@ class TextReport(Silent):
             self._write("\n")
 
     def _write(self, text: str) -> None:
-        self._stream.write(text)
+        write(self._stream, text)
         self._stream.flush()
 
 

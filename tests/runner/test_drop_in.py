@@ -209,7 +209,44 @@ class TestOptions(unittest.TestCase):
         self.assertRegex(finished.text, r"x{1000}\n\.\.\. \d+ bytes left out \.\.\.\nx+the end\n")
         self.assertRegex(finished.text, r"FAIL: test_2_child(.|\n)*from a child\npast Python\n")
 
+    def test_what_standard_output_cannot_encode_is_written_as_an_escape(self) -> None:
+        finished = run_suite(ODD, "--junit=junit.xml", "--html=page.html", PYTHONIOENCODING="ascii")
+        self.assertEqual(list(finished.outcomes.values()), ["ok"] * 4, finished.text)
+        self.assertIn(r"caf\xe9", finished.text)
+        self.assertIn(r"\ufffd", finished.text)
+        replaced = run_suite(ODD, "-k", "test_child", PYTHONIOENCODING="ascii:replace")
+        self.assertIn("caf?\n", replaced.text)
 
+    def test_half_a_letter_is_written_as_an_escape_and_remembered(self) -> None:
+        for arguments in ((), ("--list",), ("--last-failed",)):
+            with self.subTest(arguments):
+                finished = run_suite(HALVES, "--threads=2", "--junit=junit.xml", "--html=page.html", *arguments)
+                self.assertNotIn("Traceback", finished.text)
+                self.assertIn(r"test_\ud800" if arguments != ("--last-failed",) else "no test that", finished.text)
+        self.assertIn(r"half \udfff", run_suite(HALVES, "--threads=2").text)
+
+
+ODD = {
+    "test_odd.py": """
+        import os, subprocess, unittest
+
+        class TestOdd(unittest.TestCase):
+            def test_1(self): ...
+            def test_bytes(self): os.write(1, bytes([255, 254]))
+            def test_child(self): subprocess.run(["printf", "caf\\u00e9"])
+            def test_z(self): ...
+    """
+}
+HALVES = {
+    "test_halves.py": r"""
+        import unittest
+
+        class TestHalves(unittest.TestCase):
+            def test_says(self): print("half \udfff")
+
+        setattr(TestHalves, "test_\ud800", lambda self: None)
+    """
+}
 MODULE = {
     "bank.py": """
         import unittest, supertester

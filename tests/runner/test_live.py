@@ -92,6 +92,17 @@ class TestLive(unittest.TestCase):
         self.assertIn("printed [i]", shown)
         self.assertIn("worker 2 died", shown)
 
+    def test_what_no_terminal_can_show_is_an_escape(self) -> None:
+        made = io.BytesIO()
+        stream = io.TextIOWrapper(made, encoding="ascii", write_through=True)
+        self.live._console.file = stream
+        self.later(1)
+        self.live.running([Running(test_id="tests.test_a.TestA.test_\xfc", worker=1, seconds=12.0)])
+        self.live.finished(outcome("a", output="half \ud800, caf\xe9"))
+        shown = made.getvalue().decode()
+        self.assertIn(r"half \ud800, caf\xe9", shown)
+        self.assertIn(r"TestA.test_\xfc", shown)
+
     def test_at_the_end_it_is_gone_and_the_other_one_tells(self) -> None:
         made = report(outcome("a"))
         self.live.ended(made)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from supertester._core.lazy import lazy_import
 from supertester.runner.outcomes import FAILING, Observer, Running, RunReport, TestOutcome
+from supertester.runner.writing import encodable
 
 if TYPE_CHECKING:
     from supertester.runner.declared import DeclaredTest
@@ -123,7 +124,8 @@ class LiveReport:
 
     def _say(self, line: str, *, style: str = "") -> None:
         # The style is the text's own: one of the call would be that of the display below it, too.
-        self._console.print(_rich("text").Text(line, style=style), soft_wrap=True)
+        text = encodable(line, self._console.file)
+        self._console.print(_rich("text").Text(text, style=style), soft_wrap=True)
 
     def _draw(self) -> None:
         if self._live is not None and self._now() - self._drawn >= _EVERY:
@@ -136,13 +138,13 @@ class LiveReport:
             self._live = None
 
     def _picture(self) -> Any:
-        text = _rich("text").Text
+        text, file = _rich("text").Text, self._console.file
         done = sum(self._counts.values())
         line = _rich("table").Table.grid(padding=(0, 1))
         bar = _rich("progress_bar").ProgressBar(total=max(self._total, 1), completed=min(done, self._total), width=30)
         line.add_row(bar, text(f"{done}/{self._total}"), self._outcomes(), text(self._times(done), style="dim"))
         rows = [
-            text(f"  {each.seconds:4.0f} s  {each.test_id}", overflow="ellipsis", no_wrap=True)
+            text(encodable(f"  {each.seconds:4.0f} s  {each.test_id}", file), overflow="ellipsis", no_wrap=True)
             for each in self._running
         ]
         return _rich("console").Group(line, *rows)
