@@ -50,6 +50,7 @@ def be_worker(given: Given, settings: Settings, find: Callable[[], Found]) -> No
             object_of,
             settings=settings,
             capture=capture,
+            dumps=given["dumps"],
         )
         status = 0
     finally:

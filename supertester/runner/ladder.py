@@ -2,10 +2,14 @@
 
 The parent keeps the time and sends signals, so a test that does not run out of time pays nothing for it:
 
-1. ``DUMP``: the interpreter writes the stacks of all threads to a file, also while C code holds everything up.
-2. ``RAISE``: an async test is cancelled in its event loop; any other is interrupted in the main thread.
-3. ``RAISE`` again: also an async test is interrupted where it stands. Its cleanup still runs.
+1. ``RAISE``: the interpreter writes the stacks of all threads to a file. Then an async test is cancelled in its event
+   loop; any other is interrupted in the main thread.
+2. ``RAISE`` again: also an async test is interrupted where it stands. Its cleanup still runs.
+3. ``DUMP``: the stacks once more, also where a test has changed what ``RAISE`` does.
 4. The parent kills the worker with all that it has started.
+
+One signal does both, because it also ends what waits in C code: of two, the second would find the next test. One that
+comes late all the same is known by the time: whoever it is for has run for longer than he may.
 """
 
 from __future__ import annotations
@@ -45,7 +49,14 @@ class _Limited:
         self.error = error
         self.begun = time.monotonic()
         self.reached = 0
+        self.is_over = False
+        """Whether it took longer, interrupted or not."""
         self.stacks = ""
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it has run for so long by now."""
+        return time.monotonic() - self.begun >= self.limit
 
 
 class Ladder:
@@ -64,20 +75,23 @@ class Ladder:
 
     def end(self) -> None:
         """Note that it has ended; nothing is interrupted any more."""
+        if self._current is not None:
+            # The parent may have begun to climb, and the signal have done no more than to end what held the test up.
+            self._current.is_over = self._current.is_due
         self._current = None
 
     @property
     def reached(self) -> str | None:
         """Why what ran last ran out of time, with the stacks of its tasks; ``None`` if it did not."""
         last = self._last
-        if last is None or not last.reached:
+        if last is None or not (last.reached or last.is_over):
             return None
         return f"it ran for more than {last.limit:g} s" + (f"\n\n{last.stacks}" if last.stacks else "")
 
     def climb(self) -> None:
         """Interrupt what is running, if it runs for too long: at first by its event loop, if it has one."""
         current = self._current
-        if current is None or time.monotonic() - current.begun < current.limit * 0.9:
+        if current is None or not current.is_due:
             return  # It was for a test that has ended meanwhile.
         current.reached += 1
         is_here = self._thread == threading.get_ident()
@@ -97,13 +111,26 @@ def climb(ladders: Sequence[Ladder]) -> None:
         each.climb()
 
 
-def on_raise(call: Callable[[], object]) -> Callable[[], object]:
-    """Call *call* in the main thread when the signal ``RAISE`` comes; return the undoing."""
+def on_raise(call: Callable[[], object], dumps: int) -> Callable[[], object]:
+    """When the signal ``RAISE`` comes, write the stacks to *dumps* and call *call* in the main thread.
+
+    Returns:
+        Undoes it.
+    """
     if RAISE is None:
         return lambda: None
     number = RAISE
     before = signal.signal(number, lambda *_: call() and None)
-    return lambda: signal.signal(number, before)
+    has_dumps = hasattr(faulthandler, "register")
+    if has_dumps:
+        faulthandler.register(number, file=dumps, all_threads=True, chain=True)
+
+    def undo() -> None:
+        if has_dumps:
+            faulthandler.unregister(number)
+        signal.signal(number, before)
+
+    return undo
 
 
 def _raise_in(thread: int, error: type[BaseException]) -> None:

@@ -71,12 +71,13 @@ class _ByThread:
         return getattr(self._stream, name)
 
 
-def run_threads(make: Callable[..., Worker], number: int) -> None:
+def run_threads(make: Callable[..., Worker], number: int, dumps: int) -> None:
     """Run units in *number* threads until there are no more.
 
     Args:
         make: Makes a worker for one thread, given ``capture`` and ``slot``.
         number: How many threads.
+        dumps: Where the stacks go of tests that run out of time.
     """
     written = [_Written() for _ in range(number)]
     workers = [make(capture=each, slot=slot) for slot, each in enumerate(written)]
@@ -97,7 +98,7 @@ def run_threads(make: Callable[..., Worker], number: int) -> None:
         for name in ("stdout", "stderr"):
             stack.callback(setattr, sys, name, getattr(sys, name))
             setattr(sys, name, _ByThread(getattr(sys, name)))
-        stack.callback(on_raise(lambda: climb([worker.ladder for worker in workers])))
+        stack.callback(on_raise(lambda: climb([worker.ladder for worker in workers]), dumps))
         for slot, (worker, own) in enumerate(zip(workers, written, strict=True)):
             threading.Thread(target=run, args=(worker, own), name=f"tests-{slot}", daemon=True).start()
         for _ in workers:

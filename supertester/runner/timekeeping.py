@@ -69,12 +69,12 @@ class Timekeeping:
 
     def _climb(self, desk: Desk, task: Task, now: float) -> None:
         task.rung += 1
-        if DUMP is not None and task.rung <= 3:
-            self._nursery.signal(desk.worker, DUMP)
         if RAISE is not None and task.rung <= 2:
             self._nursery.signal(desk.worker, RAISE)
             task.due = now + self._grace
         elif task.rung <= 3:
+            if DUMP is not None:
+                self._nursery.signal(desk.worker, DUMP)
             task.due = now + min(1.0, self._grace)  # For the stacks to be written.
         else:
             self.kill(desk)

@@ -180,9 +180,9 @@ class Worker:
             self._send()
 
     def _begin(self, declared: DeclaredTest | None, test_id: str, at: float) -> None:
+        self.ladder.begin(self._settings.limit_of(self._tests[self._position]))  # Not after the parent's clock.
         self._tell("s", self._position, at)
         self._send()
-        self.ladder.begin(self._settings.limit_of(self._tests[self._position]))
 
     def _end(self, outcome: TestOutcome) -> None:
         if outcome.is_fixture:
@@ -243,8 +243,9 @@ def run_worker(
     *,
     settings: Settings,
     capture: Capture,
+    dumps: int,
 ) -> None:
-    """Be a worker: run units until there are no more; see `Worker` for the arguments."""
+    """Be a worker: run units until there are no more; stacks go to *dumps*; see `Worker` for the other arguments."""
     line = Line(channel)
     make = partial(Worker, line=line, take=take, tests=tests, object_of=object_of, settings=settings, capture=capture)
     watch = ThreadWatch()
@@ -254,11 +255,11 @@ def run_worker(
         if settings.threads > 1:
             from supertester.runner.threaded import run_threads
 
-            run_threads(make, settings.threads)
+            run_threads(make, settings.threads, dumps)
             problems = watch.raised()
         else:
             worker = make(watch=watch)
-            undo_signal = on_raise(lambda: climb([worker.ladder]))
+            undo_signal = on_raise(lambda: climb([worker.ladder]), dumps)
             worker.run()
             undo_signal()
             problems = []
