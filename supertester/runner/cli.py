@@ -145,7 +145,9 @@ def _seconds(text: str) -> float | None:
         seconds = float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"seconds are a number, got {text!r}") from None
-    return seconds if seconds > 0 else None
+    if not seconds >= 0:  # Which is no number that can be compared, either.
+        raise argparse.ArgumentTypeError(f"seconds are 0 or more, got {text!r}; 0 is for ever")
+    return seconds or None
 
 
 def _shard(text: str) -> tuple[int, int]:

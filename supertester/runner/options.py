@@ -115,7 +115,11 @@ class Options:
         self._check_counts()
         for name in ("timeout", "grace"):
             value: Any = getattr(self, name)
-            if value is not None and value <= 0:
+            if value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise TypeError(f"{name} must be a number of seconds, got {value!r}")
+            if not value > 0:  # Which is no number that can be compared, either.
                 raise UsageError(f"{name} must be more than 0 seconds, got {name}={value!r}")
         if self.shard is not None and not 1 <= self.shard[0] <= self.shard[1]:
             raise UsageError(f"shard must be I/N with I from 1 to N, got {self.shard[0]}/{self.shard[1]}")

@@ -173,11 +173,17 @@ class TestOptions(unittest.TestCase):
             (["-j", "many"], "a number or 'auto' is needed, got 'many'"),
             (["--shard", "3/2"], "shard must be I/N with I from 1 to N, got 3/2"),
             (["--fail-on", "boredom"], "'boredom' is none of passed, failed, error"),
+            (["--timeout", "-1"], "--timeout: seconds are 0 or more, got '-1'; 0 is for ever"),
+            (["--timeout=nan"], "--timeout: seconds are 0 or more, got 'nan'; 0 is for ever"),
+            (["--grace=nan"], "grace must be more than 0 seconds, got grace=nan"),
         ]:
             with self.subTest(message):
                 finished = run_suite(PLAIN, *arguments)
                 self.assertEqual(finished.status, 2, finished.text)
                 self.assertIn(message, finished.text)
+        finished = run_suite(PLAIN, SUPERTESTER_TIMEOUT="-5")
+        self.assertEqual(finished.status, 2, finished.text)
+        self.assertIn("SUPERTESTER_TIMEOUT: timeout = '-5': seconds are 0 or more", finished.text)
 
     def test_what_fails_a_run_can_be_said(self) -> None:
         thread = "threading.Thread(target=threading.Event().wait, daemon=False).start()"

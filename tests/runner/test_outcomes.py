@@ -134,6 +134,7 @@ class TestRunReport(unittest.TestCase):
         for options, message in [
             ({"jobs": -1}, "jobs must be at least 0, got jobs=-1"),
             ({"timeout": 0}, "timeout must be more than 0 seconds, got timeout=0"),
+            ({"timeout": float("nan")}, "timeout must be more than 0 seconds, got timeout=nan"),
             ({"shard": (3, 2)}, "shard must be I/N with I from 1 to N, got 3/2"),
             ({"fail_on": frozenset({"boredom"})}, "fail_on names no outcome with 'boredom'"),
         ]:
@@ -141,3 +142,5 @@ class TestRunReport(unittest.TestCase):
                 Options(**options)  # type: ignore[arg-type]
         with self.assertRaisesRegex(TypeError, "jobs must be an int, got True"):
             Options(jobs=True)
+        with self.assertRaisesRegex(TypeError, "timeout must be a number of seconds, got '5'"):
+            Options(timeout="5")  # type: ignore[arg-type]
