@@ -35,7 +35,9 @@ def tag(**tags: Any) -> Callable[[T], T]:
     >>> tags_of(test_nothing)
     {'layer': 'unit'}
     """
-    _check(tags, f"@tag({', '.join(f'{name}=...' for name in tags)})")
+    caller = sys._getframe(1)
+    place = f"{caller.f_code.co_filename}:{caller.f_lineno}"
+    _check(tags, f"@tag({', '.join(f'{name}=...' for name in tags)}) at {place}")
 
     def decorate(test: T) -> T:
         if not callable(test):

@@ -145,10 +145,12 @@ class Nursery:
             for kind, *values in self.inbox.receive(wait=True):
                 if kind == "loaded":
                     return tuple(wire.declared_from(each) for each in values[0])
-                error, text = values
-                raise (
-                    UsageError(text) if error == "usage" else RuntimeError(f"loading the tests raised {error}: {text}")
-                )
+                error, text, trace = values
+                if error == "usage":
+                    raise UsageError(text)
+                failure = RuntimeError(f"loading the tests raised {error}: {text}")
+                failure.add_note(f"\nWhere the tests are loaded:\n{trace}")
+                raise failure
         raise RuntimeError("loading the tests ended the process; does a test module exit when it is imported?")
 
     def plan(self, settings: Settings, tests: Sequence[DeclaredTest]) -> None:

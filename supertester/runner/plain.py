@@ -54,14 +54,32 @@ def speaks_of_us(file: str) -> bool:
 def module_name(name: str) -> str:
     """Return the dotted name of a file, as ``python -m unittest`` takes files: relative to the present folder.
 
+    Raises:
+        UsageError: It is the name of a file that is not there, or that cannot be imported from the present folder.
+
     >>> module_name("tests.test_bank.TestBank")
     'tests.test_bank.TestBank'
     """
     if not (name.lower().endswith(".py") and os.path.isfile(name)):
+        if _is_path(name):
+            raise UsageError(_why_none(name))
         return name
-    path = name
-    if os.path.isabs(path):
-        path = os.path.relpath(path)
-        if os.path.isabs(path) or path.startswith(os.pardir):
-            return name
-    return os.path.normpath(path)[: -len(".py")].replace(os.sep, ".")
+    path = os.path.relpath(name)
+    if os.path.isabs(path) or path.startswith(os.pardir):
+        raise UsageError(f"{name} is outside of the present folder, which tests are imported from; run it from its own")
+    return path[: -len(".py")].replace(os.sep, ".")
+
+
+def _is_path(name: str) -> bool:
+    """Say whether *name* can be no dotted one; that of a test may hold a slash, e.g. where it is made of a value."""
+    first, separator, _ = name.replace(os.altsep or os.sep, os.sep).partition(os.sep)
+    is_relative = name in {"", os.curdir, os.pardir} or first in {os.curdir, os.pardir}
+    return is_relative or bool(separator and ("." not in first or name.lower().endswith(".py")))
+
+
+def _why_none(name: str) -> str:
+    if os.path.isdir(name):
+        return f"{name} is a folder; `discover -s {name}` runs the tests in it"
+    if os.path.exists(name):
+        return f"{name} is no Python file; name one, or a test as package.module.Class.method"
+    return f"there is no file {name!r}; name one, or a test as package.module.Class.method"

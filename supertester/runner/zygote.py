@@ -12,6 +12,7 @@ import select
 import signal
 import socket
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any, NoReturn
@@ -77,7 +78,7 @@ def _load(control: socket.socket, make: Callable[[], Loaded]) -> Loaded | None:
         loaded = make()
     except BaseException as error:  # noqa: BLE001 - whatever it is, it is the parent's to show
         kind = "usage" if isinstance(error, UsageError | ImportError) else type(error).__name__
-        frames.send(control, ("failed", kind, str(error)))
+        frames.send(control, ("failed", kind, str(error), "".join(traceback.format_exception(error))))
         return None
     frames.send(control, ("loaded", [wire.declared_to(test) for test in loaded.tests]))
     return loaded

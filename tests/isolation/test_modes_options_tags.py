@@ -74,7 +74,7 @@ class TestTag(unittest.TestCase):
 
     def test_a_timeout_that_is_no_time_to_give_is_refused_with_the_value_and_the_remedy(self) -> None:
         for limit in (0, -1, -0.5, float("nan")):
-            message = rf"more than 0 seconds, got {limit!r} in @tag\(timeout=...\); timeout=None is for ever"
+            message = rf"more than 0 seconds, got {limit!r} in @tag\(timeout=...\) at {__file__}:\d+; timeout=None is"
             with self.subTest(limit), self.assertRaisesRegex(UsageError, message):
                 tag(timeout=limit)
         for other in ("5s", True, [5]):

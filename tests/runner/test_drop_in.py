@@ -173,6 +173,13 @@ class TestOptions(unittest.TestCase):
             (["-j", "many"], "a number or 'auto' is needed, got 'many'"),
             (["--shard", "3/2"], "shard must be I/N with I from 1 to N, got 3/2"),
             (["--fail-on", "boredom"], "'boredom' is none of passed, failed, error"),
+            (["./missing.py"], "error: there is no file './missing.py'; name one, or a test as package.module.Class"),
+            (["test_alpha.py", "below/missing.py"], "error: there is no file 'below/missing.py'; name one"),
+            ([__file__], f"error: {__file__} is outside of the present folder, which tests are imported from"),
+            (["../test_other.py"], "error: there is no file '../test_other.py'"),
+            (["."], "error: . is a folder; `discover -s .` runs the tests in it"),
+            ([""], "error: there is no file ''"),
+            (["./marks.txt"], "error: there is no file './marks.txt'"),
             (["--timeout", "-1"], "--timeout: seconds are 0 or more, got '-1'; 0 is for ever"),
             (["--timeout=nan"], "--timeout: seconds are 0 or more, got 'nan'; 0 is for ever"),
             (["--grace=nan"], "grace must be more than 0 seconds, got grace=nan"),
@@ -181,6 +188,7 @@ class TestOptions(unittest.TestCase):
                 finished = run_suite(PLAIN, *arguments)
                 self.assertEqual(finished.status, 2, finished.text)
                 self.assertIn(message, finished.text)
+                self.assertNotIn("Traceback", finished.text)
         finished = run_suite(PLAIN, SUPERTESTER_TIMEOUT="-5")
         self.assertEqual(finished.status, 2, finished.text)
         self.assertIn("SUPERTESTER_TIMEOUT: timeout = '-5': seconds are 0 or more", finished.text)
@@ -230,6 +238,21 @@ class TestOptions(unittest.TestCase):
                 self.assertNotIn("Traceback", finished.text)
                 self.assertIn(r"test_\ud800" if arguments != ("--last-failed",) else "no test that", finished.text)
         self.assertIn(r"half \udfff", run_suite(HALVES, "--threads=2").text)
+
+    def test_a_test_whose_name_holds_a_slash_is_no_file(self) -> None:
+        slash = """
+            import unittest
+            class TestRate(unittest.TestCase): ...
+            setattr(TestRate, "test_a/b", lambda self: None)
+        """
+        finished = run_suite({"test_rate.py": slash}, "test_rate.TestRate.test_a/b")
+        self.assertEqual(finished.status, 0, finished.text)
+
+    def test_what_a_named_module_raises_is_shown_with_its_place(self) -> None:
+        finished = run_suite({"test_raises.py": "{}.no_such"}, "test_raises")
+        self.assertEqual(finished.status, 1)
+        self.assertIn("RuntimeError: loading the tests raised AttributeError: 'dict' object has no", finished.text)
+        self.assertRegex(finished.text, r'test_raises.py", line 1, in <module>')
 
 
 ODD = {

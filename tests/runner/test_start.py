@@ -66,7 +66,7 @@ class TestPlainCommandLines(unittest.TestCase):
 
     def test_mean_what_the_parser_makes_of_them(self) -> None:
         absolute = str(self.folder / "bank" / "till.py")
-        for arguments in ([], ["a.b"], ["bank/till.py", "a.py"], ["./bank/till.py"], [absolute], ["/no/such.py"]):
+        for arguments in ([], ["a.b"], ["bank/till.py", "a.py"], ["./bank/till.py"], [absolute], ["no.py"]):
             with self.subTest(arguments=arguments):
                 options = plain_options(arguments)
                 self.assertIsNotNone(options)
@@ -91,12 +91,22 @@ class TestPlainCommandLines(unittest.TestCase):
     def test_files_are_modules(self) -> None:
         self.assertEqual(module_name("bank/till.py"), "bank.till")
         self.assertEqual(module_name(str(self.folder / "bank" / "till.py")), "bank.till")
-        self.assertEqual(module_name("bank/gone.py"), "bank/gone.py")
         self.assertEqual(module_name("tests.test_bank.TestBank"), "tests.test_bank.TestBank")
+
+    def test_files_that_are_not_there_or_cannot_be_imported_are_refused(self) -> None:
+        for name in ("bank/gone.py", "./gone.py", "/no/such.py", "../gone.py", "./bank/till", ""):
+            with (
+                self.subTest(name),
+                self.assertRaisesRegex(UsageError, f"there is no file '{name}'; name one, or a test"),
+            ):
+                module_name(name)
+        with self.assertRaisesRegex(UsageError, "bank is a folder; `discover -s ./bank` runs the tests in it"):
+            module_name("./bank")
         os.chdir("bank")
         outside = str(self.folder / "x.py")
         Path(outside).touch()
-        self.assertEqual(module_name(outside), outside)
+        with self.assertRaisesRegex(UsageError, f"{outside} is outside of the present folder"):
+            module_name(outside)
 
     def test_a_file_of_settings_that_cannot_be_read_is_said(self) -> None:
         Path("setup.cfg").mkdir()
