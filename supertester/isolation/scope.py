@@ -40,8 +40,9 @@ _ATTACHED = 500
 """Log records, and events, that go into the report of a run: the last ones."""
 
 
-_LEFT = frozenset({"contamination", "thread", "threads"})
-"""The kinds of problems by which a test changes the world for others."""
+_CHANGED = "contamination"
+"""The kind of problem by which a test changes the world for others. What else it leaves, or what failed behind its
+back, is a failure as any other, also to a runner that lets changes pass."""
 
 
 class IsolationFailure(AssertionError):
@@ -55,8 +56,8 @@ class IsolationFailure(AssertionError):
 
     @property
     def supertester_outcome(self) -> str | None:
-        """What a runner calls it: ``contaminated`` if all that is wrong is what the test left to others."""
-        return "contaminated" if all(each.kind in _LEFT for each in self.problems) else None
+        """What a runner calls it: ``contaminated`` if all that is wrong is what the test changed for others."""
+        return "contaminated" if all(each.kind == _CHANGED for each in self.problems) else None
 
 
 class Scope:

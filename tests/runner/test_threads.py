@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unittest
 
-from tests.runner.suites import PLAIN, run_suite
+from tests.runner.suites import PLAIN, run_suite, run_unittest
 
 TOGETHER = {
     "test_together.py": """
@@ -68,6 +68,23 @@ SAYING = {
             def test_changes(self): sys.path.append("left-behind")
     """
 }
+LEAVING = {
+    "test_leaving.py": """
+        import threading, unittest
+        from concurrent.futures import ThreadPoolExecutor
+        from supertester import IsolatedTestCase
+
+        end, timer = threading.Event(), threading.Timer(600, int)
+
+        class TestLeaving(IsolatedTestCase):
+            @classmethod
+            def tearDownClass(cls): end.set(); timer.cancel()
+            def test_executor(self): self.kept = ThreadPoolExecutor(1); self.kept.submit(int)
+            def test_exception(self): thread = threading.Thread(target=lambda: 1 / 0); thread.start(); thread.join()
+            def test_thread(self): threading.Thread(target=end.wait).start()
+            def test_timer(self): timer.start()
+    """
+}
 
 
 class TestThreads(unittest.TestCase):
@@ -101,3 +118,10 @@ class TestWhatTestsSay(unittest.TestCase):
         )
         self.assertIn("FAILED (contaminated=1, inconclusive=1)", finished.text)
         self.assertEqual(run_suite(SAYING, "--fail-on=lost").status, 0)
+
+    def test_what_an_isolated_test_leaves_or_what_fails_behind_its_back_is_a_failure_as_in_unittest(self) -> None:
+        words, status = run_unittest(LEAVING)
+        self.assertEqual((set(words.values()), len(words), status), ({"FAIL"}, 4, 1))
+        finished = run_suite(LEAVING, "--fail-on=lost")
+        self.assertEqual(finished.outcomes, words, finished.text)
+        self.assertEqual(finished.status, 1, finished.text)
