@@ -22,8 +22,9 @@ from supertester.otp.genserver import GenServer
 from supertester.otp.pid import Pid
 from supertester.otp.process import Process
 from supertester.otp.reasons import NOPROC, TIMEOUT
-from supertester.otp.refs import Foreign, Reference, resolve
+from supertester.otp.refs import Reference, resolve
 from supertester.otp.signals import call as otp_call
+from supertester.targets.adapting import foreign_target
 
 __all__ = [
     "SYNC",
@@ -110,12 +111,12 @@ def _answer(server: Any, request: Any) -> Any:
     return ("ok", getattr(server, "state", None)) if _wants_state(request) else "ok"
 
 
-def _is_foreign(server: Any) -> bool:
-    """Say whether *server* is the handle of a server of another library, or of what else is no process."""
+def _foreign(server: Any) -> Any:
+    """Return how to talk to what is no process of the runtime: as it is, or by its target; ``None`` if it is one."""
     if isinstance(server, (Process, type)) or isinstance(getattr(server, "pid", None), Process):
-        return False
+        return None
     has_method = callable(getattr(server, "cast", None)) or callable(getattr(server, "handle_call", None))
-    return has_method or isinstance(server, Foreign)
+    return server if has_method else foreign_target(server)
 
 
 def _barrier_of(server: Any) -> Callable[[float], Any]:
@@ -164,8 +165,8 @@ async def call_with_timeout(server: Reference, request: Any, timeout: float = 1.
         Unsupported: It is something that cannot be called.
     """
     checked_seconds("timeout", timeout)
-    if _is_foreign(server):
-        call = _method(server, "call")
+    if (foreign := _foreign(server)) is not None:
+        call = _method(foreign, "call")
         try:
             return Outcome(await _value(call(request, timeout)))
         except Exception as error:  # noqa: BLE001 - whatever a foreign server's library raises
@@ -190,8 +191,8 @@ async def wait_for_genserver_sync(server: Reference, timeout: float = 1.0) -> Pi
         MissingSyncHandler: It is a foreign server that cannot be synchronised with.
     """
     checked_seconds("timeout", timeout)
-    if _is_foreign(server):
-        await _value(_barrier_of(server)(timeout))
+    if (foreign := _foreign(server)) is not None:
+        await _value(_barrier_of(foreign)(timeout))
         return server  # type: ignore[return-value]
     process = _target(server, "wait_for_genserver_sync", None, timeout)
     await _explained(process, sys.sync(process, timeout), "it was to handle its messages", timeout)
@@ -216,8 +217,8 @@ async def cast_and_sync(server: Reference, message: Any, sync_message: Any = SYN
         MissingSyncHandler: It has nothing to synchronise with; it was left alive and untouched.
     """
     checked_seconds("timeout", timeout)
-    if _is_foreign(server):
-        return await _cast_and_sync_foreign(server, message, sync_message, timeout)
+    if (foreign := _foreign(server)) is not None:
+        return await _cast_and_sync_foreign(foreign, message, sync_message, timeout)
     try:
         process = _target(server, "cast_and_sync", message, timeout)
     except (CallExit, TypeError) as error:
@@ -325,13 +326,13 @@ async def check_genserver_handles_message(
         return _unreadable(server, f"a reply to {shown(request)}", outcome.error)
     if outcome.value == expected:
         return None
-    process = None if _is_foreign(server) else resolve(server)
+    process = resolve(server) if _foreign(server) is None else None
     message = f"the reply of {process or server!r} to {shown(request)} is not as expected (- expected, + actual):\n"
     return Mismatch(message + difference(expected, outcome.value), history_of(process))
 
 
 def _unreadable(server: Any, what: str, reason: Any) -> Mismatch:
-    process = None if _is_foreign(server) else resolve(server)
+    process = resolve(server) if _foreign(server) is None else None
     if process is None and reason == NOPROC:
         return Mismatch(f"no process is registered as {describe(server)}")
     return Mismatch(f"{process or server!r} did not give {what}: {shown(reason)}", history_of(process))

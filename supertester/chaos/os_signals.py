@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 
 from supertester.errors import UsageError
 from supertester.otp.pid import Pid
-from supertester.targets.adapting import foreign_target, process_of
+from supertester.targets.adapting import check_no_number, foreign_target, process_of
 from supertester.targets.embedded import EmbeddedTarget
 from supertester.targets.os_process import ProcessTarget, family
 from supertester.targets.target import Target
@@ -44,7 +44,7 @@ def foreign_victim(thing: Any, what: str, *, behind: bool = False) -> Target | N
         behind: Whether the process that a server of the runtime has for itself is meant, and not the server.
 
     Raises:
-        UsageError: It has ended, or is the process of the test itself.
+        UsageError: It has ended, is the process of the test itself, or a mere number.
     """
     found = foreign_target(thing)
     if found is None and callable(thing) and not isinstance(thing, Pid):
@@ -52,6 +52,7 @@ def foreign_victim(thing: Any, what: str, *, behind: bool = False) -> Target | N
     if behind and (found is None or isinstance(found, EmbeddedTarget)):
         found = process_of(thing)
     if found is None:
+        check_no_number(thing, what)
         return None
     if not found.is_alive():
         raise UsageError(f"{what}: {found!r} has ended already", reason="noproc")
@@ -64,7 +65,7 @@ def process_victim(thing: Any, what: str) -> ProcessTarget:
     """Return *thing* as a live process of the operating system.
 
     Raises:
-        UsageError: It has ended, or is the process of the test itself.
+        UsageError: It has ended, is the process of the test itself, or a mere number.
         TypeError: It is no process of the operating system.
     """
     found = foreign_victim(thing, what, behind=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
+from supertester._core.foreign import is_foreign
 from supertester.errors import Unsupported, UsageError
 from supertester.otp.elsewhere import PidElsewhere
 from supertester.otp.pid import Pid
@@ -54,21 +55,29 @@ def _followed(target: Any) -> Process | None:
             target = Registry.whereis(target.registry, target.key)
         elif isinstance(inner := getattr(target, "pid", None), Pid):
             target = inner
-        elif isinstance(target, Foreign):
-            raise Unsupported(f"{target!r} is no process of supertester.otp, and this works with nothing else")
         else:
-            try:
-                named = current_runtime().names.get(target)
-            except TypeError:
-                raise TypeError(_no_reference(target)) from None
+            named = _named(target)
             if named is not None or not callable(target):
-                if named is None and (target is None or isinstance(target, (bool, float))):
-                    raise TypeError(_no_reference(target))
                 return named
             target = target()
         if target is None:
             return None
     raise UsageError(f"{target!r} goes on returning functions instead of a process")
+
+
+def _named(target: Any) -> Process | None:
+    """Return the process that has the name *target*, after a look whether it can be one."""
+    nonsense = target is None or isinstance(target, (bool, float))
+    try:
+        named = current_runtime().names.get(target)
+    except TypeError:
+        named, nonsense = None, True
+    if named is None:
+        if isinstance(target, Foreign) or is_foreign(target):
+            raise Unsupported(f"{target!r} is no process of supertester.otp, and this works with nothing else")
+        if nonsense:
+            raise TypeError(_no_reference(target))
+    return named
 
 
 def _no_reference(target: Any) -> str:

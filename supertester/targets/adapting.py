@@ -7,6 +7,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from supertester._core.foreign import adapter_of, has_workers
 from supertester.errors import UsageError
 from supertester.otp.pid import Pid
 from supertester.otp.process import Process
@@ -17,25 +18,9 @@ from supertester.targets.target import Target
 if TYPE_CHECKING:
     from supertester.targets.os_process import ProcessTarget
 
-__all__ = ["foreign_target", "process_of", "referred", "target_of"]
+__all__ = ["check_no_number", "foreign_target", "process_of", "referred", "target_of"]
 
 _HOME = "supertester.targets"
-_ADAPTERS = {
-    "_asyncio.Task": "tasks.TaskTarget",
-    "asyncio.tasks.Task": "tasks.TaskTarget",
-    "threading.Thread": "threads.ThreadTarget",
-    "concurrent.futures.thread.ThreadPoolExecutor": "threads.ThreadPoolTarget",
-    "concurrent.futures.process.ProcessPoolExecutor": "executors.ProcessPoolTarget",
-    "pykka._ref.ActorRef": "pykka_actor.PykkaTarget",
-    "pykka._proxy.ActorProxy": "pykka_actor.PykkaTarget",
-    "ray.actor.ActorHandle": "ray_actor.RayActorTarget",
-    "supertester.targets.external.ExternalProcess": "os_process.ProcessTarget",
-    "subprocess.Popen": "os_process.ProcessTarget",
-    "asyncio.subprocess.Process": "os_process.ProcessTarget",
-    "multiprocessing.process.BaseProcess": "os_process.ProcessTarget",
-    "psutil.Process": "os_process.ProcessTarget",
-}
-"""The adapter for each class, by name, so that nothing is imported for things that nobody has."""
 
 
 def target_of(thing: Any) -> Target:
@@ -74,8 +59,27 @@ def target_of(thing: Any) -> Target:
             "server, or make it a supertester.targets.Target"
         ) from None
     if process is None:
-        raise UsageError(f"no process is registered as {thing!r}", reason="noproc")
+        raise UsageError(f"no process is registered as {_no_number(thing)}", reason="noproc")
     return EmbeddedTarget(process)
+
+
+def check_no_number(thing: Any, what: str) -> None:
+    """Refuse a number that is no process's name, as one of a process of the operating system is none.
+
+    Raises:
+        UsageError: It is one; the message says why it is not taken.
+    """
+    if isinstance(thing, int) and resolve(thing) is None:
+        raise UsageError(f"{what}: no process is registered as {_no_number(thing)}", reason="noproc")
+
+
+def _no_number(thing: Any) -> str:
+    if not isinstance(thing, int):
+        return repr(thing)
+    return (
+        f"{thing!r}, and a mere number means no process of the operating system, because it may be another's a moment "
+        f"later; give psutil.Process({thing!r}), or what started the process"
+    )
 
 
 def foreign_target(thing: Any) -> Target | None:
@@ -84,22 +88,16 @@ def foreign_target(thing: Any) -> Target | None:
         return thing
     if isinstance(thing, (str, Pid)):
         return None
-    for cls in type(thing).__mro__:
-        if found := _ADAPTERS.get(f"{cls.__module__}.{cls.__qualname__}"):
-            module, _, name = found.partition(".")
-            adapter: Target = getattr(import_module(f"{_HOME}.{module}"), name)(thing)
-            return adapter
-    if _is_pool(thing):
+    if found := adapter_of(thing):
+        module, _, name = found.partition(".")
+        adapter: Target = getattr(import_module(f"{_HOME}.{module}"), name)(thing)
+        return adapter
+    # What has a `Pid` is a process of the runtime.
+    if has_workers(thing) and not isinstance(getattr(thing, "pid", None), Pid):
         from supertester.targets.pools import PoolTarget
 
         return PoolTarget(thing)
     return None
-
-
-def _is_pool(thing: Any) -> bool:
-    """Say whether it has ``workers()``, and stands for no process of the runtime, as what has a `Pid` does."""
-    has_workers = callable(getattr(thing, "workers", None)) and not isinstance(thing, type)
-    return has_workers and not isinstance(getattr(thing, "pid", None), Pid)
 
 
 def referred(thing: Any) -> Target | Process | None:

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import threading
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -103,6 +105,52 @@ class TestOfOtherKinds(ChaosMixin, PerformanceMixin, OTPAssertions, IsolatedTest
                 result = use()
                 if isinstance(result, Awaitable):
                     await result
+
+    async def test_a_thing_itself_is_refused_as_its_target_is_and_not_taken_for_a_name(self) -> None:
+        external = await start_process(program())
+        pool = SimpleNamespace(workers=list)
+        for thing in (external, asyncio.current_task(), threading.current_thread(), psutil.Process(), pool):
+            uses: list[Callable[[], object]] = [
+                lambda: self.assert_genserver_state(thing, 1),  # noqa: B023
+                lambda: self.assert_genserver_responsive(thing),  # noqa: B023
+                lambda: self.assert_genserver_handles_message(thing, 1, 2),  # noqa: B023
+                lambda: self.assert_supervisor_strategy(thing, "one_for_one"),  # noqa: B023
+                lambda: wait_for_genserver_sync(thing),  # noqa: B023
+                lambda: call_with_timeout(thing, 1),  # noqa: B023
+                lambda: cast_and_sync(thing, 1),  # noqa: B023
+                lambda: self.drop(thing).__enter__(),  # noqa: B023
+                lambda: self.corrupt_state(thing, lambda state: state),  # noqa: B023
+                lambda: self.trace_messages(thing, int),  # noqa: B023
+                lambda: self.probe_crash_recovery(thing, "crash"),  # noqa: B023
+                lambda: self.assert_genserver_state(lambda: thing, 1),  # noqa: B023
+            ]
+            for number, use in enumerate(uses):
+                with (
+                    self.subTest(thing=thing, number=number),
+                    self.assertRaisesRegex(Unsupported, r"^(?!.*registered)"),
+                ):
+                    result = use()
+                    if isinstance(result, Awaitable):
+                        await result
+
+    async def test_what_can_be_synchronised_with_is_taken_as_it_is(self) -> None:
+        with ThreadPoolExecutor(1) as executor:
+            doing = executor.submit(int)
+            self.assertIs(await wait_for_genserver_sync(executor), executor)
+            self.assertTrue(doing.done())
+
+    async def test_a_number_is_no_process_of_the_operating_system_and_may_be_a_name(self) -> None:
+        uses: list[Callable[[], object]] = [
+            lambda: self.inject_crash(12345, "immediate"),
+            lambda: self.pause(12345),
+            lambda: target_of(12345),
+        ]
+        for use in uses:
+            with self.assertRaisesRegex(UsageError, r"as 12345, and a mere number .* give psutil.Process\(12345\)"):
+                await use()
+        await Counter.start_link(name=12345)
+        async with self.pause(12345):
+            pass
 
     async def test_the_worker_of_a_queue_is_synchronised_and_measured(self) -> None:
         queue: asyncio.Queue[int] = asyncio.Queue()
