@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from supertester._core.counts import checked_count
+from supertester._core.evidence import shown
 from supertester._core.naming import describe
 from supertester.context import current_context
 from supertester.errors import StartFailed, UsageError
@@ -39,7 +40,7 @@ def grpc_server(
     Args:
         methods: For each method, such as ``"/echo.Echo/Say"``, a function of the request and the context that returns
             the response; or a generator function that yields a stream of them; or a handler of ``grpc``, for whatever
-            else there is.
+            else there is. A response that is not bytes fails the call with ``INTERNAL``.
         port: 0 lets the system choose one.
         host: The address to listen on.
         workers: Threads, that is how many calls may be handled at once.
@@ -96,8 +97,33 @@ def _handler(grpc: Any, name: str, function: Any) -> Any:
     if not callable(function) or inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         raise TypeError(f"{name} must be a plain function of (request, context), got {describe(function)}")
     if inspect.isgeneratorfunction(function):
-        return grpc.unary_stream_rpc_method_handler(function)
-    return grpc.unary_unary_rpc_method_handler(function)
+        return grpc.unary_stream_rpc_method_handler(_each_of_bytes(grpc, name, function))
+    return grpc.unary_unary_rpc_method_handler(_of_bytes(grpc, name, function))
+
+
+def _of_bytes(grpc: Any, name: str, function: Any) -> Any:
+    def responding(request: Any, context: Any) -> Any:
+        response = function(request, context)
+        if response is None and context.code() is not None:
+            return None  # It has said by the status that there is no response.
+        return _checked(grpc, context, f"{name} must return bytes, or be a generator function for a stream", response)
+
+    return responding
+
+
+def _each_of_bytes(grpc: Any, name: str, function: Any) -> Any:
+    def responding(request: Any, context: Any) -> Any:
+        for response in function(request, context):
+            yield _checked(grpc, context, f"{name} must yield bytes", response)
+
+    return responding
+
+
+def _checked(grpc: Any, context: Any, rule: str, response: Any) -> bytes:
+    """Return *response*, or fail the call, which gRPC itself would leave unanswered; a None would end a stream well."""
+    if not isinstance(response, bytes):
+        context.abort(grpc.StatusCode.INTERNAL, f"{rule}; got {shown(response)}")  # It raises.
+    return bytes(response)  # gRPC takes no class that is derived from it.
 
 
 class GrpcHealth:

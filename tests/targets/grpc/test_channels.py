@@ -151,6 +151,31 @@ class TestServers(ServiceAssertions, IsolatedTestCase):
         self.assertEqual(list(channel.unary_stream("/a.A/Count")(b"\1\2")), [b"\1", b"\2"])
         self.assertEqual(channel.stream_unary("/b.B/Total")(iter([b"a", b"b"])), b"ab")
 
+    async def test_a_response_that_is_not_bytes_fails_the_call_at_once(self) -> None:
+        def stream(request: bytes, context: Any) -> Any:
+            yield b"1"
+            yield None if request else "2"
+
+        def absent(request: bytes, context: Any) -> None:
+            context.set_code(grpc.StatusCode.NOT_FOUND)
+
+        class Own(bytes): ...
+
+        server = grpc_server(
+            {SAY: lambda *_: "text", "/a.A/S": stream, "/a.A/N": absent, "/a.A/Own": lambda *_: Own(b"x")}
+        )
+        channel = self.grpc_channel(server)
+        with self.assert_rpc_error("INTERNAL", details=f"{SAY} must return bytes, .* for a stream; got 'text'"):
+            await call(channel, b"")
+        for request, got in ((b"", "'2'"), (b"1", "None")):
+            chunks = channel.unary_stream("/a.A/S")(request, timeout=60)
+            self.assertEqual(next(chunks), b"1")
+            with self.assert_rpc_error("INTERNAL", details=f"/a.A/S must yield bytes; got {got}"):
+                next(chunks)
+        with self.assert_rpc_error("NOT_FOUND"):
+            await call(channel, b"", method="/a.A/N")
+        self.assertEqual(await call(channel, b"", method="/a.A/Own"), b"x")
+
     async def test_nonsense_is_refused(self) -> None:
         async def later(request: bytes, context: Any) -> bytes:
             return request
