@@ -14,6 +14,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from supertester._core.naming import describe
 from supertester._core.tags import module_tags, tag, tags_of
 from supertester.context import IsolationContext
 from supertester.env import current_env
@@ -345,7 +346,7 @@ class IsolatedTestCase(Fixtures, TelemetryAssertions, _Stock):
             return
         with _Explained(self):
             if type(self).asyncTearDown is not unittest.IsolatedAsyncioTestCase.asyncTearDown:
-                self.__limit_cleanup()
+                self.__limit_cleanup("asyncTearDown")
                 self._callAsync(self.asyncTearDown)
             self._asyncioTestContext.run(self.tearDown)
 
@@ -357,16 +358,23 @@ class IsolatedTestCase(Fixtures, TelemetryAssertions, _Stock):
             if self.__is_whole():
                 function(*args, **kwargs)
                 return
-            self.__limit_cleanup()
+            self.__limit_cleanup(f"cleanup {describe(function)}")
             super()._callCleanup(function, *args, **kwargs)
 
     def __is_whole(self) -> bool:
         """Say whether this stands for many tests: examples or schedules, each with fixtures of its own."""
         return self._examples is not None or self._schedules is not None
 
-    def __limit_cleanup(self) -> None:
+    def __limit_cleanup(self, what: str) -> None:
         if self.__options.timeout is not None and isinstance(self._asyncioRunner, TestLoop):
-            self._asyncioRunner.limit(isolation_timeout(self.__options.isolation))
+            self.__limit_to_mode(self._asyncioRunner, what)
+
+    def __limit_to_mode(self, runner: TestLoop, what: str, *, margin: float = 0.0) -> None:
+        """Give a step of the cleanup the time of the isolation mode, which stands nowhere in the test."""
+        mode = self.__options.isolation
+        seconds = isolation_timeout(mode)
+        why = f" (isolation_timeout of {mode})"
+        runner.limit(seconds + margin, of=seconds, what=f"its {what} took longer than", why=why)
 
     def __finish(self) -> None:
         """Undo what the test did and raise what it left behind."""
@@ -380,7 +388,7 @@ class IsolatedTestCase(Fixtures, TelemetryAssertions, _Stock):
 
     def __unwind(self, scope: Scope, runner: TestLoop) -> None:
         if not scope.is_clean():
-            runner.limit(isolation_timeout(self.__options.isolation) + _MARGIN)
+            self.__limit_to_mode(runner, "cleanup", margin=_MARGIN)
             runner.run(scope.unwind(), context=self._asyncioTestContext)
         self._asyncioTestContext.run(scope.settle, thorough=not self._has_failed)
 

@@ -525,8 +525,14 @@ class TestTimeouts(unittest.TestCase):
             async def asyncTearDown(self) -> None:
                 await forever()
 
+        class Cleanup(IsolatedTestCase, timeout=60.0, isolation="basic"):
+            async def test(self) -> None:
+                self.addAsyncCleanup(forever)
+
         with mock.patch("supertester.case.isolation_timeout", lambda mode: 0.01):
-            self.assertIn("ran longer than its timeout of 0.01 s", run_inner(Inner("test")).report)
+            for case, step, mode in ((Inner, "asyncTearDown", "full_isolation"), (Cleanup, "cleanup forever", "basic")):
+                text = f"its {step} took longer than 0.01 s (isolation_timeout of {mode}); its tasks stood here:\n"
+                self.assertIn(text, run_inner(case("test")).report)
 
 
 class TestReports(unittest.TestCase):

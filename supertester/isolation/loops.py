@@ -32,7 +32,8 @@ __all__ = ["TestLoop", "TestTimeout"]
 
 _GRACE = 1.0
 """Seconds that a part of a test which ran over has to end once it is cancelled."""
-
+_LIMITED = "the test ran longer than its timeout of"
+"""What the limit is of, unless `TestLoop.limit` is told otherwise."""
 
 _set_handler = signal.signal  # As it is while nobody notes which test sets which handler: this one is no test's.
 
@@ -76,7 +77,7 @@ class TestLoop:
         self._main: asyncio.Task[Any] | None = None
         self._interrupts = 0
         self._overrun: str | None = None
-        self._timeout = 0.0
+        self._timeout, self._limited, self._why = 0.0, _LIMITED, ""
         self._deadline: float | None = None
         self._deadlock: str | None = None
         self._virtual_loop: VirtualLoop | None = None
@@ -185,14 +186,17 @@ class TestLoop:
             raise self._timed_out()
         return result
 
-    def limit(self, seconds: float | None, *, of: float | None = None) -> None:
-        """Let what runs from now on take *seconds*, which is what is left *of* some; ``None`` lifts the limit."""
+    def limit(self, seconds: float | None, *, of: float | None = None, what: str = _LIMITED, why: str = "") -> None:
+        """Let what runs from now on take *seconds*, which is what is left *of* some; ``None`` lifts the limit.
+
+        *what* was over the limit, and *why* there is one, stand before and after the seconds in the message.
+        """
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         self._deadline = None
         if seconds is not None:
-            self._timeout = seconds if of is None else of
+            self._timeout, self._limited, self._why = seconds if of is None else of, what, why
             self._deadline = self._now() + seconds
             if self._loop is not None:
                 self._arm(self._loop, seconds)
@@ -238,13 +242,13 @@ class TestLoop:
     def _timed_out(self) -> AssertionError:
         overrun, self._overrun = self._overrun, None
         deadlock, self._deadlock = self._deadlock, None
-        timeout = self._timeout
+        rule = f"{self._limited} {self._timeout:g} s{self._why}"
         self.limit(None)
         if deadlock is not None:
             from supertester.schedule import Deadlock
 
             return Deadlock(f"{deadlock}{overrun}")
-        return TestTimeout(f"the test ran longer than its timeout of {timeout:g} s; its tasks stood here:\n{overrun}")
+        return TestTimeout(f"{rule}; its tasks stood here:\n{overrun}")
 
     def _interrupted(self, number: int, frame: Any) -> None:
         """Turn the first Ctrl-C into a cancellation, so that the test's own ``finally`` blocks run."""

@@ -148,7 +148,7 @@ class TestTheEndOfACleanup(unittest.TestCase):
             mock.patch("supertester.case.isolation_timeout", lambda mode: 0.02),
         ):
             result = run_inner(inner_case(body))
-        self.assertIn("ran longer than its timeout of 0.02 s", result.report)
+        self.assertIn("its cleanup took longer than 0.02 s (isolation_timeout of full_isolation)", result.report)
         self.assertIn("task 'left' running 'forever'", result.report)
 
     def test_errors_of_the_loops_own_end_are_reported(self) -> None:
