@@ -19,6 +19,7 @@ from supertester._core.waiting import Bell, checked_seconds, wait_until
 from supertester.context import current_context
 from supertester.errors import StartFailed, UsageError, WaitTimeout
 from supertester.targets.death import told_of_death
+from supertester.targets.looks import Looks
 from supertester.targets.output import Output
 from supertester.targets.readiness import FdReady, Readiness
 from supertester.targets.reaper import reaper
@@ -176,22 +177,23 @@ class ExternalProcess:
     async def _become_ready(self, timeout: float) -> None:
         if self._ready is None:
             return
+        looks, deadline = Looks(self._ready, self._loop.time), self._loop.time() + timeout
         with self._waking(death=True) as bell:
             await wait_until(
-                partial(self._look, self._ready),
+                partial(self._look, looks, deadline),
                 f"{self.name} to be ready ({self._ready!r})",
                 timeout=timeout,
                 bell=bell,
-                seen=lambda: "it runs" if self.is_alive() else "it has ended",
+                seen=lambda: looks.seen() if self.is_alive() else "it has ended",
             )
 
-    async def _look(self, ready: Readiness) -> bool:
+    async def _look(self, looks: Looks, deadline: float) -> bool:
         has_ended = not self.is_alive()
-        if await ready.look(self):
+        if await looks.look(self, at_once=has_ended or self._loop.time() >= deadline):
             return True
         if has_ended:
             self._output.close(_LAST_WORDS)
-            if await ready.look(self):  # Its last words.
+            if await looks.look(self, at_once=True):  # Its last words.
                 return True
             raise StartFailed(
                 f"it ended with {self.outcome} before it was ready\n{self.report()}", kind="program", name=self.name

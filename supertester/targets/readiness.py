@@ -12,7 +12,7 @@ from supertester.errors import UsageError
 if TYPE_CHECKING:
     from supertester.targets.external import ExternalProcess
 
-__all__ = ["FdReady", "GrpcReady", "HttpReady", "LineReady", "PortReady", "Readiness"]
+__all__ = ["Answer", "FdReady", "GrpcReady", "HttpReady", "LineReady", "PortReady", "Readiness"]
 
 _LOOK = 1.0
 """Seconds that one look at a port may take."""
@@ -23,8 +23,33 @@ class Readiness(Protocol):
     """A way to be ready; one of your own needs no more than this."""
 
     async def look(self, process: ExternalProcess, /) -> Any:
-        """Return something true once *process* is ready."""
+        """Return something true once *process* is ready; until then what to show if it never is, or ``False``."""
         ...
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a look at a server found; it is false until the server is ready.
+
+    Attributes:
+        text: What to tell of it.
+        is_ready: Whether the server is.
+        is_heard: Whether somebody was asked, who may write a line for each time.
+    """
+
+    text: str
+    is_ready: bool = False
+    is_heard: bool = True
+
+    def __bool__(self) -> bool:
+        return self.is_ready
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def _unreachable(host: str, port: int, error: OSError) -> Answer:
+    return Answer(f"nobody listens at {host}:{port} ({error})", is_heard=False)
 
 
 @dataclass(frozen=True)
@@ -41,13 +66,13 @@ class PortReady:
     def __post_init__(self) -> None:
         _check_port(self.port)
 
-    async def look(self, process: ExternalProcess, /) -> bool:
+    async def look(self, process: ExternalProcess, /) -> Answer:
         try:
             _, writer = await asyncio.open_connection(self.host, self.port)
-        except OSError:
-            return False
+        except OSError as error:
+            return _unreachable(self.host, self.port, error)
         writer.close()
-        return True
+        return Answer("it accepts connections", is_ready=True)
 
 
 @dataclass(frozen=True)
@@ -87,19 +112,29 @@ class HttpReady:
         if not self.path.startswith("/"):
             raise UsageError(f"path must begin with '/', got path={self.path!r}")
 
-    async def look(self, process: ExternalProcess, /) -> bool:
+    async def look(self, process: ExternalProcess, /) -> Answer:
         try:
             reader, writer = await asyncio.open_connection(self.host, self.port)
-        except OSError:
-            return False
+        except OSError as error:
+            return _unreachable(self.host, self.port, error)
         try:
             writer.write(f"GET {self.path} HTTP/1.0\r\nHost: {self.host}:{self.port}\r\n\r\n".encode())
-            words = (await reader.readline()).split()
-            return len(words) > 1 and words[0].startswith(b"HTTP/") and words[1] == str(self.status).encode()
-        except (OSError, ValueError):  # ValueError: no line that short.
-            return False
+            return self._answer(await reader.readline())
+        except OSError as error:
+            return Answer(f"it broke the connection off: {error}")
+        except ValueError:
+            return Answer("it answered with a line that is too long for HTTP")
         finally:
             writer.close()
+
+    def _answer(self, line: bytes) -> Answer:
+        protocol, *words = line.decode("latin-1").split() or [""]
+        if not protocol.startswith("HTTP/") or not words:
+            return Answer(
+                f"it answered {line[:80]!r}, which is no HTTP" if line else "it closed the connection unanswered"
+            )
+        is_ready = words[0] == str(self.status)
+        return Answer(f"it answered HTTP {' '.join(words)[:80]}, and {self.status} is wanted", is_ready=is_ready)
 
 
 @dataclass(frozen=True)
@@ -113,11 +148,11 @@ class GrpcReady:
     def __post_init__(self) -> None:
         _check_port(self.port)
 
-    async def look(self, process: ExternalProcess, /) -> bool:
+    async def look(self, process: ExternalProcess, /) -> Answer:
         from supertester.targets.grpc.health import probe_grpc_health
 
         found = await probe_grpc_health((self.host, self.port), service=self.service, timeout=_LOOK)
-        return found.is_ready
+        return Answer(str(found), is_ready=found.is_ready, is_heard=found.code != "UNAVAILABLE")
 
 
 def _check_port(port: Any) -> None:

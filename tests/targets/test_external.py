@@ -10,12 +10,14 @@ import tempfile
 import threading
 import unittest
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from unittest import mock
 
 import psutil
 
+from supertester._core.clock import ManualClock
 from supertester._core.waiting import wait_until
 from supertester.case import IsolatedTestCase
 from supertester.errors import StartFailed, UsageError, WaitTimeout
@@ -29,6 +31,8 @@ from supertester.targets import (
     start_process,
     with_python_server,
 )
+from supertester.targets.looks import Looks
+from supertester.targets.readiness import Answer
 from supertester.testing import failure_of, inner_case, run_inner
 from tests.alone import alone
 from tests.targets.programs import BUSY_FAMILY, DEAF, ECHO, FAMILY, program
@@ -90,6 +94,18 @@ def gone(pid: int) -> bool:
         return True
 
 
+class Seeing:
+    """A readiness that always finds the same."""
+
+    def __init__(self, found: Any) -> None:
+        self.found = found
+        self.looks = 0
+
+    async def look(self, process: ExternalProcess, /) -> Any:
+        self.looks += 1
+        return self.found
+
+
 class TestReadiness(IsolatedTestCase):
     async def test_a_line(self) -> None:
         process = await start_process(program("print('ready on 17')"), ready=LineReady(r"ready on \d+"))
@@ -124,7 +140,8 @@ class TestReadiness(IsolatedTestCase):
             (Path(folder) / "here").write_text("it is")
             process = await start_process(argv, cwd=folder, ready=HttpReady(port.number, "/here"), name="files")
             await process.wait_for_output('"GET /here HTTP/1.0" 200')
-            with self.assertRaisesRegex(WaitTimeout, r"files to be ready .*status=418"):
+            last = r"files to be ready .*status=418.*last seen: it runs; it answered HTTP 200 OK, and 418 is wanted\n"
+            with self.assertRaisesRegex(WaitTimeout, last):
                 again = self.ports.reserve()
                 await start_process(
                     [*argv[:-1], str(again.release_to())],
@@ -134,6 +151,57 @@ class TestReadiness(IsolatedTestCase):
                     timeout=0.5,
                 )
             await process.stop()
+
+    async def test_what_was_seen_last_is_told(self) -> None:
+        nobody = self.ports.reserve()
+        number = nobody.release_to()
+        cases: list[tuple[Any, str]] = [
+            (HttpReady(number), f"nobody listens at 127.0.0.1:{number} "),
+            (PortReady(number), f"nobody listens at 127.0.0.1:{number} "),
+            (Seeing(Answer("")), r"\n"),
+            (Seeing(None), r"\n"),
+            (Seeing(Answer("no cake")), r"no cake\n"),
+        ]
+        if find_spec("grpc_health"):
+            cases.append((GrpcReady(number), f"127.0.0.1:{number} gave no answer: it cannot be reached"))
+        for ready, text in cases:
+            with self.subTest(ready=ready), self.assertRaisesRegex(WaitTimeout, f"last seen: it runs(; )?{text}"):
+                await start_process(program(), ready=ready, timeout=0.3)
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            ready = HttpReady(silent.getsockname()[1])
+            with self.assertRaisesRegex(WaitTimeout, r"it runs; the last look has had no answer for 0\.\d* s\n"):
+                await start_process(program(), ready=ready, timeout=0.5)
+
+    async def test_what_a_look_found_is_said_in_words(self) -> None:
+        for line, text in (
+            (b"", "it closed the connection unanswered"),
+            (b"SSH-2.0 200\r\n", r"it answered b'SSH-2.0 200\r\n', which is no HTTP"),
+            (b"HTTP/1.1 503 Slow\r\n", "it answered HTTP 503 Slow, and 200 is wanted"),
+        ):
+            found = HttpReady(1)._answer(line)
+            self.assertEqual((str(found), bool(found)), (text, False))
+        self.assertTrue(HttpReady(1)._answer(b"HTTP/1.1 200\r\n"))
+
+    async def test_who_has_answered_is_asked_less_and_less_often_whatever_it_writes(self) -> None:
+        async def looks_at(found: Any) -> list[float]:
+            clock, ready, at = ManualClock(), Seeing(found), []
+            looks = Looks(ready, clock.time)
+            for tick in range(200):  # As often as something is written.
+                clock.advance(1 / 16)
+                before = ready.looks
+                await looks.look(cast(ExternalProcess, None), at_once=tick == 198)
+                if ready.looks > before:
+                    at.append(clock.time())
+            return at
+
+        for often in (False, Answer("nobody", is_heard=False)):
+            self.assertEqual(len(await looks_at(often)), 200)
+        at = await looks_at(Answer("no"))
+        pauses = [after - before for before, after in pairwise(at)]
+        self.assertEqual((pauses[0], pauses[-4]), (1 / 16, 1 / 2))
+        self.assertEqual(pauses[:-2], sorted(pauses[:-2]))
+        self.assertIn(199 / 16, at)
+        self.assertLess(len(at), 40)
 
     async def test_what_is_no_answer_over_http_is_none(self) -> None:
         port = self.ports.reserve()
