@@ -8,7 +8,8 @@ The actions of a failpoint are text, in the grammar of FreeBSD's ``fail(9)``, wh
 
 =================  ====================================================================================
 ``off``            go on
-``raise(text)``    raise `InjectedFault`, or the built-in exception that the text begins with: ``raise(OSError: full)``
+``raise(text)``    raise `InjectedFault` with this message, or the built-in exception whose name the text begins with:
+                   ``raise(OSError: full)``; what looks like such a name and is none is refused
 ``return(value)``  have `failpoint` return ``Return(value)``; the value is a Python literal, or else text
 ``sleep(ms)``      wait so many milliseconds; in `async_failpoint` without blocking the event loop
 ``yield``          let other threads or tasks run
@@ -31,6 +32,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
 from supertester._core.seeds import derive_seed, run_seed
@@ -193,12 +195,29 @@ def _term(name: str, text: str) -> _Term:
         raise UsageError(f"failpoint {name!r}: sleep takes milliseconds, e.g. sleep(10), got {text.strip()!r}")
     action = Action(kind, argument.strip())
     if kind == "raise":
+        _check_spelling(name, action.argument.partition(":")[0].strip())
         action.error(name)  # Some exceptions cannot be made of a text.
     probability = float(match["probability"] or 100)
     if probability > 100:
         raise UsageError(f"failpoint {name!r}: a probability is at most 100 percent, got {text.strip()!r}")
     count = float(match["count"]) if match["count"] else float("inf")
     return _Term(action, probability / 100, count)
+
+
+def _check_spelling(name: str, word: str) -> None:
+    """Refuse *word* if it looks like the name of a built-in exception and is none."""
+    known = {each: kind for each, kind in vars(builtins).items() if isinstance(kind, type)}
+    if not word.isidentifier() or issubclass(known.get(word, object), BaseException):
+        return
+    names = {each.lower(): each for each, kind in known.items() if issubclass(kind, Exception)}
+    close = get_close_matches(word.lower(), names, 1, 0.8)
+    if word == word.lower() and not (word in names and word.endswith("error")):
+        close = []  # As "warning", and "timeout": words like any other.
+    if close or word.endswith(("Error", "Exception")):
+        hint = f"did you mean {names[close[0]]!r}?" if close else "others cannot be raised by their names."
+        raise UsageError(
+            f"failpoint {name!r}: there is no built-in exception {word!r}; {hint} A message must not look like one"
+        )
 
 
 # In a test ----------------------------------------------------------------------------------------------------------
@@ -233,7 +252,7 @@ class Failpoints:
         """Give the failpoint *name* other *actions*; ``"off"`` switches it off.
 
         Raises:
-            UsageError: The actions are none.
+            UsageError: The actions are none, or name an exception that there is not.
         """
         self._terms[name] = _parsed(name, actions)
         self.actions[name] = actions
@@ -268,7 +287,7 @@ def failpoints(actions: Mapping[str, str] | None = None, *, seed: int | None = N
         seed: Of the probabilities; by default derived from that of the running test.
 
     Raises:
-        UsageError: An action is none.
+        UsageError: An action is none, or names an exception that there is not.
 
     >>> with failpoints({"store.write": "1*raise(OSError: disk full)->off"}) as points:
     ...     try:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import io
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -85,6 +86,30 @@ class TestActions(IsolatedTestCase):  # Outside of tests, failpoints are the pro
         for name in ("UnicodeDecodeError", "ExceptionGroup"):
             with self.assertRaisesRegex(UsageError, f"failpoint 'disk' cannot raise {name} with a text alone"):
                 failpoints({"disk": f"raise({name}: no)"}).__enter__()
+
+    def test_a_misspelt_exception_is_no_message(self) -> None:
+        for text, hint in (
+            ("OSEror", "did you mean 'OSError'?"),
+            ("OSEror: disk full", "did you mean 'OSError'?"),
+            ("oserror", "did you mean 'OSError'?"),
+            ("Timeouterror", "did you mean 'TimeoutError'?"),
+            ("StoreError", "others cannot be raised"),
+        ):
+            word = text.partition(":")[0]
+            with (
+                self.subTest(text),
+                self.assertRaisesRegex(
+                    UsageError, f"'disk': there is no built-in exception '{word}'; {re.escape(hint)}"
+                ),
+            ):
+                failpoints({"disk": f"raise({text})"}).__enter__()
+        for text in ("timeout", "warning", "Timeout", "Broken: OSEror", "an OSEror", "KeyboardInterrupt", "error"):
+            with (
+                self.subTest(text),
+                failpoints({"disk": f"raise({text})"}),
+                self.assertRaisesRegex(InjectedFault, text),
+            ):
+                failpoint("disk")
 
     def test_probabilities_come_from_the_seed(self) -> None:
         def run(seed: int) -> list[bool]:
