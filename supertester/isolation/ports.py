@@ -142,6 +142,7 @@ class Ports:
             kind: ``"tcp"`` or ``"udp"``.
 
         Raises:
+            TypeError: *host* is no string.
             UsageError: There is no such kind, *host* is no address, the test has reserved 1000 ports, or it has ended.
             Unsupported: This machine has no such address.
             OSError: The operating system has no port left.
@@ -192,6 +193,8 @@ class Ports:
 
 
 def _checked_host(host: str) -> _Address:
+    if not isinstance(host, str):  # A number would be taken for an address.
+        raise TypeError(f"host must be a string such as '127.0.0.1', got host={host!r}; the system chooses the number")
     try:
         return ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
     except ValueError:

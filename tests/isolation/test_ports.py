@@ -144,6 +144,8 @@ class TestHeld(Small):
             self.ports.reserve(kind="sctp")
         with self.assertRaisesRegex(UsageError, "'127.0.0.1' or '::1', got host='example.org'"):
             self.ports.reserve("example.org")
+        with self.assertRaisesRegex(TypeError, "host must be a string such as '127.0.0.1', got host=8080; the system"):
+            self.ports.reserve(8080)  # type: ignore[arg-type]
         with self.assertRaisesRegex(Unsupported, "this machine has no address '192.0.2.1'"):
             self.ports.reserve("192.0.2.1")
         self.ports._most = 1
