@@ -57,7 +57,7 @@ def explore_schedules(
             and only timers, messages, I/O and jobs of executors come in any order.
         complete: Whether all schedules that can differ have to be run, so that it is also a failure if there are more
             than *schedules*.
-        invariant: A function without arguments that must hold after each step; see `watch_invariant`.
+        invariant: A plain function without arguments that must hold after each step; see `watch_invariant`.
         step_limit: Steps after which a schedule counts as one without end.
         faults: What may go wrong in a schedule, and how often: `Faults`.
         leaks: What a task that is left running does: ``"fail"`` or ``"ignore"``.

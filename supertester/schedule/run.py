@@ -25,6 +25,7 @@ __all__ = [
     "Failure",
     "InvariantViolated",
     "Leaked",
+    "Misfit",
     "Program",
     "Run",
     "end_schedule",
@@ -152,7 +153,7 @@ def run_schedule(
         program(loop)
     except through:
         raise
-    except NotAsync:
+    except Misfit:
         raise
     except (Exception, asyncio.CancelledError) as error:
         if isinstance(error, UsageError) and error.reason == REFUSED:
@@ -211,7 +212,11 @@ class AsyncProgram:
             raise _unhandled(loop.unhandled[0])
 
 
-class NotAsync(TypeError):
+class Misfit(TypeError):
+    """A function that exploring was given is of the wrong kind; that is no failure of a schedule."""
+
+
+class NotAsync(Misfit):
     """What is to be explored is no async function."""
 
     def __init__(self, function: object, result: object) -> None:

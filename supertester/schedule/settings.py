@@ -13,6 +13,7 @@ from typing import Any, Final
 from supertester._core.waiting import checked_seconds
 from supertester.errors import UsageError
 from supertester.schedule.faults import Faults
+from supertester.schedule.invariants import check_invariant
 from supertester.schedule.strategies.base import Strategy
 from supertester.schedule.strategies.named import named_strategy
 
@@ -61,8 +62,8 @@ class Settings:
         _check_choice("leaks", self.leaks, ("fail", "ignore"))
         if not isinstance(self.complete, bool):
             raise TypeError(f"complete must be True or False, got complete={self.complete!r}")
-        if self.invariant is not None and not callable(self.invariant):
-            raise TypeError(f"invariant must be a function without arguments, got invariant={self.invariant!r}")
+        if self.invariant is not None:
+            check_invariant(self.invariant, "invariant must be", "invariant=")
         if not isinstance(self.database, (bool, str, Path)):
             raise TypeError(f"database must be a folder, True or False, got database={self.database!r}")
         if not isinstance(self.strategy, (str, Strategy)):

@@ -9,6 +9,8 @@ import random
 import socket
 import unittest
 import weakref
+from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 from supertester.case import IsolatedTestCase
@@ -406,6 +408,43 @@ class TestBadInput(IsolatedTestCase):
             watch_invariant(lambda: True)
         with self.assertRaisesRegex(TypeError, "takes a function without arguments, got True"):
             watch_invariant(True)  # type: ignore[arg-type]
+
+    def test_an_async_invariant_is_refused_because_it_would_never_be_looked_at(self) -> None:
+        async def never_holds() -> bool:
+            return False
+
+        async def never_yields() -> AsyncIterator[bool]:
+            yield False
+
+        class Never:
+            async def __call__(self) -> bool:
+                return False
+
+        message = r"got invariant=.*, which is async; nothing can be awaited between two steps of a schedule"
+        for invariant in (never_holds, never_yields, partial(never_holds), Never()):
+            with self.subTest(invariant):
+                with self.assertRaisesRegex(TypeError, f"^invariant must be a plain function .*{message}"):
+                    explored(planted.correct, invariant=invariant)
+
+                async def program() -> None:
+                    watch_invariant(invariant)  # noqa: B023 - called before the next one
+
+                with self.assertRaisesRegex(TypeError, r"^watch_invariant\(\) takes a plain function .*which is async"):
+                    explored(program)
+
+    def test_an_invariant_that_returns_something_to_await_is_refused(self) -> None:
+        async def never_holds() -> bool:
+            return False
+
+        message = r"lambda>' returned <coroutine object .*>, and nothing can be awaited between two steps"
+        with self.assertRaisesRegex(TypeError, message):
+            explored(planted.correct, invariant=lambda: never_holds())  # noqa: PLW0108 - an async function is refused
+
+        async def program() -> None:
+            watch_invariant(asyncio.get_running_loop().create_future, name="sane")
+
+        with self.assertRaisesRegex(TypeError, "invariant 'sane' returned <Future "):
+            explored(program)
 
     def test_an_unknown_option_of_a_replay(self) -> None:
         with self.assertRaisesRegex(TypeError, r"unknown option 'step_limt' of replay_schedule\(\) \(did you mean"):

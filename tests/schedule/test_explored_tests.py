@@ -15,6 +15,7 @@ from typing import Any
 
 from supertester import GenServer, IsolatedTestCase, explore, tag
 from supertester.errors import UsageError
+from supertester.schedule import watch_invariant
 from supertester.testing import RecordingResult, run_inner
 from tests.project.support import ROOT
 from tests.schedule.planted import Pool, deadlock
@@ -264,6 +265,21 @@ class TestMisuse(unittest.TestCase):
             explore(schedule=5)
         with self.assertRaisesRegex(UsageError, "schedules must be 1 or more, got schedules=0"):
             explore(schedules=0)
+
+    def test_an_async_invariant(self) -> None:
+        async def never_holds() -> bool:
+            return False
+
+        with self.assertRaisesRegex(TypeError, "invariant must be a plain function without arguments, got invariant="):
+            explore(invariant=never_holds)
+
+        class Inner(IsolatedTestCase):
+            @quick
+            async def test(self) -> None:
+                watch_invariant(never_holds)
+
+        self.assertIn("Misfit: watch_invariant() takes a plain function without arguments, got ", detail(Inner))
+        self.assertNotIn("replay with", detail(Inner))
 
     def test_another_kind_of_test_case(self) -> None:
         class Inner(unittest.IsolatedAsyncioTestCase):
