@@ -1,4 +1,4 @@
-"""Virtual time in a test: which event loop it has, what of the test counts as outside work, and who waits for whom."""
+"""Virtual time in a test: which event loop it has, and what of the test counts as outside work."""
 
 from __future__ import annotations
 
@@ -8,21 +8,16 @@ from functools import partial
 from threading import Thread
 from typing import Any
 
-from supertester._core.awaits import frames_of
-from supertester._core.evidence import shown
 from supertester.context import IsolationContext
 from supertester.errors import Unsupported
 from supertester.isolation.identity import stamp_of
 from supertester.isolation.leaks import children, threads
-from supertester.otp.messages import Call
-from supertester.otp.process import Process
+from supertester.otp.standing import standing_of
 from supertester.schedule.clock import ExploringClock, VirtualClock
 from supertester.schedule.exploring_loop import ExploringLoop
 from supertester.schedule.virtual_loop import VirtualLoop
 
 __all__ = ["enter_virtual_time", "new_loop"]
-
-_MAILBOX = "supertester.otp.mailbox"
 
 
 def new_loop(factory: Callable[[], asyncio.AbstractEventLoop] | None) -> VirtualLoop:
@@ -39,7 +34,7 @@ def new_loop(factory: Callable[[], asyncio.AbstractEventLoop] | None) -> Virtual
             f"clock='virtual' needs an event loop whose time it decides, and loop_factory makes one of {kind}; leave "
             "loop_factory out, or let it make a subclass of supertester.schedule.VirtualLoop"
         )
-    loop.explain = _explain
+    loop.explain = standing_of
     return loop
 
 
@@ -51,7 +46,7 @@ def enter_virtual_time(context: IsolationContext, loop: Any) -> Callable[[], obj
     """
     if isinstance(loop, ExploringLoop):
         context.clock = ExploringClock(loop)
-        loop.explain = _explain
+        loop.explain = standing_of
         return _nothing
     context.clock = VirtualClock(loop)
     context.jobs = loop.outside.add_job
@@ -81,26 +76,3 @@ def _running_of(context: IsolationContext, loop: VirtualLoop) -> Iterator[str]:
             )  # Of those that say when they have nothing to do.
             if is_quiet is None or not is_quiet():
                 yield f"child process {leak.thing.pid}"
-
-
-# Who waits for whom -------------------------------------------------------------------------------------------------
-
-
-def _explain(task: asyncio.Task[Any]) -> tuple[str | None, Any, str | None]:
-    """Return what is known of *task* beyond what asyncio knows: its name, its coroutine, and what that waits for."""
-    process: Process | None = getattr(task, "supertester_pid", None)
-    if process is None:
-        return None, task.get_coro(), _called_in(task.get_coro())
-    if process.steps is None:
-        return f"process {process!r}", task.get_coro(), "a message"
-    return f"process {process!r}", process.steps, _called_in(process.steps)
-
-
-def _called_in(steps: Any) -> str | None:
-    """Return whose reply the coroutine *steps* waits for, or ``None``."""
-    for _, frame in frames_of(steps):
-        if frame.f_globals.get("__name__") == _MAILBOX:
-            slot = frame.f_locals.get("slot")
-            if isinstance(slot, Call):
-                return f"the reply of {slot.process!r} to {shown(slot.request)}"
-    return None

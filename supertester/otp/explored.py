@@ -28,6 +28,7 @@ from supertester.otp.reasons import INFINITY
 from supertester.otp.results import NOTHING
 from supertester.otp.root import Root
 from supertester.otp.runtime import ProcessExited, Runtime, current
+from supertester.otp.standing import standing_of
 
 __all__ = ["Channel", "Explored", "ExploredIdleness", "ExploredProcess", "ExploredRoot", "explore"]
 
@@ -41,6 +42,7 @@ def explore(runtime: Runtime) -> None:
     # Here and not where processes are made, where to ask for their class would cost each start.
     runtime.on_spawn.append(_becomes_explored)
     runtime.under_way = copy_context()
+    runtime.loop.explain = standing_of  # type: ignore[attr-defined]
     if getattr(runtime.loop, "faults", None) is not None:
         from supertester.otp.faulting import let_go_wrong
 

@@ -26,10 +26,11 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from supertester._core.standing import Explain
 from supertester._core.waiting import checked_seconds
 from supertester.errors import UsageError
 from supertester.schedule.outside import OutsideWork
-from supertester.schedule.waits import Explain, describe_waits
+from supertester.schedule.waits import describe_waits
 
 __all__ = ["LONG_PATIENCE", "PATIENCE", "Deadlock", "VirtualLoop"]
 

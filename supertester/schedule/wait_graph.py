@@ -12,8 +12,9 @@ from typing import Any, Final
 from supertester._core.awaits import frames_of
 from supertester._core.naming import describe
 from supertester._core.origin import is_foreign, is_standard, show_line
+from supertester._core.standing import MESSAGE, Explain, Reply
 
-__all__ = ["Wait", "cycle_of", "label_of", "waits_of"]
+__all__ = ["Wait", "cycle_of", "is_unanswered", "label_of", "waits_of"]
 
 Task = asyncio.Task[Any]
 
@@ -31,6 +32,7 @@ class Wait:
         filename, number, function: The innermost line of the user's code; an empty name where there is none.
         wanted: What it waits for: a lock, an event, a queue, another task, or ``None``.
         wanted_tasks: The tasks that it waits for, if it does.
+        wanted_reply: The reply that it waits for, if it does.
         text: What it waits for, in words.
     """
 
@@ -42,6 +44,7 @@ class Wait:
     wanted: Any
     wanted_tasks: tuple[Task, ...]
     text: str
+    wanted_reply: Reply | None = None
 
     @property
     def where(self) -> str:
@@ -53,6 +56,11 @@ class Wait:
         """Whether it waits for something that somebody holds."""
         return isinstance(self.wanted, _HELD)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether it is a server with nothing to do."""
+        return self.text == MESSAGE
+
 
 def waits_of(loop: Any) -> list[Wait]:
     """Return where each task of *loop* that is not done waits, the oldest task first."""
@@ -60,8 +68,9 @@ def waits_of(loop: Any) -> list[Wait]:
     return [_wait_of(task, explain) for task in loop.tasks if not task.done()]
 
 
-def _wait_of(task: Task, explain: Any) -> Wait:
+def _wait_of(task: Task, explain: Explain | None) -> Wait:
     name, steps, said = (None, task.get_coro(), None) if explain is None else explain(task)
+    reply = said if isinstance(said, Reply) else None
     frame: FrameType | None = None
     wanted: Any = None
     entered = ""
@@ -76,9 +85,9 @@ def _wait_of(task: Task, explain: Any) -> Wait:
         if not entered or not code.co_name.startswith("_"):
             entered = f"{describe(each)}()"
     tasks = _awaited_tasks(task)
-    text = said or _text(tasks, wanted, entered, frame)
+    text = _text(tasks, wanted, entered, frame) if said is None else str(said)
     where = ("", 0, "") if frame is None else (frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_qualname)
-    return Wait(task, name or label_of(task), *where, wanted, tasks, text)
+    return Wait(task, name or label_of(task), *where, wanted, tasks, text, reply)
 
 
 def _awaited_tasks(task: Task) -> tuple[Task, ...]:
@@ -110,6 +119,12 @@ def label_of(task: Task) -> str:
     if not name.startswith("Task-"):
         return name
     return f"{describe(task.get_coro())} ({name})"
+
+
+def is_unanswered(wait: Wait, waits: Sequence[Wait]) -> bool:
+    """Say whether *wait* is for the reply of a server that has nothing left to do: it has said that it will answer."""
+    reply = wait.wanted_reply
+    return reply is not None and all(each.is_idle for each in waits if each.task is reply.server.task)
 
 
 def cycle_of(waits: Sequence[Wait], holders: Mapping[int, Sequence[Task]]) -> list[Wait]:
@@ -148,4 +163,6 @@ def _walk(
 
 def _waited_for(wait: Wait, holders: Mapping[int, Sequence[Task]]) -> Iterator[Task]:
     yield from wait.wanted_tasks
+    if wait.wanted_reply is not None and wait.wanted_reply.server.task is not None:
+        yield wait.wanted_reply.server.task
     yield from holders.get(id(wait.wanted), ())

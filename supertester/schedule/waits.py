@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 from supertester._core.awaits import frames_of
 from supertester._core.live_tasks import tasks_of
 from supertester._core.naming import describe
 from supertester._core.origin import creation_line, is_foreign, show_line
+from supertester._core.standing import Explain, Standing
 
-__all__ = ["Explain", "describe_waits"]
+__all__ = ["describe_waits"]
 
 Task = asyncio.Task[Any]
-Explain = Callable[[Task], tuple[str | None, Any, str | None]]
-"""Knows more of a task than asyncio: what it is called, the coroutine that it runs, and what that waits for."""
 
 
 def describe_waits(loop: asyncio.AbstractEventLoop, explain: Explain | None = None) -> str:
@@ -37,8 +35,8 @@ def _line(task: Task, explain: Explain) -> str:
     return f"{name or _name_of(task)} waits for {wanted or _wanted(task, entered)} {where}"
 
 
-def _plainly(task: Task) -> tuple[None, Any, None]:
-    return None, task.get_coro(), None
+def _plainly(task: Task) -> Standing:
+    return Standing(None, task.get_coro(), None)
 
 
 def _name_of(task: Task) -> str:

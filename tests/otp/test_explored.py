@@ -8,7 +8,9 @@ from typing import Any
 
 from supertester.errors import CallExit
 from supertester.otp import (
+    INFINITY,
     KILL,
+    NOREPLY,
     Agent,
     Down,
     Exit,
@@ -28,6 +30,7 @@ from supertester.otp import (
     whereis,
 )
 from supertester.otp.process import Process
+from supertester.schedule import explore_schedules
 from tests.otp.exploring import explore, outcomes, world
 from tests.schedule.exploring import SECOND
 
@@ -395,6 +398,79 @@ class TestStarts(unittest.TestCase):
                 return tuple(order)
 
         self.assertEqual(set(outcomes(program)), {(0, 1), (1, 0)})
+
+
+class Asking(GenServer):
+    """Asks others while it answers, or keeps who asks waiting."""
+
+    def init(self) -> None: ...
+
+    async def handle_call(self, request: Any, sender: Any) -> Any:
+        match request:
+            case "never":
+                return NOREPLY
+            case ["wait", waiting]:
+                await waiting.wait()
+            case [first, *others]:
+                return await first.call(others, timeout=INFINITY)
+        return None
+
+
+class Silent(GenServer):
+    """The same, without a task."""
+
+    def init(self) -> None: ...
+
+    def handle_call(self, request: Any, sender: Any) -> Any:
+        return NOREPLY
+
+
+class TestDeadlocks(unittest.TestCase):
+    def waits(self, program: Any) -> list[str]:
+        failing = explore_schedules(program, seed=1, database=False).failing
+        assert failing is not None
+        self.assertEqual(failing.kind, "deadlock")
+        self.message = str(failing.error)
+        return list(failing.waits)
+
+    def test_servers_that_call_each_other_are_a_circle_of_replies(self) -> None:
+        async def circle() -> None:
+            one, other = await Asking.start_link(), await Asking.start_link()
+            await asyncio.gather(one.call([other], timeout=INFINITY), other.call([one], timeout=INFINITY))
+
+        title, *found = self.waits(circle)
+        self.assertEqual(title, "deadlock: these wait for each other, in a circle:")
+        line = r"  Asking#{} waits for the reply of Asking#{} to \[\] at test_explored\.py:\d+"
+        self.assertRegex(found[0], line.format(1, 2))
+        self.assertRegex(found[1], line.format(2, 1))
+        self.assertEqual(found[2], "and therefore:")
+        self.assertRegex("\n".join(found[3:]), r"call#1 waits for the reply of Asking#1 to \[<Pid 2 Asking>\]")
+        self.assertRegex(
+            self.message, r"process <Pid 1 Asking> waits for the reply of <Pid 2 Asking> to \[\] at .* in handle_call"
+        )
+
+    def test_a_call_that_nobody_answers_is_a_lost_reply(self) -> None:
+        for cls in (Asking, Silent):
+
+            async def program() -> None:
+                server = await cls.start_link()  # noqa: B023 - called before the next one
+                await server.call("never", timeout=INFINITY)
+
+            with self.subTest(cls):
+                title, *found = self.waits(program)
+                self.assertEqual(title, "lost reply: nobody is left who could answer, or wake, these:")
+                pattern = rf"  program waits for the reply of {cls.__name__}#1 to 'never' at test_explored\.py:\d+"
+                self.assertRegex(found[0], pattern)
+
+    def test_a_server_that_waits_itself_has_lost_no_reply(self) -> None:
+        async def program() -> None:
+            server = await Asking.start_link()
+            await server.call(["wait", asyncio.Event()], timeout=INFINITY)
+
+        title, *found = self.waits(program)
+        self.assertEqual(title, "lost wake-up: nobody is left who could wake these:")
+        self.assertRegex("\n".join(found), r"Asking#1 waits for the Event waiting at test_explored\.py:\d+")
+        self.assertRegex("\n".join(found), r"program waits for the reply of Asking#1 to \['wait', ")
 
 
 class TestOtherLoops(unittest.IsolatedAsyncioTestCase):

@@ -15,6 +15,7 @@ from typing import Any
 
 from supertester import GenServer, IsolatedTestCase, explore, tag
 from supertester.errors import UsageError
+from supertester.otp import INFINITY
 from supertester.schedule import watch_invariant
 from supertester.testing import RecordingResult, run_inner
 from tests.project.support import ROOT
@@ -70,6 +71,23 @@ class TestFailures(unittest.TestCase):
         self.assertIn("Deadlock: everything waits for ever", text)
         self.assertIn("deadlock: these wait for each other, in a circle:", text)
         self.assertNotIn("left running", text)
+
+    def test_a_deadlock_of_servers_says_who_waits_for_whose_reply(self) -> None:
+        class Caller(GenServer):
+            def init(self) -> None: ...
+
+            async def handle_call(self, request: Any, sender: Any) -> Any:
+                return await request[0].call(request[1:], timeout=INFINITY)
+
+        class Inner(IsolatedTestCase):
+            @quick
+            async def test(self) -> None:
+                one, other = await Caller.start_link(), await Caller.start_link()
+                await one.call([other, one], timeout=INFINITY)
+
+        text = detail(Inner)
+        self.assertRegex(text, r"process <Pid 1 .*> waits for the reply of <Pid 2 .*> to \[<Pid 1 .*>\] at ")
+        self.assertRegex(text, r"\n    Caller#1 waits for the reply of Caller#2 to \[<Pid 1 .*>\] at test_expl")
 
     def test_a_leaked_task_is_a_failure_of_the_schedule(self) -> None:
         class Inner(IsolatedTestCase):

@@ -7,10 +7,11 @@ import math
 from contextvars import Context
 from typing import Any, Final
 
+from supertester._core.standing import Explain
 from supertester.schedule.lanes import Lane
 from supertester.schedule.loop.callbacks import Callbacks
 from supertester.schedule.loop.handles import TimerHandle
-from supertester.schedule.waits import Explain, describe_waits
+from supertester.schedule.waits import describe_waits
 
 __all__ = ["PER_SECOND", "Livelock", "Timers"]
 

@@ -11,7 +11,7 @@ from supertester.schedule.diagnosis import Feasibility
 from supertester.schedule.lanes import Lane
 from supertester.schedule.report.tracer import Hold, Step, Tracer
 from supertester.schedule.run import Failure
-from supertester.schedule.wait_graph import Wait, cycle_of
+from supertester.schedule.wait_graph import Wait, cycle_of, is_unanswered
 
 __all__ = ["feasibility_text", "needs_of", "wait_lines"]
 
@@ -73,14 +73,16 @@ def wait_lines(failure: Failure, tracer: Tracer, names: Names) -> list[str]:
     }
     cycle = cycle_of(waits, holders)
     others = [wait for wait in waits if wait not in cycle]
-    title = "deadlock: these wait for each other, in a circle:" if cycle else _LOST
+    title = _CIRCLE if cycle else _NO_REPLY if any(is_unanswered(wait, waits) for wait in waits) else _LOST
     lines = [title, *(f"  {_line(wait, tracer, names)}" for wait in cycle)]
     if cycle and others:
         lines.append("and therefore:")
     return [*lines, *(f"  {_line(wait, tracer, names)}" for wait in others)]
 
 
-_LOST = "lost wake-up: nobody is left who could wake these:"
+_CIRCLE: Final = "deadlock: these wait for each other, in a circle:"
+_NO_REPLY: Final = "lost reply: nobody is left who could answer, or wake, these:"
+_LOST: Final = "lost wake-up: nobody is left who could wake these:"
 
 
 def _line(wait: Wait, tracer: Tracer, names: Names) -> str:
@@ -100,6 +102,8 @@ def _name(wait: Wait, names: Names) -> str:
 
 
 def _wanted(wait: Wait, names: Names) -> str:
+    if (reply := wait.wanted_reply) is not None:
+        return reply.by(names.get(reply.server.explored_lane, repr(reply.server)))
     if not wait.wanted_tasks:
         return wait.text
     return _listed([names.get(_lane_of(task), task.get_name()) for task in wait.wanted_tasks])
