@@ -56,7 +56,8 @@ def explore_schedules(
         level: ``"await"``: any task that could go on may have to wait; ``"io"``: tasks go on in asyncio's own order,
             and only timers, messages, I/O and jobs of executors come in any order.
         complete: Whether all schedules that can differ have to be run, so that it is also a failure if there are more
-            than *schedules*.
+            than *schedules*. The strategies that can tell are ``"dpor"``, which ``"auto"`` then stands for, and
+            ``"bounded"``.
         invariant: A plain function without arguments that must hold after each step; see `watch_invariant`.
         step_limit: Steps after which a schedule counts as one without end.
         faults: What may go wrong in a schedule, and how often: `Faults`.

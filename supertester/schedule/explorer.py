@@ -161,10 +161,7 @@ class Explorer:
 
     def _strategy(self) -> Strategy:
         settings = self._settings
-        strategy = settings.strategy
-        if isinstance(strategy, str):
-            strategy = named_strategy("dpor" if strategy == "auto" and settings.complete else strategy)
-        self._bare = strategy
+        self._bare = strategy = settings.make_strategy()
         if settings.level != "io":
             return self._with_faults(strategy)
         if strategy.needs_accesses:

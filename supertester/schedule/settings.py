@@ -15,7 +15,7 @@ from supertester.errors import UsageError
 from supertester.schedule.faults import Faults
 from supertester.schedule.invariants import check_invariant
 from supertester.schedule.strategies.base import Strategy
-from supertester.schedule.strategies.named import named_strategy
+from supertester.schedule.strategies.named import can_be_complete, named_strategy
 
 __all__ = ["LEVELS", "REPLAY", "Settings", "token_to_replay"]
 
@@ -68,8 +68,18 @@ class Settings:
             raise TypeError(f"database must be a folder, True or False, got database={self.database!r}")
         if not isinstance(self.strategy, (str, Strategy)):
             raise TypeError(f"strategy must be a name or a Strategy, got strategy={self.strategy!r}")
-        if isinstance(self.strategy, str):
-            named_strategy(self.strategy)
+        strategy = self.make_strategy()
+        if self.complete and not can_be_complete(strategy):
+            raise UsageError(
+                "complete=True needs a strategy that knows when no schedule is left, which are 'auto', 'dpor' and "
+                f"'bounded', got strategy={strategy.name!r}; choose one of them, or leave complete= out"
+            )
+
+    def make_strategy(self) -> Strategy:
+        """Return the strategy, a new one where only its name was given."""
+        if isinstance(self.strategy, Strategy):
+            return self.strategy
+        return named_strategy("dpor" if self.strategy == "auto" and self.complete else self.strategy)
 
     @classmethod
     def made_of(cls, options: Mapping[str, Any], whose: str) -> Settings:

@@ -148,4 +148,15 @@ class TestReport(unittest.TestCase):
 
     def test_a_bound_is_not_complete(self) -> None:
         report = explore_schedules(two, strategy="bounded:1", complete=True, database=False)
-        self.assertRegex(str(report), r"not all schedules of .*two were run: 8 passed, and there are more")
+        self.assertRegex(
+            str(report),
+            r"not all schedules of .*two were run: 8 passed, and there are more; use strategy='bounded' without a "
+            "number, as 'bounded:1' runs none with more preemptions, make the test smaller, or leave complete=True out",
+        )
+
+    def test_a_bound_that_leaves_nothing_out_is_complete(self) -> None:
+        async def one() -> None:
+            await asyncio.sleep(0)
+
+        report = explore_schedules(one, strategy="bounded:0", complete=True, database=False)
+        self.assertTrue(report.ok and report.exhausted, report)

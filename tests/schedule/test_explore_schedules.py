@@ -23,6 +23,7 @@ from supertester.schedule import (
     replay_schedule,
     watch_invariant,
 )
+from supertester.schedule.strategies import Auto, RandomWalk
 from tests.schedule import planted
 
 
@@ -469,6 +470,35 @@ class TestBudget(unittest.TestCase):
         self.assertIn("passed under 2 schedules, and no other can differ (by twice", str(report))
 
     def test_complete_fails_where_schedules_are_left(self) -> None:
-        report = explored(planted.correct, schedules=3, complete=True, strategy="random")
-        self.assertFalse(report.ok)
-        self.assertRegex(str(report), r"^not all schedules of .*correct were run: 3 passed, and there are more; ")
+        for options, remedy in (
+            ({"schedules": 3}, "allow more with schedules="),
+            ({"seconds": 1e-9}, "allow more time with seconds="),
+        ):
+            with self.subTest(options):
+                report = explored(planted.correct, complete=True, strategy="bounded", **options)
+                self.assertFalse(report.ok)
+                pattern = r"^not all schedules of .*correct were run: \d passed, and there are more; "
+                self.assertRegex(str(report), pattern + remedy)
+
+    def test_complete_takes_no_strategy_that_never_knows_whether_a_schedule_is_left(self) -> None:
+        class Drawing(Strategy):
+            name = "drawing"
+
+        for strategy in ("random", "fifo", "pos", "pct:3", "sticky:0.9", RandomWalk(), Auto(), Drawing()):
+            name = strategy if isinstance(strategy, str) else strategy.name
+            with (
+                self.subTest(name),
+                self.assertRaisesRegex(
+                    UsageError,
+                    r"^complete=True needs a strategy that knows when no schedule is left, which are 'auto', 'dpor' "
+                    rf"and 'bounded', got strategy='{name}'; choose one of them, or leave complete= out$",
+                ),
+            ):
+                explored(planted.correct, strategy=strategy, complete=True)
+
+    def test_complete_takes_a_strategy_of_ones_own_that_ends(self) -> None:
+        class Once(Strategy):
+            def begin(self, random: random.Random, number: int) -> bool:
+                return number < 1
+
+        self.assertTrue(explored(planted.correct, strategy=Once(), complete=True).ok)

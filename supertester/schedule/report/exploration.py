@@ -158,10 +158,18 @@ class ExplorationReport:
             )
         if self.complete and not self.exhausted:
             return AssertionError(
-                f"not all schedules of {self.name} were run: {self.schedules} passed, and there are more; allow more "
-                "with schedules=, make the test smaller, or leave complete=True out"
+                f"not all schedules of {self.name} were run: {self.schedules} passed, and there are more; "
+                f"{self._more()}, make the test smaller, or leave complete=True out"
             )
         return None
+
+    def _more(self) -> str:
+        """Return what would let more schedules be run."""
+        if self.schedules >= self.limit:
+            return "allow more with schedules="
+        if self.strategy.startswith("bounded:"):
+            return f"use strategy='bounded' without a number, as {self.strategy!r} runs none with more preemptions"
+        return "allow more time with seconds="
 
     def __str__(self) -> str:
         return "\n".join(self._lines(with_message=True))

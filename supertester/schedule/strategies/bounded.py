@@ -108,6 +108,7 @@ class Bounded(Strategy):
                 self.exhausted = True
                 return False
             if self.bound == self._most:
+                self.exhausted = not any(any(True for _ in tried.others(preempting=True)) for tried in self._next)
                 return False
             self.bound += 1
             self._open = [tried.others(preempting=True) for tried in reversed(self._next)]

@@ -19,7 +19,7 @@ from supertester.schedule.strategies.roles import Roles
 from supertester.schedule.strategies.sticky import Sticky
 from supertester.schedule.strategies.urw import Urw
 
-__all__ = ["STRATEGIES", "named_strategy"]
+__all__ = ["STRATEGIES", "can_be_complete", "named_strategy"]
 
 STRATEGIES: Final[dict[str, Callable[..., Strategy]]] = {
     "auto": Auto,
@@ -58,6 +58,13 @@ def named_strategy(name: str) -> Strategy:
         raise UsageError(f"unknown strategy {name!r}{hint}; the known ones are {', '.join(STRATEGIES)}")
     make = STRATEGIES[plain]
     return make(_parameter(name, plain, parameter)) if colon else make()
+
+
+def can_be_complete(strategy: Strategy) -> bool:
+    """Say whether *strategy* may ever find that no schedule is left; one that draws them never does."""
+    kind = type(strategy)
+    is_own = kind not in STRATEGIES.values() and kind.begin is not Strategy.begin
+    return strategy.is_systematic or is_own
 
 
 def _parameter(name: str, plain: str, text: str) -> Any:
