@@ -131,7 +131,9 @@ def _explained(operations: list[Operation], model: Model, search: Search) -> str
     if best:
         lines.append(f"the longest that is legal has {len(best)} of {len(operations)}, and ends with:")
         lines += [f"  {operations[index]}" for index in best[-_SHOWN:]]
-    lines.append(f"after it the state is {shown(state)}, and next could only come:")
+        lines.append(f"after it the state is {shown(state)}, and next could only come:")
+    else:
+        lines.append(f"the first state is {shown(state)}, and first could only come:")
     for index in search.after(best):
         operation = operations[index]
         result, _ = model.step(state, operation)

@@ -4,28 +4,53 @@ from __future__ import annotations
 
 import copy
 import inspect
+from abc import abstractmethod
 from collections import ChainMap, OrderedDict
 from collections.abc import Hashable, Iterator
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 from supertester.errors import UsageError
 from supertester.linear.history import Operation
 
 __all__ = ["ClassModel", "Model", "Whole", "model_of"]
 
+_NO_AWAIT: Final = "a model does one thing at a time, and nothing awaits it"
+_METHODS: Final = ("initial", "step", "only_reads", "key")
 _PLAIN = frozenset({str, int, float, bool, bytes, type(None)})
+
+
+class _NameOfTheClass:
+    """The name of a model that has none of its own; whatever is assigned goes before it."""
+
+    def __get__(self, model: object, cls: type) -> str:
+        return cls.__qualname__
 
 
 @runtime_checkable
 class Model(Protocol):
-    """The sequential behaviour of an object, as a function of immutable states."""
+    """The sequential behaviour of an object, as a function of immutable states.
 
-    name: str
+    Derive from it, and `initial` and `step` are enough: it is called what its class is, no operation is known to change
+    nothing, and each is about the whole object.
 
+    >>> class Numbers(Model):
+    ...     def initial(self):
+    ...         return 0
+    ...     def step(self, state, operation):
+    ...         return state, state + 1
+    >>> model = Numbers()
+    >>> model.name, model.step(model.initial(), Operation("a", "next"))
+    ('Numbers', (0, 1))
+    """
+
+    name: str = _NameOfTheClass()  # type: ignore[assignment]
+
+    @abstractmethod
     def initial(self) -> Hashable:
         """Return the state before the first operation."""
         ...
 
+    @abstractmethod
     def step(self, state: Any, operation: Operation) -> tuple[Any, Hashable]:
         """Return what *operation* returns in *state*, and the state after it.
 
@@ -36,11 +61,11 @@ class Model(Protocol):
 
     def only_reads(self, operation: Operation) -> bool:
         """Say whether *operation*, with the result that it had, changes nothing, whatever the state."""
-        ...
+        return False
 
     def key(self, operation: Operation) -> Hashable:
         """Return which of several independent parts of the object *operation* is about; ``None``: all of it."""
-        ...
+        return None
 
 
 class ClassModel:
@@ -84,6 +109,12 @@ class ClassModel:
             result = method(*self._copied(operation.args))
         except Exception as error:  # noqa: BLE001 - it is the result
             result = error
+        if hasattr(result, "__await__"):
+            if close := getattr(result, "close", None):
+                close()  # Or it would complain that nobody awaited it.
+            raise TypeError(
+                f"{self.name}.{operation.name}() of the model returned {result!r}; {_NO_AWAIT}: write it with `def`"
+            )
         return result, _State(instance)
 
     def _copied(self, value: Any) -> Any:
@@ -204,7 +235,22 @@ def model_of(model: Any) -> Model:
             raise UsageError(f"there is no model {model!r}; the models are {', '.join(MODELS)}, or a class of yours")
         return MODELS[model]
     if isinstance(model, type):
+        if _describes_model(model):
+            raise TypeError(f"{model.__qualname__} is a Model, and its class was given; pass {model.__qualname__}()")
         return ClassModel(model)
-    if isinstance(model, Model):
-        return model
-    raise TypeError(f"a model is a class, a name or an object with initial(), step() and key(), got {model!r}")
+    if not isinstance(model, Model):
+        lacking = ", ".join(name for name in ("name", *_METHODS) if not hasattr(model, name))
+        methods = ", ".join(f"{name}()" for name in _METHODS)
+        raise TypeError(
+            f"a model is a class, a name, or an object with name, {methods}, got {model!r}, which has no {lacking}; "
+            "what derives from supertester.linear.Model has defaults"
+        )
+    for name in _METHODS:
+        if inspect.iscoroutinefunction(getattr(model, name)):
+            raise TypeError(f"{name}() of the model {model.name} is async; {_NO_AWAIT}: write it with `def`")
+    return model
+
+
+def _describes_model(cls: type) -> bool:
+    """Say whether the instances of *cls* are models, and not the states of one."""
+    return Model in cls.__mro__ or all(callable(getattr(cls, name, None)) for name in _METHODS)

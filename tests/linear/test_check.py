@@ -9,7 +9,7 @@ import unittest
 from typing import Any
 
 from supertester.errors import UsageError
-from supertester.linear import MODELS, PENDING, ClassModel, History, Operation, check_linearizable
+from supertester.linear import MODELS, PENDING, ClassModel, History, Model, Operation, check_linearizable
 from supertester.linear.search import fits
 
 
@@ -190,6 +190,97 @@ class TestModels(unittest.TestCase):
                 check_linearizable([Operation("a", wrong, (), None, 0, 1)], Account)
 
 
+class Numbers(Model):
+    """Numbers in their order; with what a model needs, and nothing more."""
+
+    def initial(self) -> int:
+        return 0
+
+    def step(self, state: Any, operation: Operation) -> tuple[Any, int]:
+        return state, state + 1
+
+
+class TestOwnModels(unittest.TestCase):
+    def test_a_first_state_and_steps_are_enough(self) -> None:
+        self.assertTrue(check_linearizable([next_one(0), next_one(1)], Numbers()))
+        self.assertTrue(check_linearizable([next_one(0), next_one(1)], Numbers(), sequential=True))
+        found = check_linearizable([next_one(0), next_one(2)], Numbers())
+        self.assertIn("no order of these operations is one of a Numbers\n", found.explanation)
+
+    def test_a_name_of_its_own_is_used(self) -> None:
+        class Named(Numbers):
+            def __init__(self) -> None:
+                self.name = "sequence"
+
+        self.assertIn("is one of a sequence\n", check_linearizable([next_one(2)], Named()).explanation)
+
+    def test_a_model_without_steps_cannot_be_made(self) -> None:
+        class Half(Model):
+            def initial(self) -> int:
+                return 0
+
+        with self.assertRaisesRegex(TypeError, "abstract .*step"):
+            Half()  # type: ignore[abstract]
+
+    def test_the_class_of_a_model_is_no_model(self) -> None:
+        class Alike:
+            initial, step = Numbers.initial, Numbers.step
+            only_reads, key = Numbers.only_reads, Numbers.key
+
+        for cls in (Numbers, Alike):
+            message = rf"{cls.__name__} is a Model, and its class was given; pass .*{cls.__name__}\(\)$"
+            with self.subTest(cls), self.assertRaisesRegex(TypeError, message):
+                check_linearizable([next_one(0)], cls)
+
+    def test_what_is_missing_is_named(self) -> None:
+        class Half:
+            def initial(self) -> int:
+                return 0
+
+            def step(self, state: Any, operation: Operation) -> tuple[Any, int]:
+                return state, state
+
+        message = r"got <.*Half object .*>, which has no name, only_reads, key; what derives from .*Model has defaults"
+        with self.assertRaisesRegex(TypeError, message):
+            check_linearizable([next_one(0)], Half())
+
+    def test_async_methods_are_refused(self) -> None:
+        class Account:
+            async def read(self) -> int:
+                return 1
+
+            def later(self) -> Any:
+                return Later()
+
+        class Later:
+            def __await__(self) -> Any:
+                yield
+
+        for name in ("read", "later"):
+            message = (
+                rf"Account\.{name}\(\) of the model returned <.*; a model does one thing at a time, and nothing awaits"
+            )
+            with self.subTest(name), self.assertRaisesRegex(TypeError, message):
+                check_linearizable([Operation("a", name, (), 1, 0, 1)], Account)
+
+        class Steps(Numbers):
+            async def step(self, state: Any, operation: Operation) -> Any:  # type: ignore[override]
+                return state, state
+
+        with self.assertRaisesRegex(TypeError, r"^step\(\) of the model .*Steps is async; .*: write it with `def`$"):
+            check_linearizable([next_one(0)], Steps())
+
+    def test_where_nothing_may_come_first_the_first_state_is_told(self) -> None:
+        found = check_linearizable([next_one(5)], Numbers())
+        expected = "\nthe first state is 0, and first could only come:\n  5: next() -> 5, but there it returns 0\n"
+        self.assertIn(expected, found.explanation)
+        self.assertNotIn("after it", found.explanation)
+
+
+def next_one(result: int) -> Operation:
+    return Operation(result, "next", (), result, 2 * result, 2 * result + 1)
+
+
 class TestVerdicts(unittest.TestCase):
     def test_a_violation_is_explained(self) -> None:
         history = [
@@ -249,7 +340,7 @@ class TestVerdicts(unittest.TestCase):
             ([Operation("a", "read", (), None, 3, 1)], "register", UsageError, "returned at 1, before its call at 3"),
             ([one, Operation("a", "read", (), None, 1, 2)], "register", UsageError, "'a' called twice at once"),
             ([one], "heap", UsageError, "there is no model 'heap'; the models are register, counter"),
-            ([one], 3, TypeError, "a model is a class, a name or an object"),
+            ([one], 3, TypeError, "a model is a class, a name, or an object"),
         ):
             with self.subTest(message), self.assertRaisesRegex(error, message):
                 check_linearizable(history, model)  # type: ignore[arg-type]

@@ -83,7 +83,7 @@ class TestStates(unittest.TestCase):
     def test_the_state_is_shown(self) -> None:
         for model in (Register, Slotted):
             explanation = check_linearizable([Operation("a", "read", (), 1, 0, 1)], model).explanation
-            self.assertIn("after it the state is ", explanation)
+            self.assertIn("the first state is ", explanation)
         self.assertIn("after it the state is [1]", self.explained(ListQueue, "put", "take"))
 
     def explained(self, model: Any, write: str, read: str) -> str:
