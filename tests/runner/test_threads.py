@@ -74,15 +74,15 @@ LEAVING = {
         from concurrent.futures import ThreadPoolExecutor
         from supertester import IsolatedTestCase
 
-        end, timer = threading.Event(), threading.Timer(600, int)
+        end = threading.Event()
 
         class TestLeaving(IsolatedTestCase):
             @classmethod
-            def tearDownClass(cls): end.set(); timer.cancel()
+            def tearDownClass(cls): end.set(); cls.timer.cancel()
             def test_executor(self): self.kept = ThreadPoolExecutor(1); self.kept.submit(int)
             def test_exception(self): thread = threading.Thread(target=lambda: 1 / 0); thread.start(); thread.join()
             def test_thread(self): threading.Thread(target=end.wait).start()
-            def test_timer(self): timer.start()
+            def test_timer(self): type(self).timer = threading.Timer(600, int); self.timer.start()
     """
 }
 
