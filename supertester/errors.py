@@ -81,7 +81,8 @@ class StartFailed(Exception):
 
     ``reason`` is what OTP would return in ``{:error, reason}``: the exit reason of a failing ``init``,
     ``("already_started", pid)`` for a taken name, ``TIMEOUT``, or ``IGNORE`` where a helper needs a running process.
-    The other attributes are filled in by whoever knows them and are ``None`` otherwise.
+    The other attributes, of which ``timeout`` is the seconds that it had, are filled in by whoever knows them and are
+    ``None`` otherwise.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class StartFailed(Exception):
         module: Any = None,
         name: Any = None,
         init_args: Any = None,
+        timeout: float | None = None,
     ) -> None:
         super().__init__(reason)
         self.reason = reason
@@ -99,6 +101,7 @@ class StartFailed(Exception):
         self.module = module
         self.name = name
         self.init_args = init_args
+        self.timeout = timeout
         cause = getattr(reason, "exception", None)
         if isinstance(cause, BaseException):
             self.__cause__ = cause
@@ -115,7 +118,8 @@ class StartFailed(Exception):
             if part
         )
         is_text = isinstance(self.reason, str) and "\n" in self.reason  # As what a program has written.
-        return f"{what} did not start: {self.reason if is_text else repr(self.reason)}"
+        after = f" after {self.timeout:g} s" if self.timeout is not None else ""
+        return f"{what} did not start: {self.reason if is_text else repr(self.reason)}{after}"
 
 
 class UnknownMessage(Exception):

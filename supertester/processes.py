@@ -185,7 +185,7 @@ class _Start:
             started = start(*self.init_args, **named, **options, **self.init_kwargs)
             pid = await started if inspect.isawaitable(started) else started
         except StartFailed as error:
-            failure = self._failure(error.reason)
+            failure = self._failure(error.reason, timeout=error.timeout)
             raise failure from (failure.__cause__ or error)
         except Exception as error:
             if factory is None or isinstance(error, (UsageError, TypeError, AssertionError)) or _is_of_unittest(error):
@@ -197,8 +197,10 @@ class _Start:
             context.track_process(pid, getattr(pid, "name", self.name), self.cls)
         return pid  # type: ignore[no-any-return]
 
-    def _failure(self, reason: Any) -> StartFailed:
-        return StartFailed(reason, kind=self.kind, module=self.cls, name=self.name, init_args=self.init_args)
+    def _failure(self, reason: Any, *, timeout: float | None = None) -> StartFailed:
+        return StartFailed(
+            reason, kind=self.kind, module=self.cls, name=self.name, init_args=self.init_args, timeout=timeout
+        )
 
 
 def _is_of_unittest(error: Exception) -> bool:

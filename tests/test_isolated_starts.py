@@ -1,5 +1,6 @@
 """`setup_isolated_genserver`, `setup_isolated_supervisor` and `cleanup_on_exit`."""
 
+import asyncio
 import unittest
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,7 @@ from supertester.errors import StartFailed, UsageError
 from supertester.isolation import isolate
 from supertester.otp import (
     IGNORE,
+    TIMEOUT,
     Agent,
     ChildSpec,
     Crash,
@@ -64,6 +66,15 @@ class TestServers(IsolatedTestCase):
         )
         self.assertIs(failed.__cause__, error)
         self.assertEqual(self.isolation.processes, [])
+
+    async def test_that_take_too_long_tell_how_long_they_had(self) -> None:
+        class Slow(GenServer):
+            async def init(self) -> None:
+                await asyncio.Event().wait()
+
+        with self.assertRaisesRegex(StartFailed, r"did not start: TIMEOUT after 0.01 s$") as caught:
+            await self.setup_isolated_genserver(Slow, timeout=0.01)
+        self.assertEqual((caught.exception.reason, caught.exception.timeout), (TIMEOUT, 0.01))
 
     async def test_that_stop_have_their_own_reason(self) -> None:
         with self.assertRaises(StartFailed) as caught:

@@ -54,8 +54,8 @@ class Options:
     def __post_init__(self) -> None:
         object.__setattr__(self, "isolation", checked_mode(self.isolation))
         _check_choice("clock", self.clock, ("real", "virtual"))
-        if self.timeout is not None and not checked_seconds("timeout", self.timeout):
-            raise UsageError(f"a test cannot take no time at all, got timeout={self.timeout!r}; None means no limit")
+        if self.timeout is not None:
+            _check_timeout(self.timeout)
         self._check_leaks()
         _check_choice("crashes", self.crashes, ("fail", "ignore"))
         if self.sleeps is None:
@@ -125,6 +125,13 @@ def explored_options(options: Options) -> Options:
         explored = replace(options, clock="virtual", debug=False)
         object.__setattr__(options, "_explored", explored)  # They are the same for thousands of schedules.
     return explored
+
+
+def _check_timeout(timeout: Any) -> None:
+    is_number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
+    if is_number and not timeout > 0:
+        raise UsageError(f"timeout must be more than 0 seconds, got timeout={timeout!r}; None means no limit")
+    checked_seconds("timeout", timeout)
 
 
 def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:

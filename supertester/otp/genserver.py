@@ -224,7 +224,7 @@ async def wait_started(process: Process, timeout: float | None = None) -> Any:
     if process.ignored:
         return IGNORE
     if process.gave_up and reason == KILLED:
-        reason = TIMEOUT
+        raise StartFailed(TIMEOUT, module=process.initial_call, name=process.name, timeout=timeout)
     raise StartFailed(reason, module=process.initial_call, name=process.name)
 
 

@@ -31,8 +31,9 @@ class TestOptions(unittest.TestCase):
         cases: list[tuple[dict[str, Any], type[Exception], str]] = [
             ({"isolation": "total"}, UsageError, "unknown isolation mode 'total'"),
             ({"clock": "sundial"}, UsageError, "clock must be one of real, virtual, got 'sundial'"),
-            ({"timeout": -1}, UsageError, "timeout must be 0 or more seconds, got timeout=-1"),
-            ({"timeout": 0}, UsageError, "None means no limit"),
+            ({"timeout": -1}, UsageError, "timeout must be more than 0 seconds, got timeout=-1; None means no limit"),
+            ({"timeout": 0}, UsageError, "timeout must be more than 0 seconds, got timeout=0; None means no limit"),
+            ({"timeout": True}, TypeError, "timeout must be a number of seconds"),
             ({"timeout": "5"}, TypeError, "timeout must be a number of seconds"),
             ({"leaks": "maybe"}, UsageError, "leaks must be one of fail, warn, ignore, got 'maybe'"),
             ({"leaks": {"tasks": "maybe"}}, UsageError, r"leaks\['tasks'\] must be one of fail, warn, ignore"),

@@ -27,6 +27,7 @@ class TestRefusals(TablesTestCase):
             f"there is no module '{self.name}x'; did you mean .*'{self.name}'",
             lambda t: t.mirror(f"{self.name}x:SESSIONS"),
         )
+        self.refused(UsageError, "there is no module 'x_nope'; check its spelling", lambda t: t.mirror("x_nope:y"))
         self.refused(UsageError, "no attribute 'limmit'", lambda t: t.inject(self.ref("Registry"), "limmit", 1))
 
     def test_of_what_is_no_reference(self) -> None:

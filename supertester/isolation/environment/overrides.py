@@ -107,7 +107,10 @@ def _set_item(target: Any, key: str, value: Any) -> Callable[[], object]:
     if value is None and target is os.environ:
         target.pop(key, None)  # A variable cannot be None, so this has no other meaning.
     else:
-        target[key] = value
+        try:
+            target[key] = value
+        except TypeError as error:
+            raise TypeError(f"config() cannot set {key!r} to {value!r} in {name_of(target)}: {error}") from error
     if before is _ABSENT:
         return lambda: target.pop(key, None)
     return lambda: target.__setitem__(key, before)

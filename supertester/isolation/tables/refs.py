@@ -13,6 +13,8 @@ from supertester.errors import Unsupported, UsageError
 
 __all__ = ["checked_refs", "get_attribute", "name_of", "resolve", "resolve_holder"]
 
+_CLOSE = 0.8
+"""How much alike the names of modules must be: there are so many that one is always a little like any word."""
 _REMEDIES = {
     "sys": "Python itself reads it, past any stand-in",
     "builtins": "Python itself reads it, past any stand-in",
@@ -81,7 +83,7 @@ def _imported(module: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module}.".startswith(f"{error.name}."):
             raise  # The module is there; what it imports is not.
-        raise UsageError(f"there is no module {module!r}{_did_you_mean(module, sys.modules)}") from error
+        raise UsageError(f"there is no module {module!r}{_did_you_mean(module, sys.modules, _CLOSE)}") from error
 
 
 def get_attribute(holder: Any, name: str) -> Any:
@@ -102,6 +104,6 @@ def name_of(holder: Any) -> str:
     return getattr(holder, "__name__", None) or describe(holder)
 
 
-def _did_you_mean(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), 3)
+def _did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    close = difflib.get_close_matches(name, list(known), 3, cutoff)
     return f"; did you mean {', '.join(map(repr, close))}?" if close else "; check its spelling"

@@ -194,7 +194,8 @@ class TestConfig(IsolatedTestCase, isolation="contamination_detection"):
         with self.assertRaisesRegex(TypeError, "config.. cannot set 'fixed' on an object of .*Base: "):
             self.config(base, level=2, fixed=3)
         self.assertEqual(vars(base), {})
-        with self.assertRaisesRegex(TypeError, "str expected, not int"):
+        refusal = "cannot set 'SUPERTESTER_TESTS_B' to 2 in os.environ: str expected, not int"
+        with self.assertRaisesRegex(TypeError, refusal):
             self.config(os.environ, SUPERTESTER_TESTS_A="1", SUPERTESTER_TESTS_B=2)
         self.assertNotIn("SUPERTESTER_TESTS_A", os.environ)
 
