@@ -29,6 +29,7 @@ from supertester.isolation.options import Options
 from supertester.isolation.sleeps import watch as watch_sleeps
 from supertester.isolation.telemetry.routing import begin_routing
 from supertester.otp.reasons import NORMAL
+from supertester.otp.root import Root
 
 __all__ = ["IsolationFailure", "Scope", "evidence", "next_test"]
 
@@ -324,9 +325,10 @@ def evidence(context: IsolationContext) -> str:
 def _deaths(context: IsolationContext, *, limit: int = 5) -> str:
     """Return the last deaths in the test's runtime with the last messages of who died, or an empty string."""
     runtime = context.made("runtime")
-    if runtime is None or not runtime.deaths:
+    # The body of a test is a process, too, but its end with the cleanup is no event.
+    deaths = [] if runtime is None else [each for each in runtime.deaths if not isinstance(each.pid, Root)]
+    if not deaths:
         return ""
-    deaths = list(runtime.deaths)
     lines = [f"the last of {len(deaths)} deaths in this test:" if len(deaths) > limit else "deaths in this test:"]
     for death in deaths[-limit:]:
         lines.append(f"  {death.pid!r}")

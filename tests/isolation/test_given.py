@@ -7,6 +7,7 @@ import threading
 import time
 import unittest
 import warnings
+from datetime import timedelta
 from importlib.util import find_spec
 from typing import Any, ClassVar
 
@@ -221,6 +222,16 @@ class TestPlantedBugs(unittest.TestCase):
                     self.fail("no victims")
 
         self.check(Inner, "number=17", "deaths in this test:", "'victim' dead: 'planted'")
+
+    def test_do_not_show_the_end_of_the_example_itself_as_a_death(self) -> None:
+        class Inner(IsolatedTestCase):
+            @settings(max_examples=1, database=None, deadline=timedelta(microseconds=1))
+            @given(number=st.just(17))
+            async def test(self, number: int) -> None: ...
+
+        report = report_of(Inner)
+        self.assertIn("DeadlineExceeded", report)
+        self.assertNotIn("deaths in this test", report)
 
     def test_a_leaked_task_is_one(self) -> None:
         class Inner(IsolatedTestCase):
