@@ -63,6 +63,7 @@ class Crew:
         self._deaths = 0
         self._fruitless = 0
         self._heeded = 0
+        self._is_shared = settings.threads > 1
         self._why_given_up = ""
         self.stopped = ""
         """Why tests were left out, if they were."""
@@ -76,6 +77,7 @@ class Crew:
             self._rounds()
             if self._remaining.suspects:
                 self._find_culprits()
+            self._burial.enter_unexplained()
         if not (self.stopped or self.interrupted):
             for position in sorted(self._ledger.open):
                 self._ledger.lose(position, "not run: " + (self._why_given_up or "no worker took it"))
@@ -92,7 +94,9 @@ class Crew:
     def _find_culprits(self) -> None:
         """Run those again, one by one, of which one ended the process of all."""
         suspects, self._remaining.suspects = sorted(self._remaining.suspects), set()
-        self._ledger.note(f"running {len(suspects)} tests one by one: a worker died while it ran them all")
+        which = f"{len(suspects)} tests one by one" if len(suspects) > 1 else "1 test alone"
+        self._ledger.note(f"running {which}: a worker died while it ran {'them all' if len(suspects) > 1 else 'it'}")
+        self._is_shared = False
         self._nursery.plan(self._settings.one_by_one(), self._plan.tests)
         while not self._is_ending and (left := [each for each in suspects if each in self._remaining]):
             self._round([Unit(position, position + 1) for position in left], 1)
@@ -177,7 +181,7 @@ class Crew:
     # Workers come and go ---------------------------------------------------------------------------------------------
 
     def _hire(self) -> None:
-        desk = Desk(self._nursery.begin(self._queue.reader))
+        desk = Desk(self._nursery.begin(self._queue.reader), is_shared=self._is_shared)
         self._desks[desk.worker.number] = desk
         self._listen(desk.worker.inbox.channel, lambda: self._hear(desk))
 

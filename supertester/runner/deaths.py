@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from supertester.runner.desks import Desk, Task, death, how_it_ended, ran_out
 from supertester.runner.ledger import Ledger
@@ -13,6 +14,15 @@ from supertester.runner.plan import Plan, Unit
 from supertester.runner.remaining import Remaining
 
 __all__ = ["Deaths"]
+
+
+class _Unexplained(NamedTuple):
+    """A death while several tests may have been at work."""
+
+    worker: int
+    suspects: set[int]
+    problem: Problem
+    output: str
 
 
 class Deaths:
@@ -32,6 +42,7 @@ class Deaths:
         self._ledger = ledger
         self._remaining = remaining
         self._lost = lost
+        self._unexplained: list[_Unexplained] = []
 
     def bury(self, desk: Desk, *, asked_to_end: int) -> list[Unit]:
         """Enter what a dead worker was doing, and return what it has left to others.
@@ -53,10 +64,25 @@ class Deaths:
                 f"the end of worker {desk.worker.number}", "crashed", problem, worker=desk.worker.number
             )
         running = [task for task in desk.tasks.values() if task.is_test and task.runs is not None]
-        if len(running) > 1 and not desk.killed:
-            self._remaining.suspects.update(task.position for task in running)
+        # The only one that runs may be innocent too: what ends a process can come after the test that called for it.
+        if running and not desk.killed and (desk.is_shared or len(running) > 1):
+            suspects = {task.position for task in running}
+            self._remaining.suspects |= suspects
+            names = ", ".join(str(task.runs) for task in running)
+            self._unexplained.append(_Unexplained(desk.worker.number, suspects, death(desk, names, stacks), output))
         rest = [self._bury_task(desk, task, stacks, output, asked_to_end) for task in desk.tasks.values()]
         return [unit for units in rest for unit in units]
+
+    def enter_unexplained(self) -> None:
+        """Enter the deaths that no test was seen to cause when it ran alone: a run of which one died has not passed."""
+        crashed = {id(each.declared) for each in self._ledger.outcomes if each.outcome == "crashed"}
+        for number, suspects, problem, output in self._unexplained:
+            if any(id(self._plan.tests[position]) in crashed for position in suspects):
+                continue
+            why = "it runs tests beside each other, and none that ran then was seen to cause that alone"
+            full = replace(problem, message=f"{problem.message}; {why}", details=f"{problem.details}\n{why}\n")
+            self._ledger.fixture(f"the end of worker {number}", "crashed", full, worker=number, output=output)
+        self._unexplained.clear()
 
     def _bury_task(self, desk: Desk, task: Task, stacks: str, output: str, asked_to_end: int) -> list[Unit]:
         is_innocent = desk.killed and not task.rung and not asked_to_end

@@ -43,10 +43,16 @@ class Task:
 
 
 class Desk:
-    """A worker and what it does."""
+    """A worker and what it does.
 
-    def __init__(self, worker: WorkerProcess) -> None:
+    Args:
+        worker: The process.
+        is_shared: Whether it runs tests beside each other.
+    """
+
+    def __init__(self, worker: WorkerProcess, *, is_shared: bool = False) -> None:
         self.worker = worker
+        self.is_shared = is_shared
         self.tasks: dict[int, Task] = {}
         self.hired = time.monotonic()
         self.is_ready = False

@@ -40,6 +40,29 @@ DYING = {
                     threading.Event().wait()
     """
 }
+DYING_LATER = {
+    "test_dying_later.py": """
+        import os, sys, threading, unittest
+
+        meeting = threading.Barrier(2)
+
+        def end_process_after(test_thread):
+            while sys._current_frames()[test_thread].f_code.co_name != "take":
+                pass  # Until the test has ended, and its thread looks for another one.
+            os._exit(3)
+
+        class TestLater(unittest.TestCase):
+            def test_dies(self):
+                if threading.current_thread() is not threading.main_thread():
+                    meeting.wait(30)
+                    thread = threading.get_ident()
+                    threading.Thread(target=end_process_after, args=(thread,), daemon=True).start()
+            def test_innocent(self):
+                if threading.current_thread() is not threading.main_thread():
+                    meeting.wait(30)
+                    threading.Event().wait()
+    """
+}
 HANGING = {
     "test_hanging.py": """
         import asyncio, threading, unittest
@@ -100,6 +123,18 @@ class TestThreads(unittest.TestCase):
         self.assertIn("running 2 tests one by one: a worker died while it ran them all", finished.text)
         self.assertEqual(finished.outcomes["test_dies TestDying"], "CRASHED", finished.text)
         self.assertEqual(finished.count("ok"), 21, finished.text)
+
+    def test_that_outlive_the_one_that_ends_their_process_are_not_blamed_and_its_end_fails_the_run(self) -> None:
+        finished = run_suite(DYING_LATER, "--threads=2")
+        self.assertRegex(finished.text, "running (1 test alone|2 tests one by one): a worker died while it ran")
+        self.assertEqual(
+            finished.outcomes,
+            {"test_dies TestLater": "ok", "test_innocent TestLater": "ok", "the end of worker 1": "CRASHED"},
+            finished.text,
+        )
+        self.assertIn("its worker process ended with exit status 3, in test_dying_later.TestLater", finished.text)
+        self.assertIn("none that ran then was seen to cause that alone", finished.text)
+        self.assertEqual(finished.status, 1)
 
     def test_run_out_of_time_one_by_one(self) -> None:
         finished = run_suite({**PLAIN, **HANGING}, "--threads=4", "--grace=0.3")
