@@ -51,7 +51,7 @@ def _add_unittest(add: Any) -> None:
     add.add_argument("--locals", dest="tb_locals", action="store_true", help="show local variables in tracebacks")
     add.add_argument("--durations", type=int, metavar="N", help="show the N slowest tests (0: all)")
     add.add_argument("-f", "--failfast", action="store_true", help="stop at the first failure")
-    add.add_argument("-c", "--catch", action="store_true", help="accepted; Ctrl-C always lets running tests end")
+    add.add_argument("-c", "--catch", action="store_true", help="with -j 0, let Ctrl-C wait for the test; else it does")
     add.add_argument("-b", "--buffer", action="store_true", help="show what tests wrote only if they failed")
     add.add_argument(
         "-k",

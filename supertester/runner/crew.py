@@ -12,7 +12,7 @@ from supertester.runner.deaths import Deaths
 from supertester.runner.desks import Desk, names_of
 from supertester.runner.hearing import Hearing
 from supertester.runner.interrupts import Interrupts
-from supertester.runner.ledger import Ledger
+from supertester.runner.ledger import NOT_BEGUN, Ledger
 from supertester.runner.nursery import Nursery
 from supertester.runner.plan import Plan, Settings, Unit
 from supertester.runner.queue import Queue
@@ -70,7 +70,7 @@ class Crew:
         self.interrupted = False
 
     def run(self) -> None:
-        """Run the plan; then every test has an outcome, unless the run was stopped."""
+        """Run the plan; then every test has an outcome, unless a test or ``--failfast`` stopped the run."""
         with selectors.DefaultSelector() as self._selector, Interrupts() as self._interrupts:
             self._listen(self._nursery.control, self._hear_zygote)
             self._listen(self._interrupts.reader, self._heed)
@@ -78,9 +78,10 @@ class Crew:
             if self._remaining.suspects:
                 self._find_culprits()
             self._burial.enter_unexplained()
-        if not (self.stopped or self.interrupted):
-            for position in sorted(self._ledger.open):
-                self._ledger.lose(position, "not run: " + (self._why_given_up or "no worker took it"))
+        if self.interrupted:
+            self._ledger.lose_rest(NOT_BEGUN)
+        elif not self.stopped:
+            self._ledger.lose_rest("not run: " + (self._why_given_up or "no worker took it"))
 
     # Rounds ----------------------------------------------------------------------------------------------------------
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from types import FrameType
 from typing import Any
 
 from supertester._core.seeds import run_seed
 from supertester.runner.companions import companions_of
 from supertester.runner.declared import DeclaredTest
-from supertester.runner.ledger import Ledger
+from supertester.runner.ledger import NOT_BEGUN, Ledger
 from supertester.runner.loading import Loaded
 from supertester.runner.options import Options
 from supertester.runner.outcomes import Observer, RunReport, TestOutcome
@@ -35,17 +39,25 @@ class InProcess:
         self._options = options
         self._ledger = Ledger(loaded.tests, observers)
         self._position = 0
+        self._running: int | None = None
+        """The position of the test that runs."""
         self._blocked: tuple[bool, str] = (False, "it reported nothing to its result")
 
     def run(self) -> RunReport:
         """Run the tests and return the report."""
         self._ledger.begin(workers=1, seed=run_seed())
-        interrupted = False
         recorder = self._recorder()
-        try:
-            self._walk(recorder)
-        except KeyboardInterrupt:
-            interrupted = True
+        interrupted = False
+        with self._asked_to_stop(recorder) as asked:
+            try:
+                self._walk(recorder)
+            except KeyboardInterrupt:
+                interrupted = True
+        if self._running is not None:
+            self._ledger.lose(self._running, "interrupted while it ran")
+        interrupted = interrupted or bool(asked)
+        if interrupted:
+            self._ledger.lose_rest(NOT_BEGUN)
         why = "--failfast" if self._options.failfast else "a test asked to stop"
         return self._ledger.close(
             workers=1,
@@ -54,6 +66,27 @@ class InProcess:
             interrupted=interrupted,
             stopped=why if recorder.shouldStop and not interrupted else "",
         )
+
+    @contextlib.contextmanager
+    def _asked_to_stop(self, recorder: Recorder) -> Iterator[list[int]]:
+        """With ``--catch``, let the first Ctrl-C end the run after the test that runs; yield those that came."""
+        asked: list[int] = []
+        if not self._options.catch or threading.current_thread() is not threading.main_thread():
+            yield asked
+            return
+        before = signal.getsignal(signal.SIGINT)
+
+        def heard(number: int, frame: FrameType | None) -> None:
+            asked.append(number)
+            recorder.stop()
+            if len(asked) > 1:
+                signal.default_int_handler(number, frame)
+
+        signal.signal(signal.SIGINT, heard)
+        try:
+            yield asked
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def _recorder(self) -> Recorder:
         recorder = Recorder(
@@ -81,10 +114,15 @@ class InProcess:
         walk.finish()
 
     def _begin(self, declared: DeclaredTest | None, test_id: str, at: float) -> None:
+        self._running = self._position
         self._ledger.started(self._position, 0, at)
 
     def _end(self, outcome: TestOutcome) -> None:
-        self._ledger.enter(None if outcome.is_fixture else self._position, outcome)
+        if outcome.is_fixture:
+            self._ledger.enter(None, outcome)
+        else:
+            self._running = None
+            self._ledger.enter(self._position, outcome)
 
     def _not_run(self, test: Any, skipped: bool, why: str) -> None:  # noqa: FBT001 - the signature of `Walk`
         self._blocked = skipped, why

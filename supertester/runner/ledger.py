@@ -8,7 +8,10 @@ from collections.abc import Sequence
 from supertester.runner.declared import DeclaredTest
 from supertester.runner.outcomes import Observer, OutcomeName, Problem, Running, RunReport, TestOutcome
 
-__all__ = ["Ledger"]
+__all__ = ["NOT_BEGUN", "Ledger"]
+
+NOT_BEGUN = "interrupted before it began"
+"""Why a test is lost that nobody began any more."""
 
 
 class Ledger:
@@ -64,6 +67,11 @@ class Ledger:
                 reason=reason,
             ),
         )
+
+    def lose_rest(self, reason: str) -> None:
+        """Enter that all tests without an outcome are lost."""
+        for position in sorted(self.open):
+            self.lose(position, reason)
 
     def fixture(self, name: str, outcome: OutcomeName, problem: Problem, *, worker: int, output: str = "") -> None:
         """Enter what became of a fixture."""

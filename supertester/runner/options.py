@@ -50,7 +50,8 @@ class Options:
     buffer: bool = False
     """Show what passing tests wrote to nobody."""
     catch: bool = False
-    """``-c``; accepted because `python -m unittest` does: the first Ctrl-C always lets the running tests end."""
+    """``-c``: the first Ctrl-C lets the running test end also with ``jobs=0``, as in `python -m unittest`; tests of
+    workers it lets end in any case."""
     tb_locals: bool = False
     durations: int | None = None
     """How many of the slowest tests to show; 0 is all."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from supertester.errors import UsageError
+from supertester.runner.ledger import NOT_BEGUN
 from supertester.runner.loading import Loaded
 from supertester.runner.options import Options
 from supertester.runner.outcomes import Observer, RunReport
@@ -106,7 +107,8 @@ def _run(chosen: Loaded, options: Options, observers: Sequence[Observer]) -> Run
 
 
 def _outcomes(report: RunReport) -> list[tuple[str, str]]:
-    return [(each.test_id, each.outcome) for each in report.tests if not each.is_fixture]
+    # Of a test that never began, what is known from before is all that there is to know.
+    return [(each.test_id, each.outcome) for each in report.tests if not each.is_fixture and each.reason != NOT_BEGUN]
 
 
 def _is_special(options: Options) -> bool:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import unittest
+from collections.abc import Sequence
 
 from tests.runner.suites import begin, finish, folder_with
 
@@ -97,6 +98,51 @@ OTHER = {
             def test_2(self): ...
     """,
 }
+
+
+IN_PROCESS = {
+    "test_three.py": """
+        import os, signal, unittest
+
+        class TestThree(unittest.TestCase):
+            def test_1(self): ...
+            def test_2(self):
+                os.kill(os.getpid(), signal.SIGINT)
+                if os.environ.get("TWICE"): os.kill(os.getpid(), signal.SIGINT)
+            def test_3(self): ...
+    """
+}
+
+
+class TestInterruptsOfARunInThisProcess(unittest.TestCase):
+    def check(self, *arguments: str, outcomes: Sequence[str], **more: str) -> tuple[str, str]:
+        """Run it; return what it said and the report of it."""
+        with folder_with(IN_PROCESS) as folder:
+            finished = finish(begin(folder, "-v", "-j0", "--junit=junit.xml", *arguments, **more), folder)
+            junit = (folder / "junit.xml").read_text()
+        self.assertEqual(list(finished.outcomes.values()), outcomes, finished.text)
+        self.assertEqual(finished.status, 1, finished.text)
+        self.assertIn(f"INTERRUPTED (lost={outcomes.count('LOST')})", finished.text)
+        return finished.text, junit
+
+    def test_every_test_has_an_outcome_after_one(self) -> None:
+        text, junit = self.check(outcomes=["ok", "LOST", "LOST"])
+        for reason in ("interrupted while it ran", "interrupted before it began"):
+            self.assertIn(f"LOST: 1 test: {reason}\n", text)
+            self.assertIn(f'<error type="lost" message="{reason}">', junit)
+
+    def test_one_that_is_to_be_caught_lets_the_test_end(self) -> None:
+        self.check("-c", outcomes=["ok", "ok", "LOST"])
+        self.check("-c", TWICE="1", outcomes=["ok", "LOST", "LOST"])
+
+    def test_what_never_began_is_remembered_as_it_was_before(self) -> None:
+        with folder_with(
+            {**IN_PROCESS, "test_a.py": IN_PROCESS["test_three.py"].replace("SIGINT", "SIGURG")}
+        ) as folder:
+            finish(begin(folder, "-j0", "test_a.TestThree", "test_three.TestThree.test_1"), folder)
+            finish(begin(folder, "-j0", "test_three.TestThree.test_2", "test_a.TestThree"), folder)
+            again = finish(begin(folder, "-j0", "--list", "--last-failed", TWICE=""), folder)
+        self.assertEqual(again.text, "test_three.TestThree.test_2\n")
 
 
 @unittest.skipUnless(hasattr(signal, "pthread_sigmask"), "needs signals of threads")

@@ -189,9 +189,12 @@ class TestNothingSurvives(unittest.TestCase):
             run.open_gate()
 
         finished = self.after(end)
-        self.assertEqual(finished.outcomes, {"test_waits TestWaiting": "ok"}, finished.text)
+        self.assertEqual(
+            finished.outcomes, {"test_waits TestWaiting": "ok", "test_later TestZLater": "LOST"}, finished.text
+        )
+        self.assertIn("LOST: 1 test: interrupted before it began\n", finished.text)
         self.assertIn("declared 2, executed 1", finished.text)
-        self.assertIn("INTERRUPTED", finished.text)
+        self.assertIn("INTERRUPTED (lost=1)", finished.text)
         self.assertEqual(finished.status, 1, finished.text)
 
     def test_two_interruptions_end_it_at_once(self) -> None:
