@@ -53,13 +53,17 @@ class Deaths:
         """
         output = desk.worker.capture.take()
         stacks = desk.stacks + desk.worker.stacks()
-        if not desk.tasks and not asked_to_end and desk.leaving is None:
+        is_idle = not desk.tasks and not asked_to_end and desk.leaving is None
+        # One that had run tests may have died of one of them, which then has passed: that is no run to be called good.
+        is_due_to_tests = is_idle and desk.has_begun and not desk.killed and desk.worker.status is not None
+        if is_idle and not is_due_to_tests:
             why = "between tests" if desk.is_ready else "before it was ready"
             self._ledger.note(
                 f"worker {desk.worker.number} {how_it_ended(desk.worker.status)} {why}{_said(desk, output)}"
             )
-        if desk.leaving is not None and not desk.killed:
-            problem = death(desk, f"worker {desk.worker.number}, at its end", stacks)
+        if is_due_to_tests or (desk.leaving is not None and not desk.killed):
+            when = "at its end" if desk.leaving is not None else "between tests"
+            problem = death(desk, f"worker {desk.worker.number}, {when}", stacks)
             self._ledger.fixture(
                 f"the end of worker {desk.worker.number}", "crashed", problem, worker=desk.worker.number
             )

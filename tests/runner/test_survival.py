@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from supertester._core.waiting import wait_until
-from tests.runner.suites import Finished, begin, finish, folder_with
+from tests.runner.suites import Finished, begin, finish, folder_with, run_suite
 
 FILES = {
     "test_waiting.py": """
@@ -236,6 +236,42 @@ class TestNothingSurvives(unittest.TestCase):
         else:
             self.fail("the test never came to where it waits")
         self.assertEqual(finished.outcomes, {"test_waits TestWaiting": "TIMEOUT", "test_later TestZLater": "ok"})
+
+
+DYING_IDLE = {
+    "test_dying_idle.py": """
+        import os, sys, threading, unittest
+
+        if not os.path.exists("gate"):
+            os.mkfifo("gate")
+        main = threading.main_thread().ident
+
+        def end_process_when_it_waits_for_work():
+            while not sys._current_frames()[main].f_locals.get("waited"):
+                pass
+            os._exit(3)
+
+        class TestDies(unittest.TestCase):
+            def test_dies(self):
+                global gate
+                gate = open("gate", "w")  # When another worker has opened it.
+                threading.Thread(target=end_process_when_it_waits_for_work, daemon=True).start()
+
+        class TestWaits(unittest.TestCase):
+            def test_waits(self):
+                with open("gate") as gate:
+                    gate.read()  # Until the other worker has ended.
+    """
+}
+
+
+class TestNothingIsHushedUp(unittest.TestCase):
+    def test_the_death_of_a_worker_between_its_tests_fails_the_run(self) -> None:
+        finished = run_suite(DYING_IDLE, "-j2")
+        self.assertEqual(finished.count("ok"), 2, finished.text)
+        self.assertRegex(finished.text, r"the end of worker \d \.\.\. CRASHED")
+        self.assertRegex(finished.text, r"its worker process ended with exit status 3, in worker \d, between tests")
+        self.assertEqual(finished.status, 1, finished.text)
 
 
 class TestNothingOfSpawnedWorkersSurvives(TestNothingSurvives):
