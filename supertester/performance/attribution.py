@@ -28,9 +28,8 @@ class CpuClock:
         self.restart()
 
     def restart(self) -> None:
-        """Count from now on, as many threads as there were when it was made."""
-        for clock in self._others:
-            self._others[clock] = _read(clock) or 0
+        """Count from now on, of the threads that there were when it was made those that live."""
+        self._others = {clock: now for clock in self._others if (now := _read(clock)) is not None}
         self._began = time.process_time_ns()
 
     def elapsed_ns(self) -> int:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from supertester._core.columns import text_table
 from supertester.errors import UsageError
 from supertester.performance.measurement import Measurement, check_callable, measure_operation, timed
+from supertester.performance.reductions import prepare
 from supertester.performance.sampling import Sampler, ratios
 from supertester.performance.statistics import Interval, median_interval, percentile
 from supertester.performance.verdict import Rounds
@@ -104,6 +105,7 @@ async def compare_performance(
     rounds = _ROUNDS if rounds is None else rounds
     deadline = time.monotonic() + rounds.seconds
     sampler = Sampler(operations)
+    prepare()
     await sampler.warm_up(rounds.warmup)
     await sampler.take(rounds.most, deadline, fewest=_FEWEST)
     samples, reference = sampler.samples, next(iter(operations))

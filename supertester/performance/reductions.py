@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dis
+import functools
 import gc
 import inspect
 import os
@@ -18,7 +19,7 @@ from supertester._core.origin import is_foreign
 from supertester.context import IsolationContext, current_context
 from supertester.errors import UsageError
 
-__all__ = ["Counter", "counting"]
+__all__ = ["Counter", "counting", "prepare"]
 
 
 _MACHINERY = tuple(
@@ -63,6 +64,12 @@ class Counter:
         if not foreign and (self._context is None or current_context.get() is self._context):
             self.calls += 1
 
+    def take(self) -> int:
+        """Return how many calls there were, and begin anew, with nothing kept."""
+        calls, self.calls = self.calls, 0
+        self._foreign.clear()
+        return calls
+
 
 @contextmanager
 def counting() -> Iterator[Counter]:
@@ -91,8 +98,22 @@ def _goes_on(frame: FrameType) -> bool:
 
 
 _lock = threading.Lock()
-_counters: set[Counter] = set()
-"""Those that count now; they share one tool, whatever order they begin and end in."""
+_counters: list[Counter] = []
+"""Those that count now; they share one tool, whatever order they begin and end in.
+
+Made anew for each change, so that a call, which may be of any thread, can go through it without a copy.
+"""
+
+
+def _add(counter: Counter) -> None:
+    global _counters  # noqa: PLW0603
+    _counters = [*_counters, counter]
+
+
+def _discard(counter: Counter) -> None:
+    global _counters  # noqa: PLW0603
+    _counters = [each for each in _counters if each is not counter]
+
 
 if sys.version_info >= (3, 12):
     _FREE_TOOLS = (4, 3, sys.monitoring.PROFILER_ID)
@@ -105,12 +126,12 @@ if sys.version_info >= (3, 12):
         with _lock:
             if not _counters:
                 _start_tool()
-            _counters.add(counter)
+            _add(counter)
         try:
             yield
         finally:
             with _lock:
-                _counters.discard(counter)
+                _discard(counter)
                 if not _counters:
                     _stop_tool()
 
@@ -127,9 +148,20 @@ if sys.version_info >= (3, 12):
     def _entered(code: CodeType, _: int) -> Any:
         if _by_chance(code.co_filename):
             return sys.monitoring.DISABLE
-        for counter in tuple(_counters):
+        for counter in _counters:
             counter.called(code)
         return None
+
+    @functools.cache
+    def prepare() -> None:
+        """Let functions that run from now on be ready to be counted, so that no memory is needed for it then.
+
+        Python gets them ready when they run for the first time after anything was watched at all in this process.
+        """
+        with _lock:
+            if not _counters:
+                _start_tool()
+                _stop_tool()
 
     def _stop_tool() -> None:
         tool = _taken.pop()
@@ -137,6 +169,10 @@ if sys.version_info >= (3, 12):
         sys.monitoring.free_tool_id(tool)
 
 else:
+
+    def prepare() -> None:
+        """Do nothing: a function is only ready when it has been counted."""
+
     _of_threads: list[Any] = []
     """What new threads were profiled by before."""
 
@@ -148,20 +184,20 @@ else:
             if not _counters:
                 _of_threads.append(threading.getprofile())
                 threading.setprofile(_profile)
-            _counters.add(counter)
+            _add(counter)
         sys.setprofile(_profile)
         try:
             yield
         finally:
             _resume(before)
             with _lock:
-                _counters.discard(counter)
+                _discard(counter)
                 if not _counters:
                     threading.setprofile(_of_threads.pop())
 
     def _profile(frame: FrameType, event: str, _: Any) -> None:
         if event == "call" and not _goes_on(frame):
-            for counter in tuple(_counters):
+            for counter in _counters:
                 counter.called(frame.f_code)
 
     def _resume(profiler: Any) -> None:

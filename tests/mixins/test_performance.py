@@ -29,6 +29,7 @@ from supertester.performance.reductions import counting
 from supertester.testing import inner_case, run_inner
 from tests.alone import alone
 from tests.performance.frugal import frugal
+from tests.project.support import run_python
 from tests.subjects import Busy, Counter
 
 
@@ -204,6 +205,50 @@ class TestMeasuring(Case):
         given_back = await self.measure_operation(lambda: len(bytearray(1_000_000)))
         self.assertLess(given_back.memory_bytes, 100_000)
         self.assertGreaterEqual(given_back.peak_memory_bytes, 1_000_000)
+
+    @alone("measures the memory of the process")
+    async def test_what_counting_allocates_is_not_counted(self) -> None:
+        async def answers() -> None: ...
+
+        def nothing() -> None: ...
+
+        functions: list[Callable[[], Any]] = [
+            lambda: None,
+            nothing,
+            answers,
+            lambda: [nothing() for _ in range(300)] and None,
+        ]
+        if sys.version_info < (3, 12):
+            for fn in functions:
+                await self.measure_operation(fn)  # There it takes memory once to count a function.
+        for number, fn in enumerate(functions):
+            with self.subTest(number):
+                kept = [(await self.measure_operation(fn)).memory_bytes for _ in range(3)]
+                self.assertEqual(kept, [0, 0, 0])
+                await self.assert_performance(fn, max_memory_bytes=0)
+        compared = await self.compare_performance({str(number): fn for number, fn in enumerate(functions)})
+        self.assertEqual([each.memory_bytes for each in compared.values()], [0] * 4)
+
+    @alone("measures the memory of the process")
+    async def test_what_is_kept_is_counted_to_the_byte(self) -> None:
+        kept = [(await self.measure_operation(lambda: bytes(1_000))).memory_bytes for _ in range(3)]
+        self.assertEqual(kept[1:], [sys.getsizeof(bytes(1_000))] * 2)
+
+    @unittest.skipIf(sys.version_info < (3, 12), "there it takes memory once to count a function")
+    async def test_functions_are_ready_to_be_counted_from_the_first_one_on(self) -> None:
+        source = """
+import asyncio
+from supertester.performance import compare_performance, measure_operation
+
+found = asyncio.run({})
+print([each.memory_bytes for each in (found.values() if isinstance(found, dict) else [found])])
+"""
+        for call, expected in (
+            ("measure_operation(lambda: None)", "[0]\n"),
+            ("compare_performance({'one': lambda: None, 'other': lambda: None})", "[0, 0]\n"),
+        ):
+            with self.subTest(call):
+                self.assertEqual(await asyncio.to_thread(run_python, source.format(call)), expected)
 
     async def test_json(self) -> None:
         measurement = await self.measure_operation(work)
