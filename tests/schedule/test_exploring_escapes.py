@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import os
+import queue
 import signal
 import socket
 import subprocess
@@ -11,6 +13,7 @@ import sys
 import threading
 import time
 import unittest
+from typing import Any
 
 from supertester._core.exploring import served_by_nobody
 from supertester.errors import UsageError
@@ -65,6 +68,10 @@ def direct_calls():
     return {
         "threading.Thread.start()": lambda: threading.Thread(target=print).start(),
         "threading.Condition.wait()": lambda: threading.Event().wait(),
+        "signal.signal()": lambda: signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM)),
+        "os.system()": lambda: os.system("true"),
+        "os.posix_spawn()": lambda: os.posix_spawn("/bin/true", ["true"], {}),
+        "os.fork()": lambda: os.fork() or os._exit(0),
         "subprocess.Popen()": lambda: subprocess.run([sys.executable, "-c", ""], check=True),
         "multiprocessing.Process.start()": lambda: multiprocessing.Process(target=print).start(),
         "socket.getaddrinfo()": lambda: socket.getaddrinfo("localhost", 80),
@@ -110,6 +117,24 @@ class TestEscapes(unittest.TestCase):
 
         with controlled_entropy():
             self.assertEqual(explored(main()), (False, False))
+
+    def test_waits_that_nobody_can_end_are_refused_although_they_have_a_timeout(self) -> None:
+        waits: dict[str, Any] = {
+            "event": lambda: threading.Event().wait(0.01),
+            "queue": lambda: queue.Queue[Any]().get(timeout=0.01),
+            "semaphore": lambda: threading.Semaphore(0).acquire(timeout=0.01),
+            "barrier": lambda: threading.Barrier(2).wait(0.01),
+        }
+
+        async def main():
+            for name, call in waits.items():
+                with self.subTest(name), self.assertRaises(UsageError) as caught:
+                    call()
+                self.assertIn("threading.Condition.wait() cannot be explored (", str(caught.exception))
+                self.assertIn("nobody can end the wait", str(caught.exception))
+
+        with controlled_entropy():
+            explored(main())
 
     def test_what_belongs_to_nobodys_schedule_is_free(self) -> None:
         ran = threading.Event()

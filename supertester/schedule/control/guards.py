@@ -1,9 +1,11 @@
-"""Threads, processes, sockets and blocking waits past the loop of an explored program, refused where they begin."""
+"""Threads, processes, sockets, signals and blocking waits past the loop of an explored program, refused at once."""
 
 from __future__ import annotations
 
 import functools
 import multiprocessing.process
+import os
+import signal
 import socket
 import subprocess
 import threading
@@ -13,7 +15,7 @@ from typing import Any, Final
 from supertester._core.exploring import current
 from supertester._core.origin import transparent
 from supertester._core.replacing import Undo, replace_attribute
-from supertester.schedule.loop.escapes import IO, PROCESSES, THREADS, refusal
+from supertester.schedule.loop.escapes import IO, PROCESSES, SIGNALS, THREADS, refusal
 
 __all__ = ["install"]
 
@@ -27,13 +29,19 @@ _GUARDED: Final[tuple[tuple[Any, str, str, str], ...]] = (
     (multiprocessing.process.BaseProcess, "start", "multiprocessing.Process.start()", PROCESSES),
     (socket.socket, "connect", "socket.connect()", IO),
     (socket, "getaddrinfo", "socket.getaddrinfo()", IO),
+    (signal, "signal", "signal.signal()", SIGNALS),
+    *((os, name, f"os.{name}()", PROCESSES) for name in ("fork", "posix_spawn", "posix_spawnp", "system")),
 )
 
 
 def install() -> list[Undo]:
     """Refuse what no schedule controls, in steps and jobs of explored programs; not in their synchronous fixtures."""
     return [
-        *(replace_attribute(each, name, _guard(getattr(each, name), what, why)) for each, name, what, why in _GUARDED),
+        *(
+            replace_attribute(each, name, _guard(getattr(each, name), what, why))
+            for each, name, what, why in _GUARDED
+            if hasattr(each, name)  # Not every system forks.
+        ),
         replace_attribute(threading.Condition, "wait", _guard_wait(threading.Condition.wait)),
     ]
 
@@ -53,7 +61,8 @@ def _guard_wait(original: Any) -> Any:
     @functools.wraps(original)
     @transparent
     def wait(self: threading.Condition, timeout: float | None = None) -> Any:
-        if timeout is None and _is_step():
+        # With a timeout it would end, in real time, and always in vain.
+        if (timeout is None or timeout > 0) and _is_step():
             raise refusal("threading.Condition.wait()", _BLOCKING)
         return original(self, timeout)
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from supertester._core.origin import Origin
 from supertester.errors import UsageError
 
-__all__ = ["IO", "PROCESSES", "THREADS", "Escapes", "refusal"]
+__all__ = ["IO", "PROCESSES", "SIGNALS", "THREADS", "Escapes", "refusal"]
 
 IO: Final = (
     "real I/O: hand the code under test an object that stands in for the other side, or test it without exploring"
@@ -17,15 +17,15 @@ IO: Final = (
 _SOCKETS: Final = f"{IO}; connections of asyncio.open_connection and start_server are possible, they stay in memory"
 PROCESSES: Final = "a real process: use a stand-in for it, or test it without exploring"
 THREADS: Final = "use asyncio.to_thread or loop.run_in_executor, whose jobs are steps of the schedule"
-_SIGNALS: Final = "signals come from outside: call the handler from a task instead"
+SIGNALS: Final = "signals come from outside: call the handler from a task instead"
 
 _REMEDIES: Final = {
     "add_reader": IO,
     "remove_reader": IO,
     "add_writer": IO,
     "remove_writer": IO,
-    "add_signal_handler": _SIGNALS,
-    "remove_signal_handler": _SIGNALS,
+    "add_signal_handler": SIGNALS,
+    "remove_signal_handler": SIGNALS,
     "sock_recv": _SOCKETS,
     "sock_recv_into": _SOCKETS,
     "sock_recvfrom": _SOCKETS,
