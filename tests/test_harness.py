@@ -71,7 +71,11 @@ class TestScenario(RuntimeCase):
             ({"threads": []}, UsageError, r"needs at least one thread, got threads=\[\]"),
             ({"threads": "value"}, TypeError, "threads must be a list of scripts, got threads='value'"),
             ({"timeout_ms": 0}, UsageError, "timeout_ms must be more than 0 milliseconds, got timeout_ms=0"),
-            ({"call_timeout_ms": -1}, UsageError, "call_timeout_ms must be 0 or more milliseconds"),
+            (
+                {"call_timeout_ms": -1},
+                UsageError,
+                "call_timeout_ms must be more than 0 milliseconds, got call_timeout_ms=-1",
+            ),
             ({"timeout_ms": "1"}, TypeError, "timeout_ms must be a number of milliseconds"),
             ({"invariant": True}, TypeError, "invariant must be a function"),
             ({"chaos": []}, TypeError, "chaos must be a function"),

@@ -365,16 +365,40 @@ class TestNonsense(unittest.TestCase):
         class Odd(Adder):
             unanswered = "perhaps"
 
+        class Idle(Adder):
+            max_steps = 0
+
+        class Backward(Adder):
+            max_before = -1
+
+        class Hasty(Adder):
+            timeout_ms = -1
+
         cases = {
             NoRules: "has no rules; mark its operations with @rule",
             NoModel: "must say model = ",
             Stranger: r"the model Total of .*Stranger has no method shout\(\)",
             Single: "max_branches must be 2 or more, got max_branches=1",
+            Idle: "max_steps must be 1 or more, got max_steps=0 in .*Idle",
+            Backward: "max_before must be 0 or more, got max_before=-1 in .*Backward",
+            Hasty: "timeout_ms must be more than 0 milliseconds, got timeout_ms=-1",
             Odd: "unanswered must be 'fail' or 'pending', got unanswered='perhaps'",
         }
         for machine, message in cases.items():
             with self.subTest(machine=machine), self.assertRaisesRegex(UsageError, message):
                 programs(machine)
+
+        class Half(Adder):
+            max_after = 0.5  # type: ignore[assignment]
+
+        with self.assertRaisesRegex(TypeError, "max_after of .*Half must be a whole number, got max_after=0.5"):
+            programs(Half)
+
+    def test_rules_need_their_parentheses(self) -> None:
+        with self.assertRaisesRegex(TypeError, r"got <function .*add at .*>; write @rule\(\)$"):
+
+            @rule
+            def add(self: Any, subject: Any) -> None: ...
 
     def test_rules_need_a_strategy_for_each_argument(self) -> None:
         with self.assertRaisesRegex(TypeError, r"takes \['n'\] after self and the subject.* for none"):

@@ -17,7 +17,7 @@ _OF_MODULES = "__tags__"
 _RESERVED = frozenset({"module", "class", "test", "file", "line", "mode"})
 
 
-def tag(**tags: Any) -> Callable[[T], T]:
+def tag(*unnamed: Any, **tags: Any) -> Callable[[T], T]:
     """Tag a test method, or all the tests of a class; the tags end up in ``self.isolation.tags``.
 
     A module tags all of its tests, or a package those of its modules, with a line such as
@@ -28,13 +28,16 @@ def tag(**tags: Any) -> Callable[[T], T]:
 
     Raises:
         UsageError: A tag has a name that every test has anyway, such as ``file``, or ``timeout`` is no time to give.
-        TypeError: ``timeout`` is no number.
+        TypeError: One has no name, or ``timeout`` is no number.
 
     >>> @tag(layer="unit")
     ... def test_nothing(self): ...
     >>> tags_of(test_nothing)
     {'layer': 'unit'}
     """
+    for value in unnamed:
+        example = f"{value}=True" if isinstance(value, str) and value.isidentifier() else 'layer="unit"'
+        raise TypeError(f"a tag has a name and a value, got {value!r}; write @tag({example})")
     caller = sys._getframe(1)
     place = f"{caller.f_code.co_filename}:{caller.f_lineno}"
     _check(tags, f"@tag({', '.join(f'{name}=...' for name in tags)}) at {place}")

@@ -24,14 +24,16 @@ _LONGEST_PAUSE: Final = 0.05
 _NOTHING: Final = object()
 
 
-def checked_seconds(name: str, seconds: float) -> float:
+def checked_seconds(name: str, seconds: float, *, positive: bool = False) -> float:
     """Return *seconds*, or raise the error that a bad duration deserves: a number of 0 or more is wanted.
 
-    A *name* that is ``ms``, or ends in ``_ms``, is one of milliseconds.
+    A *positive* one has to be more than 0. A *name* that is ``ms``, or ends in ``_ms``, is one of milliseconds.
     """
     unit = "milliseconds" if name == "ms" or name.endswith("_ms") else "seconds"
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
         raise TypeError(f"{name} must be a number of {unit}, got {name}={seconds!r}")
+    if positive and not seconds > 0:
+        raise UsageError(f"{name} must be more than 0 {unit}, got {name}={seconds!r}")
     if not seconds >= 0:
         raise UsageError(f"{name} must be 0 or more {unit}, got {name}={seconds!r}")
     return seconds

@@ -87,8 +87,8 @@ class RandomFailures:
     def __post_init__(self) -> None:
         checked_rate("failure_rate", self.failure_rate)
         checked_seconds("hold", self.hold)
-        if self.every_ms is not None and not checked_seconds("every_ms", self.every_ms):
-            raise UsageError("every_ms must be more than 0 milliseconds, got every_ms=0")
+        if self.every_ms is not None:
+            checked_seconds("every_ms", self.every_ms, positive=True)
         if isinstance(self.failure_types, str):
             raise TypeError(f"failure_types is a list, got {self.failure_types!r}; write [{self.failure_types!r}]")
         types = tuple(self.failure_types)

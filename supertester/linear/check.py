@@ -80,8 +80,7 @@ def check_linearizable(
     >>> check_linearizable(history, "register", sequential=True).verdict
     'linearizable'
     """
-    if not isinstance(budget, int) or budget < 1:  # type: ignore[redundant-expr]
-        raise UsageError(f"budget must be an integer of 1 or more, got budget={budget!r}")
+    _check_options(sequential, budget)
     # Sequential consistency does not hold of an object when it holds of each part, so there the parts are one.
     behaviour = Whole(model_of(model)) if sequential else model_of(model)
     parts: dict[Hashable, list[Operation]] = {}
@@ -111,6 +110,13 @@ def check_linearizable(
             return Linearizability(verdict="not_linearizable", explanation=text, configurations=looked_at)
         orders.append(decision)
     return Linearizability(verdict="linearizable", configurations=looked_at, _parts=tuple(orders))
+
+
+def _check_options(sequential: Any, budget: Any) -> None:
+    if not isinstance(budget, int) or budget < 1:
+        raise UsageError(f"budget must be an integer of 1 or more, got budget={budget!r}")
+    if not isinstance(sequential, bool):
+        raise TypeError(f"sequential must be True or False, got sequential={sequential!r}")
 
 
 def _picked(operations: Sequence[Operation], order: Sequence[int]) -> list[Operation]:

@@ -14,7 +14,7 @@ from supertester.performance.measurement import Measurement, check_callable, mea
 from supertester.performance.reductions import prepare
 from supertester.performance.sampling import Sampler, ratios
 from supertester.performance.statistics import Interval, median_interval, percentile
-from supertester.performance.verdict import Rounds
+from supertester.performance.verdict import Rounds, checked_rounds
 from supertester.telemetry.emission import spanned
 
 __all__ = ["Benchmark", "Comparison", "benchmark", "compare_performance"]
@@ -102,7 +102,7 @@ async def compare_performance(
         raise UsageError("there is nothing to compare; give operations by name")
     for fn in operations.values():
         check_callable(fn)
-    rounds = _ROUNDS if rounds is None else rounds
+    rounds = checked_rounds(rounds, _ROUNDS)
     deadline = time.monotonic() + rounds.seconds
     sampler = Sampler(operations)
     prepare()

@@ -18,7 +18,17 @@ from supertester.performance.measurement import (
     value_of,
 )
 from supertester.performance.statistics import Interval, median_interval
-from supertester.performance.verdict import Disturbance, Judged, Rounds, Verdict, cautious, judge, looks, overall
+from supertester.performance.verdict import (
+    Disturbance,
+    Judged,
+    Rounds,
+    Verdict,
+    cautious,
+    checked_rounds,
+    judge,
+    looks,
+    overall,
+)
 from supertester.telemetry.emission import spanned
 
 __all__ = ["probe_performance"]
@@ -61,6 +71,7 @@ async def probe_performance(
     """
     check_bounds(bounds)
     check_callable(fn)
+    rounds = checked_rounds(rounds, Rounds())
     if once:
         return _single(await measure_operation(fn, once=True, process=process), bounds)
     counted = await _counts(fn, bounds, process)
@@ -70,7 +81,7 @@ async def probe_performance(
     if not limits:
         assert counted is not None
         return counted
-    timings = await _times(fn, limits, Rounds() if rounds is None else rounds)
+    timings = await _times(fn, limits, rounds)
     return (
         timings
         if counted is None

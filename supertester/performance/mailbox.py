@@ -14,7 +14,6 @@ from typing import Any, Protocol, runtime_checkable
 from supertester._core.clock import Clock, LoopClock
 from supertester._core.evidence import history_of, shown
 from supertester._core.mismatch import Mismatch
-from supertester._core.waiting import checked_seconds
 from supertester.errors import UsageError
 from supertester.otp.intercept import observe_entries
 from supertester.otp.messages import System
@@ -98,8 +97,10 @@ async def measure_mailbox_growth(
     >>> asyncio.run(main())
     5
     """
-    if not checked_seconds("sampling_interval", sampling_interval):
-        raise UsageError("sampling_interval must be more than 0 milliseconds, got sampling_interval=0")
+    if isinstance(sampling_interval, bool) or not isinstance(sampling_interval, (int, float)):
+        raise TypeError(f"sampling_interval must be a number of milliseconds, got {sampling_interval=}")
+    if not sampling_interval > 0:
+        raise UsageError(f"sampling_interval must be more than 0 milliseconds, got {sampling_interval=}")
     if (waiting := _queue_of(server)) is not None:
         sampler, watching = _watch_queue(waiting, sampling_interval / 1000)
     else:

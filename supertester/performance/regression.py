@@ -15,7 +15,16 @@ from supertester.performance.baseline import UPDATE, Baseline, fingerprint, load
 from supertester.performance.measurement import check_callable, count_calls
 from supertester.performance.sampling import Sampler, ratios
 from supertester.performance.statistics import Interval, median_interval
-from supertester.performance.verdict import Judged, Rounds, Verdict, cautious, judge, looks, reference_work
+from supertester.performance.verdict import (
+    Judged,
+    Rounds,
+    Verdict,
+    cautious,
+    checked_rounds,
+    judge,
+    looks,
+    reference_work,
+)
 from supertester.telemetry.emission import spanned
 
 __all__ = ["probe_regression"]
@@ -76,7 +85,7 @@ async def probe_regression(
         raise TypeError(f"tolerance must be a number, got tolerance={tolerance!r}")
     if not tolerance >= 0:
         raise UsageError(f"tolerance must be 0 or more, got tolerance={tolerance!r}")
-    rounds = _ROUNDS if rounds is None else rounds
+    rounds = checked_rounds(rounds, _ROUNDS)
     limit = 1 + tolerance
     if callable(baseline):
         return await _against_another(fn, baseline, limit, by, rounds)

@@ -129,6 +129,19 @@ class Rounds:
             raise UsageError(f"most={self.most!r} rounds are fewer than the first {self.first!r}; give more")
 
 
+def checked_rounds(rounds: Any, default: Rounds) -> Rounds:
+    """Return *rounds*, or *default* where there are none.
+
+    Raises:
+        TypeError: They are no `Rounds`.
+    """
+    if rounds is None:
+        return default
+    if not isinstance(rounds, Rounds):
+        raise TypeError(f"rounds must be Rounds(...), such as Rounds(most=20), got rounds={rounds!r}")
+    return rounds
+
+
 def looks(rounds: Rounds) -> Iterator[int]:
     """Yield after how many rounds to look: twice as many each time.
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from supertester._core.waiting import checked_seconds
 from supertester.errors import UsageError
 from supertester.processes import cleanup_processes
 
@@ -15,9 +16,11 @@ if TYPE_CHECKING:
 __all__ = ["Machine", "rule"]
 
 _RULE = "_supertester_rule"
+_LIMITS: Final = {"max_before": 0, "max_branches": 2, "max_steps": 1, "max_after": 0, "budget": 1}
+"""The least that each may be."""
 
 
-def rule(**arguments: SearchStrategy[Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def rule(method: Any = None, /, **arguments: SearchStrategy[Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Make a method of a `Machine` one of its operations.
 
     The method takes the subject and then the arguments, for each of which there is a strategy of Hypothesis. What it
@@ -25,8 +28,10 @@ def rule(**arguments: SearchStrategy[Any]) -> Callable[[Callable[..., Any]], Cal
     with what that raises, by class.
 
     Raises:
-        TypeError: The method does not take these arguments, or one has no strategy.
+        TypeError: The method does not take these arguments, or one has no strategy; or there are no parentheses.
     """
+    if method is not None:
+        raise TypeError(f"@rule is called with the strategies of the arguments, got {method!r}; write @rule()")
 
     def mark(method: Callable[..., Any]) -> Callable[..., Any]:
         names = list(inspect.signature(method).parameters)[2:]
@@ -79,7 +84,8 @@ class Machine:
         """Return the operations by name, with the strategies of their arguments, in the order of their definition.
 
         Raises:
-            UsageError: There is none, there is no model, or the model has no such operation.
+            UsageError: There is none, there is no model, the model has no such operation, or a limit makes no sense.
+            TypeError: A limit is no whole number.
         """
         found = {
             name: getattr(method, _RULE)
@@ -94,8 +100,13 @@ class Machine:
         for name in found:
             if isinstance(cls.model, type) and not callable(getattr(cls.model, name, None)):
                 raise UsageError(f"the model {cls.model.__qualname__} of {cls.__qualname__} has no method {name}()")
-        if cls.max_branches < 2:
-            raise UsageError(f"max_branches must be 2 or more, got max_branches={cls.max_branches!r}")
+        for limit, least in _LIMITS.items():
+            value = getattr(cls, limit)
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise TypeError(f"{limit} of {cls.__qualname__} must be a whole number, got {limit}={value!r}")
+            if value < least:
+                raise UsageError(f"{limit} must be {least} or more, got {limit}={value!r} in {cls.__qualname__}")
+        checked_seconds("timeout_ms", cls.timeout_ms, positive=True)
         if cls.unanswered not in ("fail", "pending"):
             raise UsageError(f"unanswered must be 'fail' or 'pending', got unanswered={cls.unanswered!r}")
         return found

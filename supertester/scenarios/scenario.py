@@ -77,8 +77,7 @@ class Scenario:
             if not (callable(function) or (function is None and name != "setup")):
                 raise TypeError(f"{name} must be a function, got {name}={function!r}")
         for name in ("timeout_ms", "call_timeout_ms"):
-            if not checked_seconds(name, getattr(self, name)):
-                raise UsageError(f"{name} must be more than 0 milliseconds, got {name}={getattr(self, name)!r}")
+            checked_seconds(name, getattr(self, name), positive=True)
         for name in ("metadata", "mailbox", "performance_expectations"):
             value = getattr(self, name)
             if not (isinstance(value, Mapping) or (value is None and name == "mailbox")):

@@ -105,8 +105,8 @@ def _check_count(name: str, value: Any, least: int) -> None:
 
 
 def _check_seconds(seconds: float | None) -> None:
-    if seconds is not None and not 0 < checked_seconds("seconds", seconds) < math.inf:
-        raise UsageError(f"seconds must be more than 0, got seconds={seconds!r}; None is no limit")
+    if seconds is not None and checked_seconds("seconds", seconds, positive=True) == math.inf:
+        raise UsageError(f"seconds must be finite, got seconds={seconds!r}; None is no limit")
 
 
 def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:

@@ -62,6 +62,19 @@ class TestOptions(unittest.TestCase):
 
 
 class TestTag(unittest.TestCase):
+    def test_a_tag_without_a_name_is_refused_with_what_to_write(self) -> None:
+        for given, remedy in (
+            ("slow", r"'slow'; write @tag\(slow=True\)"),
+            ("a b", r"'a b'; write @tag\(layer=\"unit\"\)"),
+        ):
+            message = f"^a tag has a name and a value, got {remedy}$"
+            with self.subTest(given), self.assertRaisesRegex(TypeError, message):
+                tag(given)
+        with self.assertRaisesRegex(TypeError, r"got <function .*test at .*>; write @tag\(layer=\"unit\"\)"):
+
+            @tag
+            def test(self: object) -> None: ...
+
     def test_tags_add_up(self) -> None:
         @tag(layer="unit")
         @tag(owner="me", layer="other")

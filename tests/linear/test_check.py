@@ -346,6 +346,8 @@ class TestVerdicts(unittest.TestCase):
                 check_linearizable(history, model)  # type: ignore[arg-type]
         with self.assertRaisesRegex(UsageError, "budget must be an integer of 1 or more, got budget=0"):
             check_linearizable([one], "register", budget=0)
+        with self.assertRaisesRegex(TypeError, "sequential must be True or False, got sequential='no'"):
+            check_linearizable([one], "register", sequential="no")  # type: ignore[arg-type]
 
     def test_a_history_is_written_down(self) -> None:
         history = History()

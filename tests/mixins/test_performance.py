@@ -361,6 +361,10 @@ class TestMailboxes(Case):
         server = await Counter.start_link()
         with self.assertRaisesRegex(UsageError, "sampling_interval must be more than 0 milliseconds"):
             await self.measure_mailbox_growth(server, work, sampling_interval=0)
+        with self.assertRaisesRegex(UsageError, "sampling_interval must be more than 0 milliseconds, got .*=-1"):
+            await self.measure_mailbox_growth(server, work, sampling_interval=-1)
+        with self.assertRaisesRegex(TypeError, "sampling_interval must be a number of milliseconds, got .*='1'"):
+            await self.measure_mailbox_growth(server, work, sampling_interval="1")  # type: ignore[arg-type]
         with self.assertRaisesRegex(UsageError, "measure_mailbox_growth: no process is registered as 'nobody'"):
             await self.measure_mailbox_growth("nobody", work)
         for wrong, error in ((-1, UsageError), (1.5, TypeError)):

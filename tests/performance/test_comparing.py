@@ -13,6 +13,7 @@ from unittest import mock
 from supertester.errors import UsageError
 from supertester.performance import Interval, Rounds, Verdict, benchmark, compare_performance, probe_regression
 from supertester.performance.baseline import Baseline, fingerprint, load_baseline, save_baseline
+from supertester.performance.judging import probe_performance
 from supertester.performance.sampling import Sample, Sampler, ratios
 from tests.alone import alone
 from tests.performance.frugal import frugal
@@ -64,6 +65,14 @@ class TestComparing(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(ratios(own, reference, "cpu_us"), [1, 0.25])
 
     async def test_nonsense_is_refused(self) -> None:
+        for call in (
+            lambda: compare_performance({"one": work}, rounds=5),  # type: ignore[arg-type]
+            lambda: probe_regression(work, work, rounds=5),  # type: ignore[arg-type]
+            lambda: probe_performance(work, max_time_ms=1, rounds=5),  # type: ignore[arg-type]
+        ):
+            message = r"^rounds must be Rounds\(\.\.\.\), such as Rounds\(most=20\), got rounds=5$"
+            with self.assertRaisesRegex(TypeError, message):
+                await call()
         with self.assertRaisesRegex(UsageError, "there is nothing to compare"):
             await compare_performance({})
         with self.assertRaisesRegex(TypeError, "operations must be a mapping"):

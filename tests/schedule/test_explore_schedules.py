@@ -361,8 +361,9 @@ class TestBadInput(IsolatedTestCase):
     def test_numbers(self) -> None:
         for options, message in (
             ({"schedules": 0}, "schedules must be 1 or more, got schedules=0"),
-            ({"seconds": 0}, "seconds must be more than 0, got seconds=0; None is no limit"),
-            ({"seconds": float("inf")}, "seconds must be more than 0"),
+            ({"seconds": 0}, "^seconds must be more than 0 seconds, got seconds=0$"),
+            ({"seconds": -1}, "^seconds must be more than 0 seconds, got seconds=-1$"),
+            ({"seconds": float("inf")}, "^seconds must be finite, got seconds=inf; None is no limit$"),
             ({"seed": -1}, "seed must be 0 or more, got seed=-1"),
             ({"step_limit": 0}, "step_limit must be 1 or more"),
             ({"level": "byte"}, "level must be one of io, await, got level='byte'"),

@@ -43,8 +43,9 @@ class LoadPlan:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)):
                 raise TypeError(f"{name} must be a number, got {name}={value!r}")
+            least = "0 or more" if name == "ramp_up" else "more than 0"
             if not 0 <= value < float("inf") or (value == 0 and name != "ramp_up"):
-                raise UsageError(f"{name} must be {'0 or more' if name == 'ramp_up' else 'more than 0'}, got {value!r}")
+                raise UsageError(f"{name} must be {least}, and not infinite, got {name}={value!r}")
         if self.ramp_up > self.duration:
             raise UsageError(f"ramp_up={self.ramp_up!r} is longer than duration={self.duration!r}; give more duration")
         if self.phase not in ("spread", "random"):
@@ -73,9 +74,18 @@ class LoadPlan:
                 at += chance.expovariate(self.rate)
 
     def shares(self, machines: int) -> list[LoadPlan]:
-        """Divide the users among *machines* whose clocks agree; the reports add up with `LoadReport.merged`."""
+        """Divide the users among *machines* whose clocks agree; the reports add up with `LoadReport.merged`.
+
+        Raises:
+            UsageError: There is no machine, or no user for one of them.
+        """
+        if isinstance(machines, bool) or not isinstance(machines, int):
+            raise TypeError(f"machines must be a whole number, got machines={machines!r}")
         if machines < 1:
             raise UsageError(f"there must be at least 1 machine, got machines={machines!r}")
-        return [
-            replace(self, numbers=self.numbers[index::machines]) for index in range(min(machines, len(self.numbers)))
-        ]
+        if machines > len(self.numbers):
+            raise UsageError(
+                f"there are only {len(self.numbers)} users for {machines} machines, got machines={machines!r}; use "
+                "fewer machines, or more users"
+            )
+        return [replace(self, numbers=self.numbers[index::machines]) for index in range(machines)]

@@ -103,6 +103,8 @@ async def run_plan(
     """Do the same by a *plan*, e.g. one machine's share of a greater one."""
     check_callable(operation)
     checked_seconds("deadline", deadline)
+    if chaos is not None and not callable(chaos):
+        raise TypeError(f"chaos must be a function, plain or async, got chaos={chaos!r}")
     run = _Run(plan, _of_user(operation))
     sampler = None if process is None else ProcessSampler(process)
     check = await run.check()

@@ -53,16 +53,26 @@ class TestPlans(unittest.TestCase):
         self.assertEqual([list(share.numbers) for share in shares], [[0, 2, 4], [1, 3]])
         shared = sorted(at for share in shares for number in share.numbers for at in share.due(number))
         self.assertEqual(shared, sorted(at for number in plan.numbers for at in plan.due(number)))
-        self.assertEqual(len(LoadPlan(users=1, rate=1, duration=1).shares(3)), 1)
+        for machines in (3, 4):
+            message = f"there are only 2 users for {machines} machines, got machines={machines}; use fewer machines"
+            with self.subTest(machines), self.assertRaisesRegex(UsageError, message):
+                LoadPlan(users=2, rate=1, duration=1).shares(machines)
+        with self.assertRaisesRegex(TypeError, "machines must be a whole number, got machines=1.5"):
+            LoadPlan(users=2, rate=1, duration=1).shares(1.5)  # type: ignore[arg-type]
 
     def test_nonsense_is_refused(self) -> None:
         good = {"users": 1, "rate": 1, "duration": 1}
         for wrong, error, words in (
             ({"users": 0}, UsageError, "users must be at least 1, got users=0"),
             ({"users": 1.5}, TypeError, "users must be a whole number"),
-            ({"rate": 0}, UsageError, "rate must be more than 0"),
-            ({"duration": float("inf")}, UsageError, "duration must be more than 0, got inf"),
-            ({"ramp_up": -1}, UsageError, "ramp_up must be 0 or more, got -1"),
+            ({"rate": 0}, UsageError, "rate must be more than 0, and not infinite, got rate=0"),
+            ({"rate": float("inf")}, UsageError, "rate must be more than 0, and not infinite, got rate=inf"),
+            (
+                {"duration": float("inf")},
+                UsageError,
+                "duration must be more than 0, and not infinite, got duration=inf",
+            ),
+            ({"ramp_up": -1}, UsageError, "ramp_up must be 0 or more, and not infinite, got ramp_up=-1"),
             ({"ramp_up": 2}, UsageError, "ramp_up=2 is longer than duration=1"),
             ({"rate": "1"}, TypeError, "rate must be a number, got rate='1'"),
             ({"phase": "full"}, UsageError, "phase must be 'spread' or 'random'"),

@@ -177,6 +177,8 @@ class TestLoads(Case):
     async def test_nonsense_is_refused(self) -> None:
         with self.assertRaisesRegex(TypeError, "an operation must be callable"):
             await self.run_load(3, **SHORT)  # type: ignore[arg-type]
+        with self.assertRaisesRegex(TypeError, "chaos must be a function, plain or async, got chaos=5"):
+            await self.run_load(print, **SHORT, chaos=5)  # type: ignore[arg-type]
         with self.assertRaisesRegex(UsageError, "deadline must be 0 or more"):
             await self.run_load(print, **SHORT, deadline=-1)  # type: ignore[arg-type]
         with self.assertRaisesRegex(TypeError, "spead"):
