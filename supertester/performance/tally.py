@@ -38,7 +38,8 @@ class Tally:
 
     async def run(self, fn: Callable[[], Any]) -> Any:
         """Run *fn*, plain or async, and return its result."""
-        await self._run(self._rehearse, _nothing)
+        # Even who listens to the collector, as Hypothesis does, keeps only what was noted from now on.
+        await self._run(self._rehearse, gc.collect)
         return await self._run(fn, gc.collect)
 
     async def _rehearse(self) -> None:
