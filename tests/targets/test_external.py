@@ -152,21 +152,22 @@ class TestReadiness(IsolatedTestCase):
                 )
             await process.stop()
 
+    @unittest.skipUnless(find_spec("filelock"), "needs the extra ports")
     async def test_what_was_seen_last_is_told(self) -> None:
         nobody = self.ports.reserve()
         number = nobody.release_to()
-        cases: list[tuple[Any, str]] = [
-            (HttpReady(number), f"nobody listens at 127.0.0.1:{number} "),
-            (PortReady(number), f"nobody listens at 127.0.0.1:{number} "),
-            (Seeing(Answer("")), r"\n"),
-            (Seeing(None), r"\n"),
-            (Seeing(Answer("no cake")), r"no cake\n"),
+        cases: list[tuple[Any, str, float]] = [
+            (HttpReady(number), f"nobody listens at 127.0.0.1:{number} ", 1.0),
+            (PortReady(number), f"nobody listens at 127.0.0.1:{number} ", 1.0),
+            (Seeing(Answer("")), r"\n", 0.1),
+            (Seeing(None), r"\n", 0.1),
+            (Seeing(Answer("no cake")), r"no cake\n", 0.1),
         ]
         if find_spec("grpc_health"):
-            cases.append((GrpcReady(number), f"127.0.0.1:{number} gave no answer: it cannot be reached"))
-        for ready, text in cases:
+            cases.append((GrpcReady(number), f"127.0.0.1:{number} gave no answer: it cannot be reached", 2.0))
+        for ready, text, timeout in cases:
             with self.subTest(ready=ready), self.assertRaisesRegex(WaitTimeout, f"last seen: it runs(; )?{text}"):
-                await start_process(program(), ready=ready, timeout=0.3)
+                await start_process(program(), ready=ready, timeout=timeout)
         with socket.create_server(("127.0.0.1", 0)) as silent:
             ready = HttpReady(silent.getsockname()[1])
             with self.assertRaisesRegex(WaitTimeout, r"it runs; the last look has had no answer for 0\.\d* s\n"):
