@@ -9,12 +9,12 @@ from pathlib import Path
 from celery import Celery
 
 
-def make_app(folder: str) -> Celery:
-    """Return an application whose messages and results are files in *folder*."""
+def make_app(folder: str, out: str = "messages") -> Celery:
+    """Return an application whose messages and results are files in *folder*; what it sends goes to *out* in there."""
     app = Celery("tasks", broker="filesystem://", backend=f"file://{folder}/results")
     app.conf.broker_transport_options = {
         "data_folder_in": f"{folder}/messages",
-        "data_folder_out": f"{folder}/messages",
+        "data_folder_out": f"{folder}/{out}",
         "control_folder": f"{folder}/control",
     }
     app.task(name="whoami")(_whoami)

@@ -71,7 +71,7 @@ class TestMasters(ChaosMixin, OTPAssertions, IsolatedTestCase):
     @_needs("celery")
     async def test_celery(self) -> None:
         folder = self.tmp_path
-        for name in ("messages", "control", "results"):
+        for name in ("messages", "outbox", "control", "results"):
             (folder / name).mkdir()
         argv = ["-m", "celery", "-A", "tests.targets.tasks_of_celery", "worker", "--pool", "prefork", "-c", "2"]
         without = ["--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "INFO"]
@@ -85,15 +85,21 @@ class TestMasters(ChaosMixin, OTPAssertions, IsolatedTestCase):
         )
         from tests.targets.tasks_of_celery import make_app
 
-        app = make_app(str(folder))
+        app = make_app(str(folder), "outbox")
+
+        def send(name: str, *arguments: str) -> Any:
+            result = app.send_task(name, arguments)
+            for message in (folder / "outbox").iterdir():  # The worker would die of a file that is not yet written.
+                message.rename(folder / "messages" / message.name)
+            return result
 
         async def answer() -> Any:
-            return await asyncio.to_thread(lambda: app.send_task("whoami").get(timeout=20))
+            return await asyncio.to_thread(lambda: send("whoami").get(timeout=20))
 
         # One that waits for something to do may hold the lock of the queue that all read from.
         busy = [folder / "first", folder / "second"]
         for path in busy:
-            app.send_task("occupy", [str(path)])
+            send("occupy", str(path))
         await self.assert_eventually(lambda: all(path.exists() and path.read_text() for path in busy), within=30)
         tree = target_of(master)
         self.assertEqual({worker.identity.pid for worker in tree.workers()}, {int(path.read_text()) for path in busy})
