@@ -223,6 +223,7 @@ class TestPlantedBugs(unittest.TestCase):
 
         self.check(Inner, "number=17", "deaths in this test:", "'victim' dead: 'planted'")
 
+    @alone("where it runs in several threads, Hypothesis knows no deadline")
     def test_do_not_show_the_end_of_the_example_itself_as_a_death(self) -> None:
         class Inner(IsolatedTestCase):
             @settings(max_examples=1, database=None, deadline=timedelta(microseconds=1))
