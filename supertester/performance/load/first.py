@@ -60,10 +60,12 @@ class FirstOperation:
 
     async def result(self, seconds: float) -> Any:
         """Return what it returns within *seconds*, or ``None``."""
+        # Not by `wait_for`, which forgets a result that comes in the very turn of the loop in which the time is up.
         try:
-            return await asyncio.wait_for(self._result, seconds)
-        except TimeoutError:
-            return None
+            await asyncio.wait([self._result], timeout=seconds)
+        finally:
+            is_late = self._result.cancel()
+        return None if is_late else self._result.result()
 
     async def finish(self, result: Awaitable[Any]) -> None:
         """Wait for the *result* of an async operation."""
