@@ -265,7 +265,7 @@ class TestSuite(RuntimeCase):
             {"type": "custom", "run": lambda _: asyncio.Event().wait()},
             {"type": "custom", "run": lambda _: True},
         ]
-        report = await run_chaos_suite(supervisor, entries, timeout=0.5)
+        report = await run_chaos_suite(supervisor, entries, timeout=2.0)
         reasons = [each["reason"] for each in report.failures]
         self.assertEqual((report.passed, reasons), (1, ["timeout", "suite_timeout"]))
 
