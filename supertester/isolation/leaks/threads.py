@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Thread, Timer
 from typing import Any
 
+from supertester._core.origin import is_foreign, is_standard, show_line
 from supertester.context import IsolationContext
 from supertester.isolation.identity import origin_of, stamping
 from supertester.isolation.installed import Undo, install_once, is_installed, replace_attribute
@@ -82,21 +83,27 @@ def _is_helper(thread: Thread) -> bool:
 def _executor_leak(executor: Any, threads: list[Thread]) -> Leak:
     origin = origin_of(executor) or origin_of(threads[0])
     kind = type(executor).__name__
-    counted = f"with {len(threads)} thread{'s' * (len(threads) > 1)} " if len(threads) > 1 else ""
+    counted = f" with {len(threads)} threads" if len(threads) > 1 else ""
+    what = f"{kind}{counted}{plainly(origin, 'created')}"
+    # One that nobody has shut down will not end by itself.
+    is_ending = bool(getattr(executor, "_shutdown", False) or getattr(executor, "_shutdown_thread", False))
+
+    def message() -> str:
+        if not is_ending:
+            return f"{what} was left open; shut it down, or use it in a with statement"
+        busy = [f"thread {thread.name!r}{_position(thread)}" for thread in threads if thread.is_alive()]
+        return f"{what} was shut down, but what it does has not ended: {'; '.join(busy) or 'it was late'}"
+
     return Leak(
         kind="threads",
         thing=executor,
         names=(kind, *(thread.name for thread in threads)),
-        message=lambda: (
-            f"{kind} {counted}{plainly(origin, 'created').strip()} was left open; "
-            "shut it down, or use it in a with statement"
-        ),
+        message=message,
         origin=origin,
         end=lambda: _shut_down(executor, threads),
         takes_time=True,
         has_ended=lambda: not any(thread.is_alive() for thread in threads),
-        # One that nobody has shut down will not end by itself.
-        is_ending=bool(getattr(executor, "_shutdown", False) or getattr(executor, "_shutdown_thread", False)),
+        is_ending=is_ending,
     )
 
 
@@ -128,5 +135,6 @@ def _position(thread: Thread) -> str:
     frame = sys._current_frames().get(thread.ident or 0)
     if frame is None:
         return ""
-    place = traceback.extract_stack(frame, limit=1)[0]
-    return f", now at {place.filename}:{place.lineno}"
+    places = [(each.f_code.co_filename, number, each.f_code.co_name) for each, number in traceback.walk_stack(frame)]
+    theirs = (place for place in places if not (is_standard(place[0]) or is_foreign(place[0])))
+    return f", now at {show_line(*next(theirs, places[0]))}"

@@ -12,6 +12,7 @@ from typing import Any, Final, Self
 from supertester._core.counts import checked_count
 from supertester._core.evidence import shown
 from supertester._core.naming import describe
+from supertester._core.origin import transparent
 from supertester.context import current_context
 from supertester.errors import StartFailed, UsageError
 from supertester.targets.exclusive import can_bind
@@ -23,6 +24,7 @@ _EXCLUSIVE: Final = ("grpc.so_reuseport", 0)
 """An option of servers; without it two of them can have one port, without an error, and each gets some of the calls."""
 
 
+@transparent  # What runs in its threads is the test's: one that does not come back has to be told.
 def grpc_server(
     methods: Mapping[str, Any],
     *,
@@ -35,7 +37,8 @@ def grpc_server(
     r"""Start a gRPC server in this process, and return it; it ends with the test, or with a ``with`` block.
 
     No generated code is needed: requests and responses are bytes. It has a health service, which says that all is
-    being served until it is told otherwise. Its port is its own: a second server on it fails.
+    being served until it is told otherwise. Its port is its own: a second server on it fails. Its threads end with it;
+    a function that does not return by then fails the test.
 
     Args:
         methods: For each method, such as ``"/echo.Echo/Say"``, a function of the request and the context that returns
@@ -61,11 +64,8 @@ def grpc_server(
     handlers = _handlers(grpc, methods)
     if port and not can_bind(host, port, shared=False):  # gRPC would say so as well, but also write to our errors.
         raise StartFailed(f"port {port} of {host} is in use", kind="gRPC server")
-    made = grpc.server(
-        ThreadPoolExecutor(workers, thread_name_prefix="supertester-grpc"),
-        options=[_EXCLUSIVE, *options],
-        interceptors=list(interceptors),
-    )
+    threads = ThreadPoolExecutor(workers, thread_name_prefix="supertester-grpc")
+    made = grpc.server(threads, options=[_EXCLUSIVE, *options], interceptors=list(interceptors))
     made.add_generic_rpc_handlers(handlers)
     servicer = packages.health().HealthServicer()
     packages.health_stubs().add_HealthServicer_to_server(servicer, made)
@@ -74,7 +74,7 @@ def grpc_server(
     except RuntimeError as error:
         raise StartFailed(f"port {port} of {host} cannot be had: {error}", kind="gRPC server") from None
     made.start()
-    return GrpcServer(made, (host, number), GrpcHealth(servicer, _services(methods)))
+    return GrpcServer(made, threads, (host, number), GrpcHealth(servicer, _services(methods)))
 
 
 def _services(methods: Iterable[str]) -> set[str]:
@@ -170,11 +170,12 @@ class GrpcServer:
         is_closed: Whether it has been stopped.
     """
 
-    def __init__(self, server: Any, address: tuple[str, int], health: GrpcHealth) -> None:
+    def __init__(self, server: Any, threads: ThreadPoolExecutor, address: tuple[str, int], health: GrpcHealth) -> None:
         self.address = address
         self.health = health
         self.is_closed = False
         self._server = server
+        self._threads = threads
         forks.watch(self)
         context = current_context.get()
         if context is not None and not context.closed:
@@ -189,7 +190,11 @@ class GrpcServer:
         """Stop it; calls under way have *grace* seconds to end. Later calls do nothing."""
         if not self.is_closed:
             self.is_closed = True
-            await asyncio.to_thread(self._server.stop(grace).wait)
+            await asyncio.to_thread(self._end, grace)
+
+    def _end(self, grace: float) -> None:
+        self._server.stop(grace).wait()
+        self._threads.shutdown(wait=False, cancel_futures=True)  # gRPC leaves that to whoever made them.
 
     def __enter__(self) -> Self:
         return self
@@ -198,7 +203,7 @@ class GrpcServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.is_closed = True
-        self._server.stop(0).wait()
+        self._end(0.0)
 
     def __repr__(self) -> str:
         return f"<GrpcServer {self.address[0]}:{self.port}, {'stopped' if self.is_closed else 'running'}>"

@@ -124,7 +124,7 @@ class TestThreads(Planted):
 
         self.assert_leak(
             body,
-            rf"1\. thread 'pump' \(started at .*{HERE} in body\) was left running, now at .*threading\.py:\d+; "
+            rf"1\. thread 'pump' \(started at .*{HERE} in body\) was left running, now at .*threading\.py:\d+ in wait; "
             "let it end and join it\n",
         )
 
@@ -219,6 +219,22 @@ class TestThreads(Planted):
         )
         with self.assertRaisesRegex(RuntimeError, "after shutdown"):
             self.held[0].submit(nothing)
+
+    def test_an_executor_whose_work_does_not_end_is_told_with_where_that_is(self) -> None:
+        def work() -> None:
+            self.over.wait()
+
+        async def body(case: Any) -> None:
+            self.held.append(ThreadPoolExecutor(1, thread_name_prefix="worker"))
+            self.held[0].submit(work)
+            self.held[0].shutdown(wait=False)
+
+        with mock.patch.object(watch, "_DYING", 0.05):
+            report = failure_of(body)
+        what = rf"ThreadPoolExecutor \(created at .*{HERE} in body\) was shut down, but what it does has not ended: "
+        where = rf"thread 'worker_0', now at .*{HERE} in work"
+        self.assertRegex(report, rf"1\. {what}{where}\n")
+        self.assertRegex(report, rf"2\. {what}{where}; it would not end at the end of the test either\n")
 
     def test_an_executor_from_before_the_test_is_none_of_its(self) -> None:
         pool = ThreadPoolExecutor(1)

@@ -6,10 +6,13 @@ import asyncio
 import re
 import subprocess
 import sys
+import threading
 import unittest
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 from supertester.case import IsolatedTestCase
 from supertester.errors import StartFailed, UsageError
@@ -127,6 +130,44 @@ class TestChannels(ServiceAssertions, IsolatedTestCase):
 
         self.assertIn("planted", failure_of(body, ServiceAssertions))
         self.assertTrue(all(each.is_closed for each in made))
+
+    async def test_the_threads_of_a_server_end_with_it(self) -> None:
+        threads: list[threading.Thread] = []
+
+        def note(request: bytes, context: Any) -> bytes:
+            threads.append(threading.current_thread())
+            return request
+
+        server = grpc_server({SAY: note})
+        with grpc_server({SAY: note}) as other:
+            for each in (server, other):
+                self.assertEqual(await call(grpc_channel(each), b"a"), b"a")
+        await server.stop()
+        for thread in threads:
+            await asyncio.to_thread(thread.join, 60)
+        self.assertEqual([each.is_alive() for each in threads], [False, False], (server, other))
+
+    def test_a_function_that_does_not_return_is_told(self) -> None:
+        over = threading.Event()
+        self.addCleanup(over.set)
+        held: list[Any] = []
+
+        async def body(case: Any) -> None:
+            def hang(request: bytes, context: Any) -> bytes:
+                over.wait()
+                return request
+
+            held.append(grpc_server({SAY: hang}))
+            with suppress(grpc.RpcError):
+                await call(grpc_channel(held[0]), b"a", timeout=1)
+
+        with mock.patch("supertester.isolation.leaks.watch._DYING", 0.05):
+            report = failure_of(body, ServiceAssertions)
+        self.assertRegex(
+            report,
+            r"1\. ThreadPoolExecutor \(created at .*test_channels\.py:\d+ in body\) was shut down, but what it does "
+            r"has not ended: thread 'supertester-grpc_0', now at .*test_channels\.py:\d+ in hang\n",
+        )
 
 
 @unittest.skipUnless(HAS_GRPC, WHY)
