@@ -128,7 +128,8 @@ def run_inner(
     ['start', 'failure', 'stop']
     """
     if isinstance(test, type) and issubclass(test, unittest.TestCase):
-        test = unittest.defaultTestLoader.loadTestsFromTestCase(test)
+        # Not by the loader that all share: the options of a run, such as `-k`, leave out tests there.
+        test = unittest.TestLoader().loadTestsFromTestCase(test)
     if not isinstance(test, (unittest.TestCase, unittest.TestSuite)):
         raise TypeError(f"run_inner() takes a test case, a suite or a test class, got {test!r}")
     found = RecordingResult() if result is None else result

@@ -8,6 +8,7 @@ from supertester.errors import UsageError
 from supertester.isolation import fetch_isolation_context
 from supertester.testing import Event, RecordingResult, check_planted_bug, failure_of, inner_case, run_inner
 from tests.planted import forever
+from tests.runner.suites import run_unittest
 
 
 class Sample(unittest.TestCase):
@@ -43,6 +44,22 @@ class TestRunInner(unittest.TestCase):
             def test_two(self) -> None: ...
 
         self.assertEqual(run_inner(Inner).kinds.count("success"), 2)
+
+    def test_takes_all_tests_of_a_class_whichever_of_the_run_were_chosen(self) -> None:
+        files = {
+            "test_outer.py": """
+                import unittest
+                from supertester.testing import run_inner
+
+                class TestOuter(unittest.TestCase):
+                    def test_outer(self):
+                        class Inner(unittest.TestCase):
+                            def test(self): ...
+
+                        self.assertEqual(run_inner(Inner).kinds, ["start", "success", "stop"])
+            """
+        }
+        self.assertEqual(list(run_unittest(files, "-k", "outer")[0].values()), ["ok"])
 
     def test_goes_on_with_a_given_result(self) -> None:
         result = RecordingResult()

@@ -111,7 +111,7 @@ class Page:
 
 def run_case(case: type[unittest.TestCase]) -> None:
     """Run the tests of *case*; a failure, or a case without tests, raises `AssertionError`."""
-    suite = unittest.defaultTestLoader.loadTestsFromTestCase(case)
+    suite = unittest.TestLoader().loadTestsFromTestCase(case)
     if not suite.countTestCases():
         raise AssertionError(f"{case.__name__} defines no test")
     report = io.StringIO()

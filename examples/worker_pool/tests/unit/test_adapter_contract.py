@@ -38,7 +38,7 @@ class TestAForgetfulMock(unittest.TestCase):
                 return NeverLost("w", 1)
 
         result = unittest.TestResult()
-        unittest.defaultTestLoader.loadTestsFromTestCase(Case).run(result)
+        unittest.TestLoader().loadTestsFromTestCase(Case).run(result)
         names = sorted(test.id().rpartition(".")[2] for test, _ in result.failures + result.errors)
         self.assertEqual(names, ["test_a_dead_one_is_lost", "test_it_is_stopped_once"])
 
