@@ -47,19 +47,22 @@ class TestRunInner(unittest.TestCase):
 
     def test_takes_all_tests_of_a_class_whichever_of_the_run_were_chosen(self) -> None:
         files = {
-            "test_outer.py": """
+            "test_it.py": """
                 import unittest
                 from supertester.testing import run_inner
 
-                class TestOuter(unittest.TestCase):
-                    def test_outer(self):
-                        class Inner(unittest.TestCase):
-                            def test(self): ...
+                def inner():
+                    class Inner(unittest.TestCase):
+                        def test(self): ...
 
-                        self.assertEqual(run_inner(Inner).kinds, ["start", "success", "stop"])
+                    return Inner
+
+                class TestIt(unittest.TestCase):
+                    def test_chosen(self):
+                        self.assertEqual(run_inner(inner()).kinds, ["start", "success", "stop"])
             """
         }
-        self.assertEqual(list(run_unittest(files, "-k", "outer")[0].values()), ["ok"])
+        self.assertEqual(list(run_unittest(files, "-k", "chosen")[0].values()), ["ok"])
 
     def test_goes_on_with_a_given_result(self) -> None:
         result = RecordingResult()
