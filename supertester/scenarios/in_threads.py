@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 from collections.abc import Callable
-from contextlib import suppress
-from functools import partial
-from threading import Barrier, Thread
 from typing import Any
 
+from supertester._core.at_once import begin_in_threads
 from supertester._core.outcome import Outcome
 from supertester._core.waiting import checked_seconds
 from supertester.errors import WaitTimeout
@@ -39,29 +36,9 @@ async def run_in_threads(n: int, fn: Callable[..., Any], *, timeout: float = 5.0
     """
     call = checked_calls("run_in_threads", n, fn)
     checked_seconds("timeout", timeout)
-    loop, barrier = asyncio.get_running_loop(), Barrier(n)
-    ends = [loop.create_future() for _ in range(n)]
-
-    def work(number: int) -> None:
-        barrier.wait()
-        try:
-            result = call(number)
-            outcome = result if isinstance(result, Outcome) else Outcome(result)
-        except BaseException as error:  # noqa: BLE001 - it is what came of the call
-            outcome = Outcome(error=error)
-        with suppress(RuntimeError):  # The loop is closed: nobody waits any more.
-            loop.call_soon_threadsafe(_settle, ends[number], outcome)
-
-    for number in range(n):
-        run = partial(contextvars.copy_context().run, work, number)
-        Thread(target=run, name=f"run_in_threads-{number}", daemon=True).start()
+    ends = begin_in_threads(n, call, "run_in_threads")
     await asyncio.wait(ends, timeout=timeout)
     late = [number for number, end in enumerate(ends) if not end.done()]
     if late:
         raise WaitTimeout(f"{len(late)} of {n} calls did not end within {timeout:g} s: {late[:20]}")
     return [end.result() for end in ends]
-
-
-def _settle(end: asyncio.Future[Outcome[Any]], outcome: Outcome[Any]) -> None:
-    if not end.done():
-        end.set_result(outcome)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
 from typing import Any, Final
 
+from supertester._core.at_once import begin_in_threads
 from supertester._core.counts import checked_count
 from supertester._core.evidence import shown
 from supertester._core.mismatch import Mismatch
@@ -86,21 +85,7 @@ async def _as_tasks(call: Callable[[int], Awaitable[Any]], count: int) -> list[O
 
 
 async def _in_threads(call: Callable[[int], Any], count: int) -> list[Outcome[Any]]:
-    barrier = Barrier(count)
-
-    def one(number: int) -> Outcome[Any]:
-        barrier.wait()
-        try:
-            return Outcome(call(number))
-        except Exception as error:  # noqa: BLE001 - it is what the check reports
-            return Outcome(error=error)
-
-    loop = asyncio.get_running_loop()
-    pool = ThreadPoolExecutor(count, thread_name_prefix="supertester-caller")
-    try:
-        return await asyncio.gather(*(loop.run_in_executor(pool, one, number) for number in range(count)))
-    finally:
-        pool.shutdown(wait=False)
+    return await asyncio.gather(*begin_in_threads(count, call, "supertester-caller"))
 
 
 def _outcome(result: Any) -> Outcome[Any]:

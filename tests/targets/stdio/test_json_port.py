@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 import unittest
 from typing import Any
 
@@ -177,3 +178,18 @@ class TestCorrelationFails(unittest.TestCase):
             await case.assert_correlated(never, 2, timeout=0.01)
 
         self.assertIn("2 concurrent calls were not all answered within 0.01 s", failure_of(body, ServiceAssertions))
+
+    def test_for_a_blocking_one_that_does_not_answer_and_holds_up_the_end_of_nothing(self) -> None:
+        over = threading.Event()
+        threads: list[threading.Thread] = []
+        self.addCleanup(over.set)
+
+        def never(number: int) -> None:
+            threads.append(threading.current_thread())
+            over.wait()
+
+        async def body(case: Any) -> None:
+            await case.assert_correlated(never, 2, timeout=1)
+
+        self.assertIn("2 concurrent calls were not all answered within 1 s", failure_of(body, ServiceAssertions))
+        self.assertEqual([thread.daemon for thread in threads], [True, True])
