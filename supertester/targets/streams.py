@@ -54,7 +54,7 @@ async def check_streaming_response(
     checked_seconds("chunk_timeout", chunk_timeout)
     checked_seconds("min_gap", min_gap)
     expected = list(expected_chunks)
-    reader = _Reader(stream)
+    reader = _Reader(stream, len(expected) + 1)
     course = _Course(expected)
     try:
         await _follow(reader, course, chunk_timeout, after_each, key)
@@ -93,12 +93,13 @@ class _Arrival:
 
 
 class _Reader:
-    """Reads a stream, plain or async, and notes when what has come."""
+    """Reads a stream, plain or async, up to so many chunks, and notes when what has come."""
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: Any, most: int) -> None:
         if not isinstance(stream, (AsyncIterable, Iterable)) and not hasattr(stream, "__next__"):
             raise TypeError(f"stream must be something to iterate over, plain or async, got stream={stream!r}")
         self._stream = stream
+        self._left = most  # Or an endless one that never waits would run ahead of whoever looks at it, for ever.
         self._loop = asyncio.get_running_loop()
         self.arrivals: asyncio.Queue[_Arrival] = asyncio.Queue()
         self.began = time.monotonic()
@@ -115,6 +116,8 @@ class _Reader:
         try:
             async for chunk in stream:
                 self._put("chunk", chunk)
+                if self._is_last():
+                    return
         except Exception as error:  # noqa: BLE001 - it is what the check reports
             self._put("error", error)
         else:
@@ -126,10 +129,16 @@ class _Reader:
                 if self._closing:
                     return
                 self._put_from_thread("chunk", chunk)
+                if self._is_last():
+                    return
         except Exception as error:  # noqa: BLE001 - it is what the check reports
             self._put_from_thread("error", error)
         else:
             self._put_from_thread("end", None)
+
+    def _is_last(self) -> bool:
+        self._left -= 1
+        return not self._left
 
     def _put(self, kind: str, value: Any) -> None:
         self.arrivals.put_nowait(_Arrival(kind, value, time.monotonic()))

@@ -147,13 +147,12 @@ class TestSockets(unittest.TestCase):
 
     def test_of_the_file_system_do_not_either(self) -> None:
         async def main(path: str) -> float:
-            server = await asyncio.start_unix_server(echo, path)
-            reader, writer = await asyncio.open_unix_connection(path)
-            writer.write(b"hello\n")
-            self.assertEqual(await reader.readline(), b"hello\n")
-            writer.close()
-            await writer.wait_closed()
-            server.close()
+            async with await asyncio.start_unix_server(echo, path):
+                reader, writer = await asyncio.open_unix_connection(path)
+                writer.write(b"hello\n")
+                self.assertEqual(await reader.readline(), b"hello\n")
+                writer.close()
+                await writer.wait_closed()
             return here().time()
 
         with tempfile.TemporaryDirectory() as folder:

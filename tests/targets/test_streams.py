@@ -91,6 +91,21 @@ class TestGoodStreams(ServiceAssertions, IsolatedTestCase):
         with self.assertRaisesRegex(AssertionError, "a chunk too many"):
             await self.assert_streaming_response(endless(), [1])
 
+    async def test_an_endless_one_is_read_up_to_the_first_chunk_too_many(self) -> None:
+        def endless() -> Iterator[int]:
+            for _ in sent:
+                yield 1
+
+        async def async_endless() -> AsyncIterator[int]:
+            for _ in sent:
+                yield 1
+
+        for make in (endless, async_endless):
+            sent = itertools.count()
+            with self.assertRaisesRegex(AssertionError, "a chunk too many"):
+                await self.assert_streaming_response(make(), [1, 1])
+            self.assertEqual(next(sent), 3)
+
     async def test_generators_are_closed_when_they_go_wrong(self) -> None:
         closed = []
 
