@@ -8,9 +8,9 @@ Work that should end by itself:
 What may never end, or is waited for by nobody:
 
 - other child processes of asyncio;
-- registered descriptors whose other end is elsewhere: connections to other programs, pipes, and whatever is no socket.
-  A listening socket, a datagram socket without a peer, and a connection or a pipe that has both ends in this loop
-  are none: nothing is known to come, or it comes from here;
+- registered descriptors whose other end is elsewhere: connections to other programs or loops, pipes, and whatever is no
+  socket. A listening socket, a datagram socket without a peer, and a connection or a pipe that has both ends in this
+  loop are none: nothing is known to come, or it comes from here;
 - what `sources` name, such as threads. The end of those wakes no loop, so somebody has to look for it now and then.
 """
 
@@ -24,6 +24,7 @@ import stat
 import struct
 from _socket import socket as _Socket  # noqa: N812 - a class; it can look at a descriptor without owning it
 from asyncio.subprocess import Process
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -47,7 +48,8 @@ _INFO = 136
 _HANDSHAKE = 2
 """What beginning and end of a connection may count among the bytes that were sent."""
 _WILDCARDS = ("0.0.0.0", "::")
-Address = tuple[Any, ...]
+Address = Any
+"""Host and port; or the name of a file, which is empty for whoever has none."""
 
 
 class OutsideWork:
@@ -160,6 +162,7 @@ class _Ends:
     def __init__(self, known: set[int]) -> None:
         self._pipes: list[tuple[int, int]] = []
         self._pairs: set[tuple[Address, Address]] = set()
+        self._local: Counter[tuple[Address, Address | None]] = Counter()
         self._datagrams: set[Address] = set()
         for fd in known:
             self._add(fd)
@@ -169,10 +172,12 @@ class _Ends:
             self._pipes.append(pipe)
             return
         with _borrowed(fd) as sock:
-            if sock is None or sock.family == socket.AF_UNIX:
+            if sock is None:
                 return
             own, peer = _names(sock)
-            if sock.type == socket.SOCK_DGRAM:
+            if sock.family == socket.AF_UNIX:
+                self._local[own, peer] += 1
+            elif sock.type == socket.SOCK_DGRAM:
                 self._datagrams.add(own)
             elif peer is not None:
                 self._pairs.add((own, peer))
@@ -186,14 +191,21 @@ class _Ends:
                 return False
             if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
                 return True
-            if sock.family == socket.AF_UNIX and hasattr(socket, "SO_PEERCRED"):
-                return _peer_pid(sock) in (0, os.getpid())
             own, peer = _names(sock)
+            if sock.family == socket.AF_UNIX and hasattr(socket, "SO_PEERCRED"):
+                return _peer_pid(sock) in (0, os.getpid()) and self._has_all_of(own, peer)
             if sock.type == socket.SOCK_DGRAM:
                 return peer is None or any(peer[1:] == each[1:] and _reaches(peer, each) for each in self._datagrams)
             if peer is None:
                 return not connecting
             return (peer, own) in self._pairs
+
+    def _has_all_of(self, own: Address, peer: Address | None) -> bool:
+        """Say whether the other ends of all connections of the file system between these names are among the known.
+
+        Those who connect have no names, so the ends can only be counted; of a pair of sockets neither end has one.
+        """
+        return peer is None or not (own or peer) or self._local[peer, own] >= self._local[own, peer]
 
 
 def _reaches(peer: Address, bound: Address) -> bool:
@@ -216,9 +228,10 @@ def _borrowed(fd: int) -> Iterator[_Socket | None]:
 
 def _names(sock: _Socket) -> tuple[Address, Address | None]:
     """Return address and port of both ends; those of IPv6 have more to them, which differs between the ends."""
-    own = sock.getsockname()[:2]
+    parts = None if sock.family == socket.AF_UNIX else 2
+    own = sock.getsockname()[:parts]
     try:
-        return own, sock.getpeername()[:2]
+        return own, sock.getpeername()[:parts]
     except OSError:
         return own, None
 

@@ -147,12 +147,9 @@ class TestSockets(unittest.TestCase):
 
     def test_of_the_file_system_do_not_either(self) -> None:
         async def main(path: str) -> float:
-            async with await asyncio.start_unix_server(echo, path):
-                reader, writer = await asyncio.open_unix_connection(path)
+            async with connected_by(path) as (reader, writer):
                 writer.write(b"hello\n")
                 self.assertEqual(await reader.readline(), b"hello\n")
-                writer.close()
-                await writer.wait_closed()
             return here().time()
 
         with tempfile.TemporaryDirectory() as folder:
@@ -205,6 +202,40 @@ class TestSockets(unittest.TestCase):
                     return answer
 
         self.assertEqual(run(main()), b"hello\n")
+
+    def test_of_the_file_system_with_the_other_end_elsewhere_hold_time_up(self) -> None:
+        async def main(path: str) -> bytes:
+            with socket.socket(socket.AF_UNIX) as listening:
+                listening.bind(path)
+                listening.listen()
+                reader, writer = await asyncio.open_unix_connection(path)
+                accepted, _ = listening.accept()
+                with accepted:
+                    self.assertIn(f"a socket connected to {path!r}", here().describe_time())
+                    Gate(here(), lambda: accepted.sendall(b"hello\n"))
+                    answer = await asyncio.wait_for(reader.readline(), SOON)
+                    writer.close()
+                    await writer.wait_closed()
+                    return answer
+
+        with tempfile.TemporaryDirectory() as folder:
+            self.assertEqual(run(main(f"{folder}/socket")), b"hello\n")
+
+    def test_of_the_file_system_whose_end_comes_late_hold_time_up(self) -> None:
+        """A process that is just being started holds a copy of every socket, until it runs its program."""
+
+        async def main(path: str) -> float:
+            async with connected_by(path) as (reader, writer):
+                writer.write(b"hello\n")
+                self.assertEqual(await reader.readline(), b"hello\n")
+                copy = os.dup(writer.get_extra_info("socket").fileno())
+                writer.close()
+                await writer.wait_closed()
+                Gate(here(), lambda: os.close(copy))
+            return here().time()
+
+        with tempfile.TemporaryDirectory() as folder:
+            self.assertEqual(run(main(f"{folder}/socket")), HOUR)
 
     def test_that_listen_do_not_keep_a_deadlock_from_being_found(self) -> None:
         async def main() -> None:
@@ -411,6 +442,25 @@ async def connected(serve: Any) -> AsyncIterator[tuple[asyncio.StreamReader, asy
         finally:
             writer.close()
             await writer.wait_closed()
+
+
+@asynccontextmanager
+async def connected_by(path: str) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    ended = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await echo(reader, writer)
+        await writer.wait_closed()
+        ended.set()
+
+    async with await asyncio.start_unix_server(serve, path):
+        reader, writer = await asyncio.open_unix_connection(path)
+        try:
+            yield reader, writer
+        finally:
+            writer.close()
+            await writer.wait_closed()
+        await ended.wait()
 
 
 class Echo(asyncio.DatagramProtocol):

@@ -20,6 +20,7 @@ from supertester.mixins.chaos import ChaosMixin
 from supertester.mixins.services import ServiceAssertions
 from supertester.targets import GrpcChannels, grpc_aio_channel, grpc_channel, grpc_server
 from supertester.testing import failure_of
+from tests.alone import alone
 from tests.targets.grpc.programs import HAS_GRPC, WHY, started
 
 if HAS_GRPC:
@@ -242,6 +243,7 @@ class TestSharedPorts(unittest.TestCase):
             r"port \d+ of 127.0.0.1 can be had by a second server as well, because SO_REUSEPORT .*'grpc.so_reuseport'",
         )
 
+    @alone("another test may get the port")
     def test_a_port_that_nobody_has(self) -> None:
         async def body(case: Any) -> None:
             with case.ports.reserve() as port:
