@@ -8,6 +8,7 @@ from unittest import mock
 
 from supertester.runner.outcomes import Running, RunReport, Silent
 from supertester.runner.reports.live import LiveReport, can_be_live
+from tests.alone import alone
 from tests.runner.made import declared, outcome, report
 
 __tags__ = {"layer": "unit"}
@@ -23,6 +24,7 @@ class End(Silent):
         self.report = report
 
 
+@alone("rich takes the place of the standard streams while it draws, and draws what others write there")
 @unittest.skipUnless(has_rich, "rich is not installed")
 class TestLive(unittest.TestCase):
     def setUp(self) -> None:

@@ -188,18 +188,21 @@ class TestSockets(unittest.TestCase):
 
         self.assertEqual(run(main()), HOUR)
 
+    async def hear_from_elsewhere(self, listening: socket.socket, connecting: Any) -> bytes:
+        reader, writer = await connecting
+        accepted, _ = listening.accept()
+        with accepted:
+            self.assertIn(f"a socket connected to {listening.getsockname()!r}", here().describe_time())
+            Gate(here(), lambda: accepted.sendall(b"hello\n"))
+            answer: bytes = await asyncio.wait_for(reader.readline(), SOON)
+            writer.close()
+            await writer.wait_closed()
+            return answer
+
     def test_with_the_other_end_elsewhere_hold_time_up(self) -> None:
         async def main() -> bytes:
             with socket.create_server(("127.0.0.1", 0)) as listening:
-                reader, writer = await asyncio.open_connection(*listening.getsockname())
-                accepted, _ = listening.accept()
-                with accepted:
-                    self.assertIn(f"a socket connected to {listening.getsockname()!r}", here().describe_time())
-                    Gate(here(), lambda: accepted.sendall(b"hello\n"))
-                    answer = await asyncio.wait_for(reader.readline(), SOON)
-                    writer.close()
-                    await writer.wait_closed()
-                    return answer
+                return await self.hear_from_elsewhere(listening, asyncio.open_connection(*listening.getsockname()))
 
         self.assertEqual(run(main()), b"hello\n")
 
@@ -208,15 +211,7 @@ class TestSockets(unittest.TestCase):
             with socket.socket(socket.AF_UNIX) as listening:
                 listening.bind(path)
                 listening.listen()
-                reader, writer = await asyncio.open_unix_connection(path)
-                accepted, _ = listening.accept()
-                with accepted:
-                    self.assertIn(f"a socket connected to {path!r}", here().describe_time())
-                    Gate(here(), lambda: accepted.sendall(b"hello\n"))
-                    answer = await asyncio.wait_for(reader.readline(), SOON)
-                    writer.close()
-                    await writer.wait_closed()
-                    return answer
+                return await self.hear_from_elsewhere(listening, asyncio.open_unix_connection(path))
 
         with tempfile.TemporaryDirectory() as folder:
             self.assertEqual(run(main(f"{folder}/socket")), b"hello\n")
