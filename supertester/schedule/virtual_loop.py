@@ -5,9 +5,9 @@ run, what happens depends on what could still come from outside (see `OutsideWor
 
 - nothing could: time leaps to the next timer. Without a timer either, the program waits for ever, and is told so;
 - work that should end by itself, such as a job of an executor: time stands still until it has ended, or nothing has
-  happened for `LONG_PATIENCE` real seconds;
+  happened for the loop's ``long_patience``;
 - something that may never come, such as a message from another program: time stands still until nothing has happened
-  for `PATIENCE` real seconds.
+  for the loop's ``patience``.
 
 After that, time goes on as real time does. So a timeout never strikes, with outside work under way, that would not have
 struck in real time as well.
@@ -35,9 +35,9 @@ from supertester.schedule.waits import describe_waits
 __all__ = ["LONG_PATIENCE", "PATIENCE", "Deadlock", "VirtualLoop"]
 
 PATIENCE: Final = 1.0
-"""Real seconds of quiet in which time stands still for what may come from outside, or may not."""
+"""The ``patience`` that every `VirtualLoop` begins with."""
 LONG_PATIENCE: Final = 10.0
-"""The same for what should come: the end of a job, or of a child process that a task waits for."""
+"""The ``long_patience`` that it begins with."""
 _LOOK: Final = 0.01
 """Real seconds between looks for the end of what wakes no loop."""
 _FLIGHT: Final = 0.005
@@ -57,6 +57,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     Attributes:
         outside: What could still wake the loop.
+        patience: Real seconds of quiet in which time stands still for what may come from outside, or may not.
+        long_patience: The same for what should come: the end of a job, or of a child process that a task waits for.
         wall: Timers in real time, which hold nothing up.
         on_deadlock: Called when all that is left waits for ever, instead of raising `Deadlock` out of the loop; has to
             make something ready to run.
@@ -75,6 +77,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._still_since: float | None = None
         self._targets: list[tuple[float, int, asyncio.Future[None]]] = []
         self._order = itertools.count()
+        self.patience = PATIENCE
+        self.long_patience = LONG_PATIENCE
         self.on_deadlock: Callable[[], object] | None = None
         self.explain: Explain | None = None
         self.wall = Wall()
@@ -152,7 +156,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
                 return events
             passed = time.monotonic() - began
             # What the other end could not take at first is sent again later, the more so if it was much.
-            if passed > PATIENCE or (passed > _FLIGHT and not self.outside.is_on_its_way()):
+            if passed > self.patience or (passed > _FLIGHT and not self.outside.is_on_its_way()):
                 break
         return poll(0)  # It may have arrived since the last look.
 
@@ -161,7 +165,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         began = time.monotonic()
         if self._still_since is None:
             self._still_since = began
-        patience = LONG_PATIENCE if self.outside.is_expected() else PATIENCE
+        patience = self.long_patience if self.outside.is_expected() else self.patience
         left = self._still_since + patience - began
         due = self._next_due()
         limit = min(_LOOK if self.outside.has_silent() else math.inf, left if left > 0 else due - self._now)

@@ -38,6 +38,7 @@ class Gate:
     def __init__(self, loop: VirtualLoop, then: Callable[[], object] | None = None) -> None:
         self._event = threading.Event()
         self._then = then
+        loop.patience = loop.long_patience = 60  # It will happen, however late the machine is.
         loop.wall.call_later(MOMENT, self._open)
 
     def _open(self) -> None:

@@ -7,14 +7,15 @@ import sys
 import tempfile
 import threading
 import unittest
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any
-from unittest import mock
+from typing import Any, TypeVar
 
-from supertester.schedule import Deadlock, VirtualLoop, virtual_loop
+from supertester.schedule import Deadlock, VirtualLoop
 from tests.alone import alone
 from tests.schedule.support import DAY, HOUR, MOMENT, Gate, here, run
+
+T = TypeVar("T")
 
 SOON = MOMENT / 10
 """Virtual seconds that end before a `MOMENT` of real ones does."""
@@ -337,14 +338,15 @@ class TestThreads(unittest.TestCase):
         self.assertEqual(run(main()), DAY)
 
 
-@alone("changes how long time stands still")
-class TestPatience(unittest.TestCase):
-    def setUp(self) -> None:
-        for name in ("PATIENCE", "LONG_PATIENCE"):
-            patch = mock.patch.object(virtual_loop, name, 0.01)
-            patch.start()
-            self.addCleanup(patch.stop)
+def run_impatiently(main: Coroutine[Any, Any, T]) -> T:
+    async def impatient() -> T:
+        here().patience = here().long_patience = 0.01
+        return await main
 
+    return run(impatient())
+
+
+class TestPatience(unittest.TestCase):
     def test_is_short_for_jobs_that_wait_for_the_loop_themselves(self) -> None:
         async def main() -> float:
             loop = here()
@@ -355,7 +357,7 @@ class TestPatience(unittest.TestCase):
 
             return await asyncio.to_thread(lambda: asyncio.run_coroutine_threadsafe(slow(), loop).result(60))
 
-        self.assertGreaterEqual(run(main()), SOON)
+        self.assertGreaterEqual(run_impatiently(main()), SOON)
 
     def test_has_an_end_for_child_processes_that_nobody_waits_for(self) -> None:
         async def main() -> None:
@@ -368,7 +370,7 @@ class TestPatience(unittest.TestCase):
             child.stdin.close()
             await child.wait()
 
-        run(main())
+        run_impatiently(main())
 
     def test_has_an_end_for_descriptors(self) -> None:
         async def main() -> float:
@@ -382,7 +384,7 @@ class TestPatience(unittest.TestCase):
                 os.close(writing)
             return here().time()
 
-        self.assertGreaterEqual(run(main()), SOON)
+        self.assertGreaterEqual(run_impatiently(main()), SOON)
 
     def test_has_an_end_for_jobs_as_well(self) -> None:
         async def main() -> float:
@@ -394,8 +396,9 @@ class TestPatience(unittest.TestCase):
             await job
             return here().time()
 
-        self.assertGreaterEqual(run(main()), SOON)
+        self.assertGreaterEqual(run_impatiently(main()), SOON)
 
+    @alone("has three moments for what takes one")
     def test_begins_anew_when_something_happens(self) -> None:
         async def main() -> VirtualLoop:
             one, other = socket.socketpair()
@@ -405,6 +408,7 @@ class TestPatience(unittest.TestCase):
             with other:
                 for number in range(4):
                     Gate(here(), lambda: other.sendall(b"hello\n"))
+                    here().patience = 3 * MOMENT
                     self.assertEqual(await asyncio.wait_for(reader.readline(), SOON), b"hello\n", number)
                 writer.close()
                 await writer.wait_closed()
@@ -413,8 +417,7 @@ class TestPatience(unittest.TestCase):
             os.close(writing)
             return here()
 
-        with mock.patch.object(virtual_loop, "PATIENCE", 3 * MOMENT):
-            run(main())
+        run(main())
 
 
 # What serves and asks -------------------------------------------------------------------------------------------------
