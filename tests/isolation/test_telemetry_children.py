@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import unittest
+import warnings
 from typing import Any
 from unittest import mock
 
@@ -192,8 +193,8 @@ class TestConnections(IsolatedTestCase):
     """The parent's end, met by a child that does as it should not."""
 
     def connect(self) -> socket.socket:
-        port, _, self.secret = receiver.address().partition(":")
-        connection = socket.create_connection(("127.0.0.1", int(port)), timeout=10)
+        name, _, self.secret = receiver.address().partition(":")
+        connection = channel._connected(name, 60)
         self.addCleanup(connection.close)
         return connection
 
@@ -246,17 +247,41 @@ class TestConnections(IsolatedTestCase):
         self.assertTrue(is_refused(kept[0]))
 
     def test_a_sender_whose_test_has_ended_drops_what_it_is_given(self) -> None:
-        port, _, secret = receiver.address().partition(":")
-        sender = channel.Sender(int(port), secret, "gone")
+        sender = channel.Sender(receiver.address(), "gone")
         sender.send(TelemetryEvent("a"))
         sender.send(TelemetryEvent("long", {}, {"text": "x" * (channel.LONGEST_LINE + 1)}))
         sender.close()
         sender.send(TelemetryEvent("b"))
         self.assertEqual(self.telemetry.events, [])
 
+    def test_what_was_sent_has_arrived_however_much_it_is(self) -> None:
+        listener, name = channel.listen()
+        self.addCleanup(listener.close)
+        sender = channel.Sender(f"{name}:secret", "a")
+        self.addCleanup(sender.close)
+        connection, _ = listener.accept()
+        self.addCleanup(connection.close)
+        connection.settimeout(0)
+        sent = channel.encoded(TelemetryEvent("a", {}, {"text": "x" * 3000}))
+        connection.recv(4096)
+        for _ in range(20):
+            sender.send(TelemetryEvent("a", {}, {"text": "x" * 3000}))
+        self.assertEqual(len(connection.recv(1 << 20)), 20 * len(sent))
+
+    def test_a_sender_gives_up_a_parent_that_takes_nothing_and_says_so(self) -> None:
+        listener, name = channel.listen()
+        self.addCleanup(listener.close)
+        sender = channel.Sender(f"{name}:secret", "a", patience=0.05)
+        event = TelemetryEvent("a", {}, {"text": "x" * 100_000})
+        with self.assertWarnsRegex(RuntimeWarning, r"is lost from now on: none was taken for 0\.05 s; a h"):
+            for _ in range(1_000):
+                sender.send(event)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            sender.send(event)
+
     def test_many_threads_send_whole_lines(self) -> None:
-        port, _, secret = receiver.address().partition(":")
-        sender = channel.Sender(int(port), secret, self.telemetry.test_id)
+        sender = channel.Sender(receiver.address(), self.telemetry.test_id)
 
         def send(of: int) -> None:
             for n in range(50):
@@ -284,7 +309,7 @@ class TestLooks(IsolatedTestCase):
         return listening
 
     def connect(self, listening: receiver._Receiver, test_id: str) -> channel.Sender:
-        sender = channel.Sender(listening.port, listening.secret, test_id)
+        sender = channel.Sender(listening.address, test_id)
         self.addCleanup(sender.close)
         return sender
 
@@ -350,7 +375,7 @@ def is_refused(connection: socket.socket) -> bool:
 
 class TestWithoutAParent(unittest.TestCase):
     def test_there_is_nothing_to_connect_to(self) -> None:
-        for address in ("", "nonsense", "1:", "x:y", "1:secret"):
+        for address in ("", "nonsense", "1:", "x:y", "1:secret", "@:y", "@nobody:secret"):
             with self.subTest(address=address), mock.patch.dict(os.environ, {channel.ADDRESS: address}):
                 self.assertIsNone(channel.sender_from_environment())
 

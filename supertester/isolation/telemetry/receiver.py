@@ -26,7 +26,7 @@ from supertester.isolation.identity import owner, unowned
 from supertester.isolation.installed import Undo, install_once, replace_attribute
 from supertester.isolation.telemetry.routing import GONE, ROUTER, inbox_in, inbox_of
 from supertester.telemetry import TEST_ID, emission
-from supertester.telemetry.channel import ADDRESS, LONGEST_LINE, Sender, decoded
+from supertester.telemetry.channel import ADDRESS, LONGEST_LINE, Sender, decoded, listen
 from supertester.telemetry.child import attach_sender
 
 __all__ = ["address", "drain", "forget", "offer"]
@@ -66,9 +66,9 @@ class _Receiver:
         self._patience = patience
         self.process = os.getpid()
         self.secret = secrets.token_hex(16)
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.listener, name = listen()
         self.listener.settimeout(0)
-        self.port: int = self.listener.getsockname()[1]
+        self.address = f"{name}:{self.secret}"
         self.connections: set[_Connection] = set()
         self._waker, self._wakened = socket.socketpair()
         self._wakened.settimeout(0)
@@ -80,10 +80,6 @@ class _Receiver:
         self._pauses = 0
         self._pausing = threading.Lock()
         self._start()
-
-    @property
-    def address(self) -> str:
-        return f"{self.port}:{self.secret}"
 
     # From other threads ------------------------------------------------------------------------------------------
 
@@ -368,6 +364,6 @@ def _begin_fork() -> None:
         return
     with suppress(Exception):  # The fork has its own work to do, and the parent may be gone.
         emission.remove_listener(ROUTER.heard)
-        tap = attach_sender(Sender(receiver.port, receiver.secret, context.test_id))
+        tap = attach_sender(Sender(receiver.address, context.test_id))
         if (signals := sys.modules.get("supertester.telemetry.signals")) is not None:
             signals.replace_tap(tap)
