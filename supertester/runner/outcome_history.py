@@ -92,9 +92,10 @@ class OutcomeHistory:
     Args:
         folder: Where the file is, or will be: ``.supertester`` in the folder of the project.
 
-    >>> import tempfile
-    >>> history = OutcomeHistory.read(tempfile.mkdtemp())
-    >>> history.add([("tests.test_till.TestTill.test_pays", "failed")], seed=7341).last_failed()
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     history = OutcomeHistory.read(folder)
+    ...     history.add([("tests.test_till.TestTill.test_pays", "failed")], seed=7341).last_failed()
     ['tests.test_till.TestTill.test_pays']
     """
 

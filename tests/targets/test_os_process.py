@@ -203,7 +203,9 @@ if __name__ == "__main__":
     worker.start()
     print("worker", worker.pid, flush=True)
 """
-        master = await start_process(program(source), ready=LineReady("^worker"))
+        # It ends by a signal, so nobody removes the temporary files of its multiprocessing but the test.
+        own = {"TMPDIR": str(self.tmp_path)}
+        master = await start_process(program(source), env=own, ready=LineReady("^worker"))
         [worker] = target_of(master).workers()
         self.assertEqual(worker.identity.pid, int(master.find(r"worker (\d+)").group(1)))
 
