@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dis
 import sys
 import traceback
 import weakref
+from functools import cache
 from pathlib import Path
 from threading import Thread, Timer
+from types import CodeType
 from typing import Any
 
 from supertester._core.origin import is_foreign, is_standard, show_line
@@ -39,26 +42,31 @@ def _install() -> Undo:
 
 def find(context: IsolationContext, loop: Any) -> list[Leak]:
     """Return the threads of the test that have not ended, each executor once for all of its threads."""
+    running = sorted(context.births.threads, key=lambda each: each.ident or 0)
+    # Before anything here refers to an executor: one that is found then, and whose workers rest, is held by others.
+    at_work = {thread for thread in running if _is_at_work(thread)}
     pooled = pools.workers(context)
     executors: dict[Any, list[Thread]] = {}
     leaks: list[Leak] = []
-    for thread in sorted(context.births.threads, key=lambda each: each.ident or 0):
+    for thread in running:
         executor = _executor_of(thread)
         if executor is not None:
             if not is_part_of(loop, executor) and _is_made_by(context, executor, thread):
                 executors.setdefault(executor, []).append(thread)
         elif not _is_helper(thread) and not any(thread is worker for worker in pooled):
             leaks.append(_thread_leak(thread))
-    return [*(_executor_leak(executor, threads) for executor, threads in executors.items()), *leaks]
+    return [
+        *(_executor_leak(executor, threads, at_work.isdisjoint(threads)) for executor, threads in executors.items()),
+        *leaks,
+    ]
 
 
 def _executor_of(thread: Thread) -> Any:
     """Return the executor that *thread* works for, or ``None`` if there is none, or none any more."""
     reference: Any = getattr(thread, "executor_reference", None)  # The thread that manages a pool of processes.
     if reference is None:
-        # What `Thread.run` calls; both are deleted at its end.
-        target, arguments = getattr(thread, "_target", None), getattr(thread, "_args", ())
-        if getattr(target, "__module__", None) == "concurrent.futures.thread" and arguments:
+        arguments = getattr(thread, "_args", ())  # Deleted when `Thread.run` ends, as is the target.
+        if _loop_of_worker(thread) is not None and arguments:
             reference = arguments[0]
     return reference() if isinstance(reference, weakref.ref) else None
 
@@ -80,16 +88,15 @@ def _is_helper(thread: Thread) -> bool:
     return origin is not None and any(name.endswith(_PROCESS_POOL_FILE) for name, _ in origin.calls())
 
 
-def _executor_leak(executor: Any, threads: list[Thread]) -> Leak:
+def _executor_leak(executor: Any, threads: list[Thread], is_at_rest: bool) -> Leak:  # noqa: FBT001
     origin = origin_of(executor) or origin_of(threads[0])
     kind = type(executor).__name__
     counted = f" with {len(threads)} threads" if len(threads) > 1 else ""
     what = f"{kind}{counted}{plainly(origin, 'created')}"
-    # One that nobody has shut down will not end by itself.
-    is_ending = bool(getattr(executor, "_shutdown", False) or getattr(executor, "_shutdown_thread", False))
+    is_shut_down = bool(getattr(executor, "_shutdown", False) or getattr(executor, "_shutdown_thread", False))
 
     def message() -> str:
-        if not is_ending:
+        if not is_shut_down:
             return f"{what} was left open; shut it down, or use it in a with statement"
         busy = [f"thread {thread.name!r}{_position(thread)}" for thread in threads if thread.is_alive()]
         return f"{what} was shut down, but what it does has not ended: {'; '.join(busy) or 'it was late'}"
@@ -103,8 +110,33 @@ def _executor_leak(executor: Any, threads: list[Thread]) -> Leak:
         end=lambda: _shut_down(executor, threads),
         takes_time=True,
         has_ended=lambda: not any(thread.is_alive() for thread in threads),
-        is_ending=is_ending,
+        is_ending=is_shut_down or not is_at_rest,
     )
+
+
+def _is_at_work(thread: Thread) -> bool:
+    """Say whether a worker of a pool of threads is about something, and so may be all that still holds the pool.
+
+    The pool of a server of grpc is: nobody shuts it down, and it goes when the last call has been seen to its end.
+    """
+    frame, worker = sys._current_frames().get(thread.ident or 0), _loop_of_worker(thread)
+    if frame is None or worker is None:
+        return False
+    rest = _line_of_rest(worker.__code__)
+    return rest is not None and (frame.f_code is not worker.__code__ or frame.f_lineno != rest)
+
+
+def _loop_of_worker(thread: Thread) -> Any:
+    """Return the function that a worker of a pool of threads runs, and ``None`` for other threads and after its end."""
+    target = getattr(thread, "_target", None)
+    return target if getattr(target, "__module__", None) == "concurrent.futures.thread" else None
+
+
+@cache
+def _line_of_rest(worker: CodeType) -> int | None:
+    """Return the line at which a worker waits for work, and holds nothing; ``None`` if there is no such."""
+    lines = (each.positions and each.positions.lineno for each in dis.get_instructions(worker) if each.argval == "get")
+    return next(lines, None)
 
 
 def _shut_down(executor: Any, threads: list[Thread]) -> None:

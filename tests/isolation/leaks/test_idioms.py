@@ -23,7 +23,7 @@ from unittest import mock
 
 from supertester._core.waiting import wait_until
 from supertester.case import IsolatedTestCase
-from supertester.isolation.leaks import watch
+from supertester.isolation.leaks import threads, watch
 from supertester.testing import inner_case, run_inner
 
 METHODS = multiprocessing.get_all_start_methods()
@@ -74,10 +74,17 @@ class TestThreadsThatEndLater(unittest.TestCase):
     def setUp(self) -> None:
         self.over = threading.Event()
         self.addCleanup(self.over.set)
+        self.waited_for: list[str] = []
         self.enterContext(mock.patch.multiple(watch, wait_until=self.wait_until, _ENDING=60.0))
 
-    async def wait_until(self, condition: Callable[[], object], *args: Any, **options: Any) -> None:
-        await wait_until(lambda: condition() or self.over.set(), *args, **options)
+    async def wait_until(self, condition: Callable[[], object], what: str, **options: Any) -> None:
+        def is_over() -> object:
+            if not (found := condition()):
+                self.waited_for.append(what)
+                self.over.set()
+            return found
+
+        await wait_until(is_over, what, **options)
 
     def test_an_executor_that_nobody_waits_for(self) -> None:
         def body(case: Any) -> None:
@@ -87,6 +94,38 @@ class TestThreadsThatEndLater(unittest.TestCase):
 
         self.assertEqual(run_inner(inner_case(body)).report, "")
         self.assertTrue(self.over.is_set(), "nobody has looked")
+
+    def test_an_executor_that_only_its_work_holds(self) -> None:
+        """As it is with the servers of grpc, which never shut theirs down."""
+        over = self.over
+
+        class Server:
+            def __init__(self) -> None:
+                self.pool = ThreadPoolExecutor(1)
+                self.is_at_work = threading.Event()
+
+            def work(self) -> None:
+                self.is_at_work.set()
+                over.wait()
+
+        def body(case: Any) -> None:
+            server = Server()
+            server.pool.submit(server.work)
+            server.is_at_work.wait()
+
+        self.assertEqual(run_inner(inner_case(body)).report, "")
+        self.assertTrue(self.over.is_set(), "nobody has looked")
+
+    def test_an_executor_that_is_at_rest_is_not_waited_for(self) -> None:
+        async def body(case: Any) -> None:
+            case.pool = ThreadPoolExecutor(1)
+            self.assertEqual(case.pool.submit(double, 1).result(), 2)
+            [worker] = case.pool._threads
+            await wait_until(lambda: not threads._is_at_work(worker), "its rest", timeout=60)
+
+        report = run_inner(inner_case(body)).report
+        self.assertRegex(report, "raised:\n  1. ThreadPoolExecutor .* was left open; shut it down")
+        self.assertNotIn("the end of what is ending", self.waited_for)
 
     def test_a_timer(self) -> None:
         over = self.over
