@@ -60,8 +60,8 @@ class Watch:
         too.
         """
         if self._filename is not None:
+            hooks.listen_to_collector(self._collecting)  # First: what is freed between the two would be missed later.
             self._references = sys.getrefcount(self._filename)
-            hooks.listen_to_collector(self._collecting)
 
     def _collecting(self, phase: str) -> None:
         """Leave out of account what the collector frees: that may be litter of earlier tests."""

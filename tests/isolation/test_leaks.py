@@ -265,6 +265,20 @@ class TestCoroutines(unittest.TestCase):
         gc.collect()
         self.check(survivor)
 
+    def test_one_is_found_also_if_litter_went_as_the_watch_began(self) -> None:
+        async def keep(case: Any) -> None:
+            held.append(forever())
+
+        def listen_late(listener: Any) -> None:
+            gc.collect()
+            listen(listener)
+
+        listen, litter = hooks.listen_to_collector, [keep.__code__.co_filename] * 3
+        litter.append(litter)  # type: ignore[arg-type]
+        del litter
+        with mock.patch.object(hooks, "listen_to_collector", listen_late):
+            self.check(keep)
+
     def test_one_that_the_set_up_made_is_found(self) -> None:
         class Inner(IsolatedTestCase):
             async def asyncSetUp(self) -> None:
