@@ -85,12 +85,13 @@ class Watch:
         # Beside other tests it would not be known whose they are.
         if sys.getrefcount(self._filename) <= self._references or not is_alone():
             return
-        filename = self._filename
-        for generation in range(hooks.collections_since(self._context) + 1):
+        filename, generation = self._filename, 0
+        while generation <= hooks.collections_since(self._context):  # Asked anew: a look may make the collector run.
             for each in _coroutines(generation):
                 if _is_forgotten(each, filename) and not _is_wanted(each):
                     self._context.report(hooks.unawaited_problem(each))
                     each.close()
+            generation += 1
 
 
 def _coroutines(generation: int) -> list[Any]:

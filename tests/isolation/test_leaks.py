@@ -265,6 +265,17 @@ class TestCoroutines(unittest.TestCase):
         gc.collect()
         self.check(survivor)
 
+    def test_one_is_found_also_if_the_collector_runs_while_it_is_looked_for(self) -> None:
+        async def keep(case: Any) -> None:
+            held.append(forever())
+
+        def collect_first(generation: int) -> list[Any]:
+            gc.collect(generation)
+            return _coroutines(generation)
+
+        with mock.patch("supertester.isolation.coroutines._coroutines", collect_first):
+            self.check(keep)
+
     def test_one_is_found_also_if_litter_went_as_the_watch_began(self) -> None:
         async def keep(case: Any) -> None:
             held.append(forever())
