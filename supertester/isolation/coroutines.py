@@ -20,7 +20,7 @@ from supertester._core.origin import creation_file
 from supertester.context import IsolationContext
 from supertester.isolation import hooks
 from supertester.isolation.identity import is_alone
-from supertester.isolation.tasks import about_to_begin
+from supertester.isolation.tasks import is_about_to_begin
 
 __all__ = ["Watch"]
 
@@ -120,9 +120,7 @@ def _is_wanted(coroutine: Any) -> bool:
     # Frames of functions do not count as holders. Three of them are those of the caller, of this function, and of the
     # one that counts; any other runs in another thread.
     on_stacks = sys.getrefcount(coroutine) - len(holders) - 3
-    return (
-        on_stacks > 0 or any(each.__class__ is CoroutineType for each in holders) or id(coroutine) in about_to_begin()
-    )
+    return on_stacks > 0 or any(each.__class__ is CoroutineType for each in holders) or is_about_to_begin(coroutine)
 
 
 def _is_forgotten(coroutine: Any, filename: str | None) -> bool:

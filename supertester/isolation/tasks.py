@@ -15,11 +15,11 @@ from supertester.context import IsolationContext, Problem, current_context
 
 __all__ = [
     "Task",
-    "about_to_begin",
     "describe_task",
     "end_tasks",
     "failed_tasks",
     "give_up",
+    "is_about_to_begin",
     "left_running",
     "owner_of",
     "stacks",
@@ -80,9 +80,10 @@ def failed_tasks(loop: asyncio.AbstractEventLoop) -> Iterator[Task]:
             yield task
 
 
-def about_to_begin() -> set[int]:
-    """Return the ids of the coroutines that a task in a running loop, of whatever thread, holds and will step."""
-    return {id(task.get_coro()) for task in known_tasks() if task.get_loop().is_running()}
+def is_about_to_begin(coroutine: Any) -> bool:
+    """Say whether a task in a running loop, of whatever thread, holds *coroutine* and will step it."""
+    # Of the others nothing is asked: a task may have any object for its loop.
+    return any(task.get_coro() is coroutine and task.get_loop().is_running() for task in known_tasks())
 
 
 async def end_tasks(tasks: Iterable[Task], timeout: float) -> list[Task]:

@@ -188,6 +188,8 @@ class TestUnraisable(unittest.TestCase):
 
 
 class TestCoroutines(unittest.TestCase):
+    maxDiff = None
+
     def check(self, body: Any) -> None:
         self.assertRegex(
             failure_of(body),
@@ -321,10 +323,29 @@ class TestCoroutines(unittest.TestCase):
 
         thread = threading.Thread(target=lambda: asyncio.run(beside(), debug=True))
         thread.start()
-        self.assertEqual(run_inner(inner_case(body)).report, "")
-        over.set()
-        thread.join()
+        try:
+            self.assertEqual(run_inner(inner_case(body)).report, "")
+        finally:
+            over.set()
+            thread.join()
         self.assertEqual(begun, [0, 1, 2, 3])
+
+    @alone("beside other tests nobody knows whose a coroutine is that somebody holds")
+    def test_one_is_found_also_beside_a_task_whose_loop_is_none(self) -> None:
+        class Steps:
+            def get_debug(self) -> bool:
+                return False
+
+            def call_soon(self, callback: Any, *args: Any, context: Any = None) -> None: ...
+
+        async def keep(case: Any) -> None:
+            held.append(forever())
+
+        coroutine = forever()
+        task = asyncio.Task(coroutine, loop=Steps())  # type: ignore[arg-type]
+        self.addCleanup(coroutine.close)
+        task._log_destroy_pending = False  # type: ignore[attr-defined]
+        self.check(keep)
 
     def test_the_next_test_is_innocent(self) -> None:
         held: list[Any] = []

@@ -12,8 +12,10 @@ import time
 import unittest
 import uuid
 import warnings
+import weakref
 from random import randint
 from time import monotonic
+from typing import Any
 from unittest import mock
 
 from supertester.errors import Unsupported
@@ -297,6 +299,19 @@ class TestProbes(unittest.TestCase):
             controlled_entropy(),
         ):
             self.fail("it was opened")
+
+    @alone("uses mock.patch")
+    def test_looking_leaves_no_task_of_a_loop_that_is_none(self) -> None:
+        made: weakref.WeakSet[Any] = weakref.WeakSet()
+
+        class Steps(probes._Steps):
+            def __init__(self) -> None:
+                super().__init__()
+                made.add(self)
+
+        with mock.patch.object(probes, "_Steps", Steps):
+            self.assertTrue(probes._steps_name_their_task())
+        self.assertEqual(list(made), [])  # Its task holds it; no collection was needed for either.
 
     def test_looking_leaves_no_warnings(self) -> None:
         with warnings.catch_warnings():

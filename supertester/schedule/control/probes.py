@@ -56,6 +56,7 @@ def _steps_name_their_task() -> bool:
     task = asyncio.Task(coroutine, loop=steps)  # type: ignore[arg-type]
     found = [getattr(callback, "__self__", None) for callback in steps.called]
     task._log_destroy_pending = False  # type: ignore[attr-defined]
+    steps.called.clear()  # Which holds the task: no such is to be met by who asks for all tasks.
     coroutine.close()
     return found == [task]
 
