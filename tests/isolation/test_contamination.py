@@ -331,6 +331,15 @@ class TestPlanted(unittest.TestCase):
         report = report_of(lambda case: (faulthandler.disable if was else lambda: faulthandler.enable(2))())
         self.assertIn(f"faulthandler.is_enabled() was {was}", report)
 
+    def test_a_folder_for_temporary_files_that_nobody_has_asked_for_yet(self) -> None:
+        with mock.patch.object(tempfile, "tempdir", None):
+            self.assertRegex(report_of(lambda case: setattr(tempfile, "tempdir", "/")), "tempdir was .* is '/'")
+            self.assertNotIn(tempfile.tempdir, (None, "/"))
+        with mock.patch.object(tempfile, "tempdir", None):
+            self.assertEqual(report_of(lambda case: tempfile.gettempdir() and None), "")
+        with mock.patch.object(tempfile, "tempdir", None), mock.patch("tempfile.gettempdir", side_effect=OSError):
+            self.assertRegex(report_of(lambda case: setattr(tempfile, "tempdir", "/")), "was None .* is '/' after")
+
     def test_a_restoring_that_fails_is_reported(self) -> None:
         logger = logging.getLogger("planted.stubborn")
         self.addCleanup(logger.__dict__.pop, "setLevel")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copyreg
 import decimal
 import random
@@ -24,8 +25,12 @@ __all__ = ["RESOURCES"]
 _ = copyreg, shutil, sysconfig, tempfile  # Imported so that there is something to compare.
 
 
-def _is_first_use(before: Any, after: Any) -> bool:
-    return before is None
+def _temporary_folder() -> Any:
+    """Return where temporary files go, asked for here: so the first of the process to ask is none of the tests."""
+    if tempfile.tempdir is None:
+        with contextlib.suppress(OSError):  # There may be none that can be written to.
+            tempfile.gettempdir()
+    return tempfile.tempdir
 
 
 def _policy() -> Any:
@@ -178,7 +183,7 @@ RESOURCES: list[Resource] = [
     Resource("urllib", _url_files, _url_file_differences),
     Resource("asyncore", _socket_map, _socket_map_differences),
     Resource("patches", _patches, _patch_differences),
-    slot("tempfile.tempdir", lambda: tempfile.tempdir, partial(setattr, tempfile, "tempdir"), is_lazy=_is_first_use),
+    slot("tempfile.tempdir", _temporary_folder, partial(setattr, tempfile, "tempdir")),
     slot("the default timeout of sockets", socket.getdefaulttimeout, socket.setdefaulttimeout),
     Resource("random", _random_state, _random_differences),
     _decimal("decimal.getcontext()", decimal.getcontext, decimal.setcontext),
