@@ -1,8 +1,8 @@
 """Coroutines that a test created and never awaited.
 
 Python tells of one when it goes away; `hooks` hears that. One that is still held at the end of the test, by an
-attribute or by a reference cycle, would be told of much later, to the wrong test. `Watch` finds it in time without
-collecting garbage.
+attribute or by a reference cycle, would be told of much later, to the wrong test. `Watch` finds it in time without a
+full collection of garbage.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ __all__ = ["Watch"]
 _LOOKS = 10
 """How often to look again where other threads made and freed objects meanwhile."""
 
+_IMMORTAL = 1 << 29
+"""Python tells at least this as the number of references to an object that it never frees, and does not count."""
+
 _watches: dict[int, tuple[int, int]] = {}
 """For each thread with tests: how many watches, and how many frames Python noted before the first."""
 
@@ -38,7 +41,7 @@ class Watch:
         context: The test; its ``source`` has to be the very string object that the code objects of the file hold.
     """
 
-    __slots__ = ("_before", "_context", "_filename", "_references", "_thread")
+    __slots__ = ("_before", "_context", "_filename", "_references", "_started", "_thread")
 
     def __init__(self, context: IsolationContext) -> None:
         self._context = context
@@ -51,6 +54,7 @@ class Watch:
             sys.set_coroutine_origin_tracking_depth(1)
         self._filename = context.source
         self._references = self._before = sys.maxsize
+        self._started = 0
 
     def begin(self) -> None:
         """Remember how often the file is referred to.
@@ -58,10 +62,20 @@ class Watch:
         Every coroutine that code of this file created holds a reference to the file's name, in its ``cr_origin``. So
         one number tells whether there is anything to look for. Not part of ``__init__``, whose frames hold references
         too.
+
+        From Python 3.13 on the name of a file that comes from a cache of bytecode is immortal, and nobody counts. Then
+        it takes a look, and what is older is taken out of its way: the youngest objects are soon searched if they are
+        those of one test.
         """
-        if self._filename is not None:
-            hooks.listen_to_collector(self._collecting)  # First: what is freed between the two would be missed later.
-            self._references = sys.getrefcount(self._filename)
+        if self._filename is None:
+            return
+        hooks.listen_to_collector(self._collecting)  # First: what is freed between the two would be missed later.
+        self._references = sys.getrefcount(self._filename)
+        if self._references >= _IMMORTAL:
+            self._references = -1
+            if gc.isenabled() and is_alone():
+                gc.collect(0)
+        self._started = hooks.collections()
 
     def _collecting(self, phase: str) -> None:
         """Leave out of account what the collector frees: that may be litter of earlier tests."""
@@ -86,7 +100,7 @@ class Watch:
         if sys.getrefcount(self._filename) <= self._references or not is_alone():
             return
         filename, generation = self._filename, 0
-        while generation <= hooks.collections_since(self._context):  # Asked anew: a look may make the collector run.
+        while generation <= hooks.collections_since(self._started):  # Asked anew: a look may make the collector run.
             for each in _coroutines(generation):
                 if _is_forgotten(each, filename) and not _is_wanted(each):
                     self._context.report(hooks.unawaited_problem(each))

@@ -26,6 +26,7 @@ from supertester.isolation.installed import Undo, install_once
 
 __all__ = [
     "begin",
+    "collections",
     "collections_since",
     "ignore_collector",
     "listen_to_collector",
@@ -92,9 +93,14 @@ def ignore_collector(listener: Callable[[str], object]) -> None:
     _collector.listeners.discard(listener)
 
 
-def collections_since(context: IsolationContext) -> int:
-    """Return the oldest generation that may hold what *context* made: 0 if nothing was collected since it began."""
-    return sum(last > context.started for last in _collector.last[:2])
+def collections() -> int:
+    """Return how many garbage collections there were."""
+    return _collector.serial
+
+
+def collections_since(number: int) -> int:
+    """Return the oldest generation that may hold what was made when there had been *number* `collections`, or later."""
+    return sum(last > number for last in _collector.last[:2])
 
 
 # The hooks ---------------------------------------------------------------------------------------------------------

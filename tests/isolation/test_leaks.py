@@ -2,22 +2,30 @@
 
 import asyncio
 import gc
+import marshal
+import os
+import subprocess
 import sys
+import tempfile
 import threading
 import unittest
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
+from textwrap import dedent
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
 from supertester.case import IsolatedTestCase
 from supertester.context import IsolationContext
 from supertester.isolation import hooks
-from supertester.isolation.coroutines import Watch, _coroutines
+from supertester.isolation.coroutines import _IMMORTAL, Watch, _coroutines
 from supertester.otp import GenServer, Supervisor
 from supertester.testing import failure_of, inner_case, run_inner
 from tests.alone import alone
 from tests.planted import forever
+from tests.project.support import ROOT
 
 held: list[Any] = []
 
@@ -374,6 +382,102 @@ class TestCoroutines(unittest.TestCase):
         depth = sys.get_coroutine_origin_tracking_depth()
         run_inner(inner_case(lambda case: case.assertEqual(sys.get_coroutine_origin_tracking_depth(), 1)))
         self.assertEqual(sys.get_coroutine_origin_tracking_depth(), depth)
+
+
+def from_cache(source: str, name: str) -> SimpleNamespace:
+    """Return what *source* defines if it comes from Python's cache of bytecode, under the *name* of a file."""
+    there = {"__name__": __name__, "forever": forever, "held": held, "gc": gc}
+    exec(marshal.loads(marshal.dumps(compile(dedent(source), name, "exec"))), there)
+    return SimpleNamespace(**there)
+
+
+class TestCoroutinesOfFilesFromACache(unittest.TestCase):
+    """Python 3.13 does not count the references to the name of such a file."""
+
+    def setUp(self) -> None:
+        self.addCleanup(held.clear)
+
+    @alone("beside other tests nobody knows whose a coroutine is that somebody holds")
+    def test_one_is_found(self) -> None:
+        keep = from_cache("async def keep(case): held.append(forever())", "/cached/test_1.py").keep
+        name = keep.__code__.co_filename
+        self.assertEqual(sys.getrefcount(name) >= _IMMORTAL, sys.version_info >= (3, 13))
+        self.assertRegex(failure_of(keep), "'forever' was never awaited .created at /cached/test_1.py:1 in keep")
+
+    def test_one_that_survived_collections_is_found(self) -> None:
+        source = """
+            async def keep(case):
+                held.append(forever())
+                for generation in generations:
+                    gc.collect(generation)
+        """
+        for generations in ([0], [1], [2], [0, 1], [0, 2, 0], [2, 1, 0], [1, 1, 1]):
+            # So this is what happens on every Python.
+            with self.subTest(generations=generations), mock.patch(f"{Watch.__module__}._IMMORTAL", 0):
+                module = from_cache(source, "/cached/test_2.py")
+                module.keep.__globals__["generations"] = generations
+                self.assertRegex(failure_of(module.keep), r"never awaited .created at /cached/test_2.py:3 in keep")
+
+    @alone("beside other tests nobody knows whose a coroutine is that somebody holds")
+    def test_one_of_before_the_test_is_none_of_its_problems(self) -> None:
+        module = from_cache(
+            """
+            def make(): return forever()
+            async def body(case): case.assertTrue(held)
+            """,
+            "/cached/test_3.py",
+        )
+        depth = sys.get_coroutine_origin_tracking_depth()
+        sys.set_coroutine_origin_tracking_depth(1)
+        try:
+            held.append(module.make())
+            self.assertEqual(run_inner(inner_case(module.body)).report, "")
+        finally:
+            sys.set_coroutine_origin_tracking_depth(depth)
+        self.assertEqual(held[0].cr_origin[0][0], "/cached/test_3.py")
+        self.assertIsNotNone(held[0].cr_frame, "somebody closed it")
+        held[0].close()
+
+    def test_nothing_is_collected_where_somebody_switched_that_off(self) -> None:
+        keep = from_cache("async def keep(case): held.append(forever())", "/cached/test_4.py").keep
+        gc.disable()
+        try:
+            collections = gc.get_stats()
+            self.assertRegex(failure_of(keep), "'forever' was never awaited .created at /cached/test_4.py:1 in keep")
+            self.assertEqual(gc.get_stats(), collections)
+        finally:
+            gc.enable()
+
+    def test_the_second_run_finds_what_the_first_does(self) -> None:
+        folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        folder.joinpath("test_it.py").write_text(
+            dedent(
+                """
+                from supertester.case import IsolatedTestCase
+
+                held = []
+
+                async def forever(): ...
+
+                class Test(IsolatedTestCase):
+                    async def test(self):
+                        held.append(forever())
+                """
+            )
+        )
+        ours = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "COVERAGE_"))}
+        for _ in range(2):
+            done = subprocess.run(
+                [sys.executable, "-m", "unittest", "test_it"],
+                cwd=folder,
+                env={**ours, "PYTHONPATH": str(ROOT), "PYTHONPYCACHEPREFIX": str(folder / "cache")},
+                capture_output=True,
+                text=True,
+                check=False,
+                stdin=subprocess.DEVNULL,
+            )
+            self.assertRegex(done.stderr, r"'forever' was never awaited .created at .*test_it\.py:10 in test")
+        self.assertTrue([*folder.glob("cache/**/test_it.*.pyc")], "nothing was cached")
 
 
 class _Parent(GenServer):
