@@ -310,13 +310,14 @@ class TestCoroutines(unittest.TestCase):
         self.assertRegex(run_inner(Inner("test")).report, "never awaited .*in asyncSetUp")
 
     def test_those_that_a_loop_of_another_thread_is_about_to_begin_are_left_alone(self) -> None:
-        wanted, made, over = threading.Event(), threading.Event(), threading.Event()
+        running, wanted, made, over = (threading.Event() for _ in range(4))
         begun: list[int] = []
 
         async def begin(number: int) -> None:
             begun.append(number)
 
         async def beside() -> None:
+            running.set()
             wanted.wait(30)
             tasks = [asyncio.create_task(begin(number)) for number in range(3)]
             next_one = begin(3)
@@ -332,6 +333,7 @@ class TestCoroutines(unittest.TestCase):
         thread = threading.Thread(target=lambda: asyncio.run(beside(), debug=True))
         thread.start()
         try:
+            self.assertTrue(running.wait(30))  # The selector of the loop, too, is none that the test leaves open.
             self.assertEqual(run_inner(inner_case(body)).report, "")
         finally:
             over.set()
@@ -386,16 +388,13 @@ class TestCoroutines(unittest.TestCase):
 
 def from_cache(source: str, name: str) -> SimpleNamespace:
     """Return what *source* defines if it comes from Python's cache of bytecode, under the *name* of a file."""
-    there = {"__name__": __name__, "forever": forever, "held": held, "gc": gc}
+    there = {"__name__": __name__, "forever": forever, "held": [], "gc": gc}
     exec(marshal.loads(marshal.dumps(compile(dedent(source), name, "exec"))), there)
     return SimpleNamespace(**there)
 
 
 class TestCoroutinesOfFilesFromACache(unittest.TestCase):
     """Python 3.13 does not count the references to the name of such a file."""
-
-    def setUp(self) -> None:
-        self.addCleanup(held.clear)
 
     @alone("beside other tests nobody knows whose a coroutine is that somebody holds")
     def test_one_is_found(self) -> None:
@@ -430,13 +429,14 @@ class TestCoroutinesOfFilesFromACache(unittest.TestCase):
         depth = sys.get_coroutine_origin_tracking_depth()
         sys.set_coroutine_origin_tracking_depth(1)
         try:
-            held.append(module.make())
+            module.held.append(module.make())
             self.assertEqual(run_inner(inner_case(module.body)).report, "")
         finally:
             sys.set_coroutine_origin_tracking_depth(depth)
-        self.assertEqual(held[0].cr_origin[0][0], "/cached/test_3.py")
-        self.assertIsNotNone(held[0].cr_frame, "somebody closed it")
-        held[0].close()
+        [older] = module.held
+        self.assertEqual(older.cr_origin[0][0], "/cached/test_3.py")
+        self.assertIsNotNone(older.cr_frame, "somebody closed it")
+        older.close()
 
     def test_nothing_is_collected_where_somebody_switched_that_off(self) -> None:
         keep = from_cache("async def keep(case): held.append(forever())", "/cached/test_4.py").keep
