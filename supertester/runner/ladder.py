@@ -51,6 +51,8 @@ class _Limited:
         self.reached = 0
         self.is_over = False
         """Whether it took longer, interrupted or not."""
+        self.is_being_shown = False
+        """Whether the stacks of its tasks are being taken."""
         self.stacks = ""
 
     @property
@@ -94,15 +96,22 @@ class Ladder:
         if current is None or not current.is_due:
             return  # It was for a test that has ended meanwhile.
         current.reached += 1
+        if current.is_being_shown:
+            return  # The signal for the next rung came in the middle of this one, which sees it at its end.
         is_here = self._thread == threading.get_ident()
         loop = _running_loop() if is_here else _loop_of(self._thread)
         if current.reached == 1 and loop is not None:
-            current.stacks = _task_stacks(loop)
-            loop.call_soon_threadsafe(_cancel_main, loop)
-        elif is_here:
+            current.is_being_shown = True
+            try:
+                current.stacks = _task_stacks(loop)
+                loop.call_soon_threadsafe(_cancel_main, loop)
+            finally:
+                current.is_being_shown = False
+            if current.reached == 1:
+                return
+        if is_here:
             raise current.error(f"it ran for more than {current.limit:g} s")
-        else:
-            _raise_in(self._thread, current.error)
+        _raise_in(self._thread, current.error)
 
 
 def climb(ladders: Sequence[Ladder]) -> None:

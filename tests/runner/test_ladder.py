@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import unittest
+from typing import Any
 from unittest import mock
 
 from supertester.runner import ladder
@@ -56,6 +58,38 @@ class TestLadder(unittest.TestCase):
         self.assertEqual(self.ladder.reached, "it ran for more than 5 s")
         self.ladder.begin(5.0)
         self.assertIsNone(self.ladder.reached)
+
+    def test_a_signal_in_the_middle_of_the_first_rung_loses_nothing(self) -> None:
+        async def climb() -> None:
+            self.ladder.begin(5.0)
+            self.now += 5.0
+            self.ladder.climb()
+
+        def interrupted(loop: Any) -> str:
+            self.ladder.climb()
+            return stacks(loop)
+
+        stacks = ladder._task_stacks
+        with (
+            mock.patch.object(ladder, "_task_stacks", interrupted),
+            self.assertRaisesRegex(TestTimeout, "it ran for more than 5 s"),
+        ):
+            asyncio.run(climb())
+        self.assertRegex(self.ladder.reached or "", r"(?s)^it ran for more than 5 s.*task 'Task-\d+'.*in climb")
+
+    def test_a_failure_of_the_first_rung_does_not_keep_the_second_away(self) -> None:
+        async def climb() -> None:
+            self.ladder.begin(5.0)
+            self.now += 5.0
+            with self.assertRaises(ZeroDivisionError):
+                self.ladder.climb()
+            self.ladder.climb()
+
+        with (
+            mock.patch.object(ladder, "_task_stacks", side_effect=ZeroDivisionError),
+            self.assertRaisesRegex(TestTimeout, "it ran for more than 5 s"),
+        ):
+            asyncio.run(climb())
 
 
 class TestInC(unittest.TestCase):
