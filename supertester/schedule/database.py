@@ -70,8 +70,8 @@ class Database:
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 _write(path, text)
-            except FileNotFoundError:
-                continue  # Somebody has dropped the last token meanwhile, and the folder with it.
+            except (FileNotFoundError, FileExistsError):
+                continue  # Somebody dropped the last token, and the folder with it, as it was written to or looked at.
             except OSError:
                 return False
             return True

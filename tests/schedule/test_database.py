@@ -99,6 +99,31 @@ class TestDatabase(IsolatedTestCase):
             self.assertIsNotNone(self.database.add(token(1), {}))
         self.assertEqual((removed, self.database.tokens()), ([True], [token(1)]))
 
+    @alone("replaces a function of a module")
+    def test_a_folder_that_is_removed_once_it_was_found_to_be_there_is_made_again(self) -> None:
+        other = Database(self.database.program, self.tmp_path)
+        make = os.mkdir
+
+        def mkdir(path: Path, mode: int = 0o777) -> None:
+            try:
+                make(path, mode)
+            except FileExistsError:
+                removed.append(Path(path))
+                other.drop(token(2))
+                raise
+
+        removed: list[Path] = []
+        self.database.folder.mkdir(parents=True)
+        with mock.patch("os.mkdir", mkdir):
+            self.assertIsNotNone(self.database.add(token(1), {}))
+        self.assertEqual((removed, self.database.tokens()), ([self.database.folder], [token(1)]))
+
+    def test_a_file_where_the_folder_should_be_is_no_error(self) -> None:
+        self.database.folder.parent.mkdir()
+        self.database.folder.write_text("in the way")
+        self.assertIsNone(self.database.add(token(1), {}))
+        self.assertEqual(self.database.tokens(), [])
+
     def test_many_at_the_same_time_lose_nothing(self) -> None:
         def work(first: int) -> None:
             database = Database("shared", Path(folder))
