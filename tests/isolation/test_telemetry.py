@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import dataclasses
+import importlib
 import random
+import sys
 import threading
 import unittest
 import unittest.mock
@@ -16,7 +18,7 @@ from opentelemetry import _logs, metrics, trace
 from supertester import telemetry
 from supertester.case import IsolatedTestCase, tag
 from supertester.errors import UsageError, WaitTimeout
-from supertester.isolation import isolate
+from supertester.isolation import isolate, uninstall
 from supertester.isolation.telemetry import inbox as inboxes
 from supertester.isolation.telemetry.routing import ROUTER
 from supertester.telemetry import TEST_ID, TelemetryEvent
@@ -627,6 +629,21 @@ class TestTwoAtOnce(unittest.TestCase):
 
         self.assertEqual(run_inner(Leaking("test")).report, "")
         self.assertEqual(run_inner(inner_case(after)).report, "")
+
+    @alone("takes out what the library has put into the process")
+    def test_signals_are_heard_though_the_import_of_what_hears_them_was_undone(self) -> None:
+        name = "supertester.telemetry.signals"
+        self.addCleanup(sys.modules.update, {name: importlib.import_module(name)})
+        uninstall()
+        self.assertEqual(run_inner(inner_case(lambda case: None)).report, "")
+        del sys.modules[name]
+
+        def body(case: Any) -> None:
+            case.telemetry.attach("work", passthrough=True)
+            tracer.start_span("work").end()
+            case.assertEqual(len(case.telemetry.events), 1)
+
+        self.assertEqual(run_inner(inner_case(body)).report, "")
 
     def test_nothing_is_kept_of_a_test_that_has_ended(self) -> None:
         from supertester.telemetry import signals

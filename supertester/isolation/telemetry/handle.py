@@ -12,7 +12,7 @@ from supertester.isolation.telemetry import receiver
 from supertester.isolation.telemetry.handlers import Capture, Handler
 from supertester.isolation.telemetry.inbox import Inbox
 from supertester.isolation.telemetry.patterns import Metadata, Pattern, checked_names, matches_name
-from supertester.isolation.telemetry.routing import ROUTER, Stray, hear_signals, hears_signals
+from supertester.isolation.telemetry.routing import ROUTER, Stray, hear_signals, hearing
 from supertester.telemetry import TEST_ID, TelemetryEvent, emission
 
 __all__ = ["Opening", "Telemetry"]
@@ -239,8 +239,6 @@ class Opening:
 
     def __exit__(self, *_: object) -> None:
         ROUTER.reach_beyond(self._telemetry.inbox, wanted=False)
-        if hears_signals():
-            from supertester.telemetry import signals
-
+        if (signals := hearing()) is not None:
             signals.forget(self._telemetry.inbox)
         receiver.forget(self._context.test_id)

@@ -12,7 +12,6 @@ import os
 import secrets
 import selectors
 import socket
-import sys
 import threading
 import warnings
 from collections.abc import Callable, Mapping
@@ -24,7 +23,7 @@ from supertester.context import IsolationContext
 from supertester.isolation.children import ENVIRONMENT
 from supertester.isolation.identity import owner, unowned
 from supertester.isolation.installed import Undo, install_once, replace_attribute
-from supertester.isolation.telemetry.routing import GONE, ROUTER, inbox_in, inbox_of
+from supertester.isolation.telemetry.routing import GONE, ROUTER, hearing, inbox_in, inbox_of
 from supertester.telemetry import TEST_ID, emission
 from supertester.telemetry.channel import ADDRESS, LONGEST_LINE, Sender, decoded, listen
 from supertester.telemetry.child import attach_sender
@@ -365,5 +364,5 @@ def _begin_fork() -> None:
     with suppress(Exception):  # The fork has its own work to do, and the parent may be gone.
         emission.remove_listener(ROUTER.heard)
         tap = attach_sender(Sender(receiver.address, context.test_id))
-        if (signals := sys.modules.get("supertester.telemetry.signals")) is not None:
+        if (signals := hearing()) is not None:
             signals.replace_tap(tap)

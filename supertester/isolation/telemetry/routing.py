@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from supertester.context import IsolationContext, current_context
 from supertester.isolation.children import ARRIVAL
 from supertester.isolation.identity import find
-from supertester.isolation.installed import Undo, install_once, is_installed
+from supertester.isolation.installed import Undo, install_once
 from supertester.telemetry import TEST_ID, TelemetryEvent, emission
 
 if TYPE_CHECKING:
     from supertester.isolation.telemetry.inbox import Inbox
 
-__all__ = ["GONE", "ROUTER", "Stray", "begin_routing", "hear_signals", "hears_signals", "inbox_in", "inbox_of"]
+__all__ = ["GONE", "ROUTER", "Stray", "begin_routing", "hear_signals", "hearing", "inbox_in", "inbox_of"]
 
 _MOST_STRAYS = 200
 _CONNECT = """
@@ -107,6 +107,9 @@ class Router:
 ROUTER = Router()
 
 
+_signals: Any = None
+
+
 def inbox_in(context: IsolationContext) -> Any:
     """Return the inbox of a test; `GONE` if it has ended or has none."""
     handle = context.features.get("telemetry")
@@ -138,8 +141,8 @@ def begin_routing(setting: object = None) -> None:
     class of the test says ``telemetry=True``.
     """
     install_once(_listen)
-    if is_installed(_hear):
-        sys.modules["supertester.telemetry.signals"].adopt_providers()
+    if _signals is not None:
+        _signals.adopt_providers()
     elif setting is True or "opentelemetry.trace" in sys.modules:
         hear_signals()
 
@@ -149,9 +152,12 @@ def hear_signals() -> None:
     install_once(_hear)
 
 
-def hears_signals() -> bool:
-    """Say whether the signals of OpenTelemetry are routed."""
-    return is_installed(_hear)
+def hearing() -> Any:
+    """Return the module that hears the signals of OpenTelemetry, or ``None`` while nothing routes them.
+
+    It is not looked up in ``sys.modules``, which tests put back to what it was before their own imports.
+    """
+    return _signals
 
 
 def _listen() -> Undo:
@@ -168,12 +174,16 @@ def _listen() -> Undo:
 
 
 def _hear() -> Undo:
+    global _signals  # noqa: PLW0603 - it is in the process once
     from supertester.telemetry import signals
 
     uninstall = signals.install(ROUTER)
+    _signals = signals
     ARRIVAL.append(_CONNECT)
 
     def undo() -> None:
+        global _signals  # noqa: PLW0603
+        _signals = None
         ARRIVAL.remove(_CONNECT)
         uninstall()
 

@@ -22,6 +22,7 @@ class Odd(UserWarning):
 
 class TestWarnings(unittest.TestCase):
     def test_filters_of_a_test_end_with_it(self) -> None:
+        report_of(lambda case: None)  # What begins a test may import what sets filters for the whole process.
         before = list(warnings.filters)
 
         def body(case: Any) -> None:

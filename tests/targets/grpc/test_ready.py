@@ -45,12 +45,13 @@ class TestReady(ServiceAssertions, IsolatedTestCase):
         server.health.not_serving()
         with self.assertRaisesRegex(
             WaitTimeout,
-            rf"timed out after 0 s waiting for 'echo.Echo' of the gRPC server at 127.0.0.1:{server.port} to be ready; "
+            r"timed out after [\d.]+ s waiting for 'echo.Echo' of the gRPC server at "
+            rf"127.0.0.1:{server.port} to be ready; "
             rf"last seen: 'echo.Echo' of 127.0.0.1:{server.port} is NOT_SERVING",
         ):
-            for _ in range(50):  # One look may not be done in no time.
+            for timeout in (0, 0.1, 1, 10):  # One look may not be done in no time.
                 try:
-                    await self.wait_for_grpc_ready(server, service="echo.Echo", timeout=0)
+                    await self.wait_for_grpc_ready(server, service="echo.Echo", timeout=timeout)
                 except WaitTimeout as error:
                     if "NOT_SERVING" in str(error):
                         raise
