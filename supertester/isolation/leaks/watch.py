@@ -130,11 +130,13 @@ class LeakWatch:
                 break
             await asyncio.sleep(0)
         with contextlib.suppress(WaitTimeout):
+            # A look holds what it finds, e.g. an executor that its owner lets go meanwhile: only the next one tells.
             await wait_until(
-                lambda: not any(leak.is_ending for leak in self._find()),
-                "the end of what is ending",
-                timeout=_ENDING,
+                lambda: self._is_settled() and self._is_settled(), "the end of what is ending", timeout=_ENDING
             )
+
+    def _is_settled(self) -> bool:
+        return not any(leak.is_ending for leak in self._find())
 
     async def _finish(self, leaks: list[Leak]) -> None:
         for leak in leaks:

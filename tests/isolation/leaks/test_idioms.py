@@ -116,6 +116,28 @@ class TestThreadsThatEndLater(unittest.TestCase):
         self.assertEqual(run_inner(inner_case(body)).report, "")
         self.assertTrue(self.over.is_set(), "nobody has looked")
 
+    def test_an_executor_that_is_let_go_as_it_is_looked_at(self) -> None:
+        """What looks is the last that holds it, and its thread ends once the look is over."""
+        held: list[ThreadPoolExecutor] = []
+        is_part_of = threads.is_part_of
+
+        def let_go(loop: Any, thing: Any) -> bool:
+            looked_at.append(thing is None)
+            if len(looked_at) == 2:  # The first look was whether there is anything to wait for.
+                held.clear()
+            return is_part_of(loop, thing)
+
+        async def body(case: Any) -> None:
+            held.append(ThreadPoolExecutor(1))
+            self.assertEqual(held[0].submit(double, 1).result(), 2)
+            [worker] = held[0]._threads
+            await wait_until(lambda: not threads._is_at_work(worker), "its rest", timeout=60)
+
+        looked_at: list[bool] = []
+        with mock.patch.object(threads, "is_part_of", let_go):
+            self.assertEqual(run_inner(inner_case(body)).report, "")
+        self.assertEqual(held, [])
+
     def test_an_executor_that_is_at_rest_is_not_waited_for(self) -> None:
         async def body(case: Any) -> None:
             case.pool = ThreadPoolExecutor(1)
